@@ -1,0 +1,95 @@
+"""An async SDK for OpenFunnel's bulk lookalike jobs.
+
+Start with ``OpenFunnel``; ``BulkJob`` is the handle it gives, ``errors`` the tree of
+what can go wrong.
+"""
+
+from openfunnel_async._aiohttp import AiohttpTransport
+from openfunnel_async._client import OpenFunnel
+from openfunnel_async._job import BulkJob
+from openfunnel_async._models import (
+    BulkResult,
+    CancelReceipt,
+    Company,
+    CreditBalance,
+    JobPage,
+    JobSnapshot,
+    LookalikeSearch,
+    Manifest,
+    ValidationIssue,
+)
+from openfunnel_async._pacing import PollPolicy, RetryPolicy
+from openfunnel_async._rows import PageStream, RowStream
+from openfunnel_async._status import JobStatus
+from openfunnel_async._version import __version__
+from openfunnel_async._wire import (
+    Transport,
+    WireReply,
+    WireRequest,
+)
+from openfunnel_async.errors import (
+    APIError,
+    AuthenticationError,
+    CancelConflictError,
+    ConfigurationError,
+    CreditCapError,
+    IncompleteResultsError,
+    InsufficientCreditsError,
+    InvalidResponseError,
+    JobCancelledError,
+    JobError,
+    JobFailedError,
+    JobNotFoundError,
+    OpenFunnelError,
+    RateLimitedError,
+    RequestRejectedError,
+    RequestTimeoutError,
+    ServerError,
+    SubmitOutcomeUnknownError,
+    TransportError,
+    WaitTimeoutError,
+)
+
+__all__ = [
+    "APIError",
+    "AiohttpTransport",
+    "AuthenticationError",
+    "BulkJob",
+    "BulkResult",
+    "CancelConflictError",
+    "CancelReceipt",
+    "Company",
+    "ConfigurationError",
+    "CreditBalance",
+    "CreditCapError",
+    "IncompleteResultsError",
+    "InsufficientCreditsError",
+    "InvalidResponseError",
+    "JobCancelledError",
+    "JobError",
+    "JobFailedError",
+    "JobNotFoundError",
+    "JobPage",
+    "JobSnapshot",
+    "JobStatus",
+    "LookalikeSearch",
+    "Manifest",
+    "OpenFunnel",
+    "OpenFunnelError",
+    "PageStream",
+    "PollPolicy",
+    "RateLimitedError",
+    "RequestRejectedError",
+    "RequestTimeoutError",
+    "RetryPolicy",
+    "RowStream",
+    "ServerError",
+    "SubmitOutcomeUnknownError",
+    "Transport",
+    "TransportError",
+    "ValidationIssue",
+    "WaitTimeoutError",
+    "WireReply",
+    "WireRequest",
+    "__version__",
+]

@@ -1,0 +1,213 @@
+"""``OpenFunnel``: the client that holds the key, the connections and the policies."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Literal, Self
+
+import anyio
+
+from openfunnel_async._aiohttp import AiohttpTransport
+from openfunnel_async._caller import Caller, hide
+from openfunnel_async._config import hidden, read_key, read_origin
+from openfunnel_async._custody import Custody
+from openfunnel_async._endpoints import Endpoints
+from openfunnel_async._invalid import (
+    ConfigurationError,
+    check_job_id,
+    check_seconds,
+    check_timeout,
+    check_whole,
+)
+from openfunnel_async._job import BulkJob
+from openfunnel_async._models import MAX_LIMIT, CreditBalance, LookalikeSearch
+from openfunnel_async._pacing import PollPolicy, RetryPolicy
+from openfunnel_async._reads import JobReads
+from openfunnel_async._record import JobRecord
+from openfunnel_async._submit import Submitter
+from openfunnel_async._wire import Transport
+
+OnExit = Literal["cancel_on_error", "cancel", "leave"]
+
+
+class OpenFunnel:
+    """A client for bulk lookalike jobs; one serves a whole program.
+
+    An async context manager; without it, call ``aclose()``. Leaving it leaves jobs
+    running: cancel what should stop.
+
+    Args:
+        api_key: The key; ``OPENFUNNEL_API_KEY`` by default.
+        base_url: ``https://HOST[:PORT]``, or http to a loopback address;
+            ``OPENFUNNEL_BASE_URL`` or the service by default.
+        request_timeout: Seconds for one exchange, connecting included.
+        retry: What is repeated, and for how long.
+        polling: How waits are paced.
+        wait_timeout: Total seconds a wait takes unless told otherwise; None for ever.
+        transport: Another way to carry requests; closed with the client.
+
+    Raises:
+        ConfigurationError: An argument cannot be right. Nothing was sent.
+    """
+
+    def __init__(  # noqa: PLR0913 - all but the key by name, each with a default
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        request_timeout: float = 30.0,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        polling: PollPolicy = PollPolicy(),  # noqa: B008 - frozen
+        wait_timeout: float | None = 3600.0,
+        transport: Transport | None = None,
+    ) -> None:
+        api_key = hidden(api_key)
+        key = read_key(api_key)
+        self._origin = read_origin(base_url)
+        self._retry = retry
+        self._polling = polling
+        self._wait_timeout = check_timeout(wait_timeout)
+        self._transport = transport if transport is not None else AiohttpTransport()
+        seconds = check_seconds("request_timeout", request_timeout, above_zero=True)
+        self._caller = Caller(self._transport, key, retry, seconds)
+        self._endpoints = Endpoints(self._origin, hide(key))
+        self._custody = Custody()
+        self._submitter = Submitter(
+            self._caller, self._endpoints, self._custody, self._make_job
+        )
+
+    def __repr__(self) -> str:
+        return f"<OpenFunnel {self._origin}>"
+
+    @property
+    def orphans(self) -> tuple[str, ...]:
+        """Ids of jobs made for a caller who had gone and not yet cancelled.
+
+        They may be billing. Attach with ``job()`` and cancel them.
+        """
+        return self._custody.orphans
+
+    async def submit(self, search: LookalikeSearch) -> BulkJob:
+        """Start a job. It bills one credit for each company it delivers.
+
+        Sent at most once over a fresh connection, and again only if nothing was
+        sent before, or after a 429.
+
+        Raises:
+            ConfigurationError: The search cannot be right; nothing was sent.
+            SubmitOutcomeUnknownError: It was sent and a job may be running.
+            InsufficientCreditsError: Too few credits; no job was made.
+            RequestRejectedError: The service refused the search; no job was made.
+            AuthenticationError: The key was not accepted; no job was made.
+            RateLimitedError: Too many requests; no job was made.
+            TransportError: Nothing was sent; no job was made.
+            APIError: The service answered with another refusal; no job was made.
+
+        Cancellation: a submit that was sent is read to its end within 5 s and the
+        job it made is cancelled, before the cancellation goes through; an id that
+        could not be cancelled stands in ``orphans``.
+        """
+        if not isinstance(search, LookalikeSearch):  # pyright: ignore[reportUnnecessaryIsInstance] - for callers without types
+            raise ConfigurationError("submit() takes a LookalikeSearch")
+        return await self._submitter.submit(search)
+
+    def job(self, job_id: str, *, limit: int | None = None) -> BulkJob:
+        """Attach to a job by its id, without I/O.
+
+        Args:
+            job_id: What ``BulkJob.id`` was.
+            limit: The job's limit, where known: it makes the pace better and lets
+                a receipt state what a cancel avoided.
+
+        Raises:
+            ConfigurationError: The id or the limit cannot be right.
+        """
+        if limit is not None:
+            check_whole("limit", limit, 1, MAX_LIMIT)
+        return self._make_job(check_job_id(job_id), limit, None)
+
+    def running(
+        self, search: LookalikeSearch, *, on_exit: OnExit = "cancel_on_error"
+    ) -> AbstractAsyncContextManager[BulkJob]:
+        """Submit on the way in and see to the job on the way out.
+
+        Args:
+            search: What to submit.
+            on_exit: ``"cancel_on_error"`` cancels the job if the block raises or is
+                cancelled, ``"cancel"`` always, ``"leave"`` never.
+
+        Raises:
+            ConfigurationError: ``on_exit`` is none of the three; nothing was sent.
+            OpenFunnelError: As ``submit()``; on a way out without an error also
+                what kept the job from being cancelled.
+
+        Cancellation: the job is cancelled on the way out, shielded, within 10 s; an
+        id that could not be cancelled stands in ``orphans``.
+        """
+        if on_exit not in {"cancel_on_error", "cancel", "leave"}:
+            msg = "on_exit must be 'cancel_on_error', 'cancel' or 'leave'"
+            raise ConfigurationError(msg)
+        return _Running(self, self._custody, search, on_exit)
+
+    async def credit_balance(self) -> CreditBalance:
+        """Read the account's credits, which is free.
+
+        Raises:
+            OpenFunnelError: As ``BulkJob.poll()``.
+
+        Cancellation: leaves nothing behind.
+        """
+        return await self._caller.call(self._endpoints.balance())
+
+    async def aclose(self) -> None:
+        """Close the connections; jobs go on. Calling again does nothing.
+
+        Waits for what is being done for callers who have gone, 20 s at most.
+
+        Cancellation: the closing is finished first.
+        """
+        with anyio.CancelScope(shield=True):
+            await self._custody.aclose()
+            await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.aclose()
+
+    def _make_job(
+        self, job_id: str, limit: int | None, submitted_at: float | None
+    ) -> BulkJob:
+        record = JobRecord(job_id, limit, self._polling, submitted_at)
+        reads = JobReads(self._caller, self._endpoints, record, self._retry.outage)
+        return BulkJob(reads, self._wait_timeout)
+
+
+class _Running(AbstractAsyncContextManager[BulkJob]):
+    """A job that is seen to when its block is left."""
+
+    def __init__(
+        self,
+        client: OpenFunnel,
+        custody: Custody,
+        search: LookalikeSearch,
+        on_exit: OnExit,
+    ) -> None:
+        self._client = client
+        self._custody = custody
+        self._search = search
+        self._on_exit = on_exit
+        self._job: BulkJob | None = None
+
+    async def __aenter__(self) -> BulkJob:
+        self._job = await self._client.submit(self._search)
+        return self._job
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        wanted = self._on_exit == "cancel" or (
+            self._on_exit == "cancel_on_error" and kind is not None
+        )
+        if self._job is None or self._job.is_terminal or not wanted:
+            return
+        error = await self._custody.release(self._job)
+        if error is not None and kind is None:
+            raise error

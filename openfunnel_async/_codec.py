@@ -1,0 +1,192 @@
+"""From bytes to values and back; the only import of cattrs.
+
+Nothing is coerced: cattrs would turn None into "None" and "false" into True, so
+every scalar has a strict hook. A row is never refused for what its fields look
+like, because it is paid for (design: Rows).
+"""
+
+import json
+import logging
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn, TypeVar, cast
+
+import attrs
+import cattrs
+from cattrs import Converter, transform_error
+
+from openfunnel_async._models import Company
+from openfunnel_async.errors import InvalidResponseError
+
+MAX_BODY = 8 * 1024 * 1024
+
+_T = TypeVar("_T")
+_logger = logging.getLogger("openfunnel_async")
+
+
+def encode(value: Mapping[str, object]) -> bytes:
+    """Write a request body as compact UTF-8 JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def decode(body: bytes) -> Any:  # noqa: ANN401 - JSON is anything
+    """Read a body as strict JSON.
+
+    Raises:
+        InvalidResponseError: Larger than 8 MiB, not UTF-8, not JSON, NaN or
+            Infinity, nested without end, a number of thousands of digits.
+    """
+    if len(body) > MAX_BODY:
+        msg = f"the answer is larger than {MAX_BODY // 2**20} MiB"
+        raise InvalidResponseError(msg, "$", False)
+    try:
+        return _DECODER.decode(body.decode())
+    except RecursionError:
+        fault = "is nested too deeply"
+    except UnicodeDecodeError:
+        fault = "is not UTF-8"
+    except ValueError:
+        fault = "is not JSON"
+    raise InvalidResponseError(f"the answer {fault}", "$", False)
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    raise ValueError
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def structure(value: object, shape: type[_T]) -> _T:
+    """Build a value of the shape from decoded JSON.
+
+    Raises:
+        InvalidResponseError: Its path says which field cannot be believed.
+    """
+    try:
+        return _CONVERTER.structure(value, shape)
+    except (cattrs.BaseValidationError, TypeError, ValueError, KeyError) as exc:
+        first = transform_error(exc, path="$", format_exception=_fault)[0]
+    fault, _, path = first.rpartition(" @ ")
+    raise InvalidResponseError(f"the answer's {path} {fault}", path)
+
+
+def _fault(exc: BaseException, _type: type | None) -> str:
+    """Say what is wrong without the value, which could hold anything."""
+    if isinstance(exc, KeyError):
+        return "is missing"
+    return exc.args[0] if isinstance(exc, _WrongTypeError) else "has the wrong shape"
+
+
+class _WrongTypeError(TypeError):
+    """A value that is not of the one type its field allows."""
+
+
+def _strict(
+    kinds: tuple[type, ...], words: str, passes: Callable[[Any], bool] | None = None
+) -> Callable[[Any, Any], Any]:
+    def hook(value: Any, _type: Any) -> Any:  # noqa: ANN401 - any JSON may come
+        if type(value) in kinds and (passes is None or passes(value)):
+            return value
+        raise _WrongTypeError(f"must be {words}")
+
+    return hook
+
+
+def _not_negative(value: float) -> bool:
+    return math.isfinite(value) and value >= 0
+
+
+_CONVERTER = Converter(forbid_extra_keys=False)
+_CONVERTER.register_structure_hook(str, _strict((str,), "text"))
+_CONVERTER.register_structure_hook(bool, _strict((bool,), "true or false"))
+_CONVERTER.register_structure_hook(
+    int, _strict((int,), "a whole number of at least 0", _not_negative)
+)
+_CONVERTER.register_structure_hook(
+    float, _strict((int, float), "a number of at least 0", _not_negative)
+)
+
+
+def _texts(value: Any, _type: object) -> tuple[str, ...]:  # noqa: ANN401 - JSON
+    if type(value) is list and all(type(item) is str for item in cast("Any", value)):
+        return tuple(cast("list[str]", value))
+    raise _WrongTypeError("must be a list of texts")
+
+
+_CONVERTER.register_structure_hook_func(
+    lambda shape: bool(shape == tuple[str, ...]), _texts
+)
+
+
+def _is_text(value: object) -> bool:
+    return type(value) is str
+
+
+def _is_whole(value: object) -> bool:
+    return type(value) is int
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is float or type(value) is int
+
+
+def _is_texts(value: object) -> bool:
+    return type(value) is list and all(map(_is_text, value))  # pyright: ignore[reportUnknownArgumentType]
+
+
+_CHECK_BY_TYPE: dict[str, Callable[[object], bool]] = {
+    "str | None": _is_text,
+    "int | None": _is_whole,
+    "float | None": _is_number,
+    "tuple[str, ...] | None": _is_texts,
+}
+_ROW_CHECKS: dict[str, Callable[[object], bool]] = {
+    field.name: _CHECK_BY_TYPE[str(field.type)]
+    for field in attrs.fields(Company)
+    if field.name != "extra"
+}
+_warned: set[str] = set()
+
+
+def company(row: dict[str, Any]) -> Company:
+    """Build a company; what does not fit its field is kept in ``extra``."""
+    fields: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for key, value in row.items():
+        check = _ROW_CHECKS.get(key)
+        if value is None and check is not None:
+            continue
+        if check is not None and check(value):
+            fields[key] = (
+                tuple(cast("list[str]", value)) if check is _is_texts else value
+            )
+        else:
+            extra[key] = value
+            if check is not None:
+                _warn_once(key)
+    return Company(**fields, extra=extra)
+
+
+def _warn_once(key: str) -> None:
+    if key not in _warned:
+        _warned.add(key)
+        _logger.warning(
+            "a row's %s has an unexpected type; it reads None, its value is in extra",
+            key,
+        )
+
+
+def companies(rows: Iterable[object]) -> tuple[Company, ...]:
+    """Build all rows of a page.
+
+    Raises:
+        InvalidResponseError: A row is not an object.
+    """
+    built: list[Company] = []
+    for place, row in enumerate(rows):
+        if not isinstance(row, dict):
+            path = f"$.rows[{place}]"
+            raise InvalidResponseError(f"the answer's {path} must be an object", path)
+        built.append(company(row))  # pyright: ignore[reportUnknownArgumentType]
+    return tuple(built)

@@ -1,0 +1,76 @@
+"""Jobs whose caller has gone: finish what was sent, cancel what was made.
+
+A native ``task.cancel()`` reaches through anyio's shield, so what must finish runs in
+a task of its own behind ``asyncio.shield``; the client keeps those tasks.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import anyio
+
+from openfunnel_async._job import BulkJob
+from openfunnel_async.errors import OpenFunnelError
+
+T = TypeVar("T")
+_logger = logging.getLogger("openfunnel_async")
+_CANCEL_WITHIN = 10.0
+_CLOSE_WITHIN = 20.0
+
+
+class Custody:
+    """The tasks that outlive their callers, and the jobs nobody waits for."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._orphans: dict[str, None] = {}
+
+    @property
+    def orphans(self) -> tuple[str, ...]:
+        """Ids of jobs without a caller that are not yet cancelled."""
+        return tuple(self._orphans)
+
+    def own(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run the work in a task that is kept until it is done."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def release(self, job: BulkJob) -> OpenFunnelError | None:
+        """Cancel the job within 10 s, even if the caller is cancelled meanwhile.
+
+        Returns:
+            What kept it from being cancelled; its id then stays among ``orphans``.
+        """
+        task = self.own(self._cancel(job))
+        with anyio.CancelScope(shield=True):
+            await asyncio.shield(task)
+        return task.result()
+
+    async def _cancel(self, job: BulkJob) -> OpenFunnelError | None:
+        self._orphans[job.id] = None
+        try:
+            await job.cancel(timeout=_CANCEL_WITHIN)
+        except OpenFunnelError as exc:
+            _logger.warning(
+                "job %s could not be cancelled and may be billing: %s", job.id, exc
+            )
+            return exc
+        del self._orphans[job.id]
+        return None
+
+    async def aclose(self) -> None:
+        """Let the tasks finish, for 20 s at most."""
+        if not self._tasks:
+            return
+        with anyio.CancelScope(shield=True):
+            _, late = await asyncio.wait(self._tasks, timeout=_CLOSE_WITHIN)
+            for task in late:
+                task.cancel()
+            if late:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait(late)

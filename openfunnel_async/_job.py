@@ -1,0 +1,311 @@
+"""``BulkJob``: the handle that people hold."""
+
+from types import EllipsisType
+from typing import Literal
+
+import anyio
+
+from openfunnel_async._cancel import Cancellation, receipt
+from openfunnel_async._invalid import ConfigurationError, check_text, check_timeout
+from openfunnel_async._models import (
+    BulkResult,
+    CancelReceipt,
+    Company,
+    JobPage,
+    JobSnapshot,
+)
+from openfunnel_async._reads import JobReads
+from openfunnel_async._rows import PageReader, PageStream, RowStream
+from openfunnel_async._status import JobStatus
+from openfunnel_async._watch import OnProgress, Watch
+from openfunnel_async.errors import (
+    JobCancelledError,
+    JobFailedError,
+    OpenFunnelError,
+    WaitTimeoutError,
+)
+
+_CANCEL_SETTLES = 60.0
+_LONGEST_CURSOR = 1000
+
+
+class BulkJob:
+    """One job of the service: look at it, wait for it, cancel it, read its rows.
+
+    Made by ``OpenFunnel.submit()`` and ``OpenFunnel.job()``. A handle is cheap,
+    compares by identity, and letting go of it does not touch the job. Reading and
+    cancelling are free; each delivered company bills one credit.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_cancellation",
+        "_error",
+        "_reads",
+        "_record",
+        "_wait_timeout",
+        "_watch",
+    )
+
+    def __init__(self, reads: JobReads, wait_timeout: float | None) -> None:
+        self._reads = reads
+        self._record = reads.record
+        self._watch = Watch(reads)
+        self._cancellation = Cancellation(reads)
+        self._wait_timeout = wait_timeout
+        self._error: OpenFunnelError | None = None
+
+    def __repr__(self) -> str:
+        return f"<BulkJob {self.id} {self.status}>"
+
+    @property
+    def id(self) -> str:
+        """The job's id; keep it to attach again with ``OpenFunnel.job()``."""
+        return self._record.job_id
+
+    @property
+    def limit(self) -> int | None:
+        """Rows asked for, which caps the bill; None where it is not known."""
+        return self._record.limit
+
+    @property
+    def status(self) -> JobStatus:
+        """The furthest state seen, without I/O; never goes backwards."""
+        return self._record.status
+
+    @property
+    def snapshot(self) -> JobSnapshot | None:
+        """The last answer; None before the first."""
+        return self._record.snapshot
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the job is known to be cancelled, completed or failed."""
+        return self._record.is_terminal
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether this handle has asked for a cancel, whatever came of it."""
+        return self._record.cancel_requested
+
+    @property
+    def error(self) -> OpenFunnelError | None:
+        """What ended the last wait early, if anything did."""
+        return self._error
+
+    async def poll(self) -> JobSnapshot:
+        """Look once, and return at once.
+
+        Raises:
+            JobNotFoundError: This key has no such job.
+            TransportError: No answer after the policy's attempts.
+            APIError: The service answered with another error.
+            InvalidResponseError: An answer that cannot be believed, twice.
+
+        Cancellation: leaves nothing behind; calling again is safe.
+        """
+        return await self._reads.look()
+
+    async def fetch_page(self, cursor: str | None = None) -> JobPage:
+        """Read one page, the first one without a cursor.
+
+        Args:
+            cursor: A page's label: ``next_cursor`` of the page before it.
+
+        Raises:
+            ConfigurationError: The cursor is not a label.
+            OpenFunnelError: As ``poll()``.
+
+        Cancellation: leaves nothing behind; calling again is safe.
+        """
+        if cursor is not None:
+            check_text("cursor", cursor, _LONGEST_CURSOR)
+        return await self._reads.page(cursor)
+
+    async def wait_until_terminal(
+        self,
+        *,
+        timeout: float | EllipsisType | None = ...,  # noqa: ASYNC109 - a total
+        on_timeout: Literal["leave", "cancel"] = "leave",
+        on_progress: OnProgress | None = None,
+    ) -> JobSnapshot:
+        """Wait until the job is cancelled, completed or failed.
+
+        Looks at the client's pace; a first look at an attached job is made at once.
+        Several waits on one handle share one loop. Survives what a retry can cure
+        for ``RetryPolicy.outage`` seconds of unbroken failure.
+
+        Args:
+            timeout: Total seconds; the client's ``wait_timeout`` by default, None
+                for ever.
+            on_timeout: ``"leave"`` the job running, or ``"cancel"`` it and wait up to
+                60 s for the settling.
+            on_progress: Called, or awaited, with each answer that differs from the
+                one before it, the terminal one included. What it raises is raised.
+
+        Returns:
+            The terminal answer, whichever of the three it is.
+
+        Raises:
+            WaitTimeoutError: The time is over; also after ``on_timeout="cancel"``.
+            JobNotFoundError: This key has no such job.
+            RateLimitedError: The service asks to wait for longer than is left.
+            TransportError: An outage longer than the policy survives.
+            APIError: The service answered with another error.
+            InvalidResponseError: An answer that cannot be believed, twice.
+
+        Cancellation: the job goes on and the handle stays usable.
+        """
+        seconds = check_timeout(timeout, self._wait_timeout)
+        if on_timeout not in {"leave", "cancel"}:
+            raise ConfigurationError("on_timeout must be 'leave' or 'cancel'")
+        self._error = None
+        try:
+            return await self._wait(seconds, on_timeout, on_progress)
+        except OpenFunnelError as exc:
+            self._error = exc
+            raise
+
+    async def _wait(
+        self,
+        seconds: float | None,
+        on_timeout: Literal["leave", "cancel"],
+        on_progress: OnProgress | None,
+    ) -> JobSnapshot:
+        with anyio.move_on_after(seconds) as scope:
+            await self._watch.follow(scope.deadline, on_progress)
+        if self.snapshot is not None and self.is_terminal:
+            return self.snapshot
+        if on_timeout == "cancel":
+            await self._cancel_overdue(seconds)
+        msg = (
+            f"job {self.id} was {self.status} after {seconds:g} s; "
+            "it goes on, and bills what it delivers"
+        )
+        raise WaitTimeoutError(msg, self.id, self.snapshot)
+
+    async def _cancel_overdue(self, seconds: float | None) -> None:
+        """Cancel after a time-out and say, in the error, what came of it."""
+        failed: OpenFunnelError | None = None
+        try:
+            await self.cancel(wait=True, timeout=_CANCEL_SETTLES)
+        except OpenFunnelError as exc:
+            failed = exc
+        msg = f"job {self.id} was not over after {seconds:g} s and was cancelled"
+        if failed is not None:
+            msg = (
+                f"job {self.id} was not over after {seconds:g} s; "
+                f"cancelling it did not settle: {failed}"
+            )
+        raise WaitTimeoutError(msg, self.id, self.snapshot) from failed
+
+    async def cancel(
+        self,
+        *,
+        wait: bool = False,
+        timeout: float | None = _CANCEL_SETTLES,  # noqa: ASYNC109 - a total
+    ) -> CancelReceipt:
+        """Ask the job to stop at its next checkpoint; one that is over is no error.
+
+        Only what is delivered is billed, and up to the next checkpoint more may be.
+        Concurrent calls on a handle share one request, and a handle that knows
+        that the job is over sends none. A lost answer is asked for again.
+
+        Args:
+            wait: Whether to wait for the settling, which brings the bill.
+            timeout: Total seconds; None for ever.
+
+        Returns:
+            What is known: ``accepted``, or ``already_terminal`` with the status that
+            a read confirmed. Numbers no answer has stated are None.
+
+        Raises:
+            CancelConflictError: The service says it is over, and shows it going on.
+            WaitTimeoutError: The time is over; the message says how far it came.
+            JobNotFoundError: This key has no such job.
+            TransportError: No answer after the policy's attempts.
+            APIError: The service answered with another error.
+
+        Cancellation: the request may or may not have been made; calling again is
+        safe.
+        """
+        seconds = check_timeout(timeout)
+        accepted = False
+        with anyio.move_on_after(seconds) as scope:
+            answer = await self._cancellation.request()
+            accepted = answer.accepted
+            if wait:
+                await self._watch.follow(scope.deadline)
+            return receipt(self._record, answer)
+        done = "was accepted but has not settled" if accepted else "got no answer"
+        msg = f"job {self.id}: the cancel {done} after {seconds:g} s; it may still bill"
+        raise WaitTimeoutError(msg, self.id, self.snapshot)
+
+    def rows(self, *, follow: bool = True) -> RowStream:
+        """Return the companies in order, each once, as they are delivered.
+
+        Args:
+            follow: Whether to wait for what is not written yet; without, the stream
+                ends with the rows there are.
+        """
+        return RowStream(PageReader(self._reads, self._watch, follow=follow))
+
+    def pages(self, *, follow: bool = True) -> PageStream:
+        """Return the pages in order, each whole, as they are delivered.
+
+        Args:
+            follow: Whether to wait for what is not written yet; without, the stream
+                ends with the pages that are whole.
+        """
+        return PageStream(PageReader(self._reads, self._watch, follow=follow))
+
+    async def result(
+        self,
+        *,
+        timeout: float | EllipsisType | None = ...,  # noqa: ASYNC109 - a total
+        partial_ok: bool = False,
+    ) -> BulkResult:
+        """Wait for the end and return all rows.
+
+        Args:
+            timeout: Total seconds; the client's ``wait_timeout`` by default, None
+                for ever.
+            partial_ok: Whether a failed or cancelled job is a result as well.
+
+        Raises:
+            JobFailedError: The job failed; the rows read are on the error's ``rows``.
+            JobCancelledError: It was cancelled; likewise.
+            WaitTimeoutError: The time is over; likewise. The job goes on.
+            IncompleteResultsError: The rows do not add up to the manifest's count.
+            OpenFunnelError: As ``wait_until_terminal()``.
+
+        Cancellation: the job goes on; reading again is free.
+        """
+        seconds = check_timeout(timeout, self._wait_timeout)
+        rows: list[Company] = []
+        failed: JobFailedError | None = None
+        with anyio.move_on_after(seconds) as scope:
+            try:
+                async with self.rows() as stream:
+                    async for company in stream:
+                        rows.append(company)  # noqa: PERF401 - kept on a time-out
+            except JobFailedError as exc:
+                failed = exc
+        read = tuple(rows)
+        if scope.cancelled_caught:
+            msg = f"job {self.id} was {self.status} after {seconds:g} s; it goes on"
+            raise WaitTimeoutError(msg, self.id, self.snapshot, read)
+        if not partial_ok:
+            self._refuse_partial(failed, read)
+        snapshot = self.snapshot
+        manifest = snapshot.manifest if snapshot is not None else None
+        return BulkResult(status=self.status, rows=read, manifest=manifest)
+
+    def _refuse_partial(
+        self, failed: JobFailedError | None, rows: tuple[Company, ...]
+    ) -> None:
+        if failed is not None:
+            raise JobFailedError(failed.message, self.id, self.snapshot, rows)
+        if self.status is JobStatus.CANCELLED:
+            msg = f"job {self.id} was cancelled after {len(rows)} rows"
+            raise JobCancelledError(msg, self.id, self.snapshot, rows)

@@ -1,0 +1,209 @@
+"""What is known of one job: the furthest state, the last answer, the clues to pace.
+
+No I/O. Everything that reads about a job reports here, and whoever waits for news
+of it waits here.
+"""
+
+import asyncio
+import logging
+import random
+from collections import deque
+
+import anyio
+import attrs
+
+from openfunnel_async._models import JobSnapshot
+from openfunnel_async._pacing import Clues, PollPolicy, jittered, poll_delay
+from openfunnel_async._status import JobStatus, effective, furthest
+from openfunnel_async.errors import OpenFunnelError
+
+_logger = logging.getLogger("openfunnel_async")
+_SUBMIT_GRACE = 5.0
+
+
+@attrs.frozen
+class Stall:
+    """A pause that a failure imposes on whoever reads: until when, and why."""
+
+    until: float
+    cause: OpenFunnelError
+
+
+class JobRecord:
+    """The truth about one job as far as the answers so far tell it.
+
+    Args:
+        job_id: The job.
+        limit: Rows asked for, where known.
+        polling: How waits are paced.
+        submitted_at: The loop's time of one's own submit; None for an attached job.
+    """
+
+    __slots__ = (
+        "_answered_at",
+        "_delivering_at",
+        "_furthest",
+        "_news",
+        "_processed",
+        "_progress_at",
+        "_rng",
+        "_started_at",
+        "_unknown_word",
+        "accepted_at",
+        "cancel_requested",
+        "job_id",
+        "limit",
+        "listeners",
+        "polling",
+        "snapshot",
+        "stall",
+        "submitted_at",
+    )
+
+    def __init__(
+        self,
+        job_id: str,
+        limit: int | None,
+        polling: PollPolicy,
+        submitted_at: float | None = None,
+    ) -> None:
+        self.job_id = job_id
+        self.limit = limit
+        self.polling = polling
+        self.submitted_at = submitted_at
+        self.snapshot: JobSnapshot | None = None
+        self.cancel_requested = False
+        self.accepted_at: float | None = None
+        self.stall: Stall | None = None
+        self.listeners: list[deque[JobSnapshot]] = []
+        submitted = submitted_at is not None
+        self._furthest = JobStatus.PENDING if submitted else JobStatus.UNKNOWN
+        self._unknown_word: str | None = None
+        self._answered_at = submitted_at
+        self._started_at = submitted_at
+        self._delivering_at: float | None = None
+        self._progress_at: float | None = None
+        self._processed = 0
+        self._rng = random.Random()
+        self._news = asyncio.Event()
+
+    @property
+    def status(self) -> JobStatus:
+        """The best knowledge; never goes backwards."""
+        reported = JobStatus.UNKNOWN if self._unknown_word else self._furthest
+        return effective(self._furthest, reported)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the job is known to be over."""
+        return self._furthest.is_terminal
+
+    @property
+    def visible_by(self) -> float:
+        """Until when a 404 may only mean "not yet" (facts.md, "Read")."""
+        if self.submitted_at is None:
+            return float("-inf")
+        return self.submitted_at + _SUBMIT_GRACE
+
+    def observe(self, answer: JobSnapshot) -> JobSnapshot:
+        """Take an answer in and return it with the effective status."""
+        self.stall = None
+        if self.is_terminal and self.snapshot is not None:
+            self._compare(self.snapshot, answer)
+            return self.snapshot
+        now = anyio.current_time()
+        self._note_word(answer)
+        self._furthest = furthest(self._furthest, answer.status)
+        self._note_progress(answer, now)
+        self._answered_at = now
+        seen = attrs.evolve(answer, status=self.status)
+        if seen != self.snapshot:
+            for listener in self.listeners:
+                listener.append(seen)
+        self.snapshot = seen
+        self.announce()
+        return seen
+
+    def accept_cancel(self) -> None:
+        """Note that the service took a cancel; whoever waits paces anew."""
+        self._furthest = furthest(self._furthest, JobStatus.CANCELLING)
+        if self.accepted_at is None:
+            self.accepted_at = anyio.current_time()
+        self.announce()
+
+    def stalled(self, until: float, cause: OpenFunnelError) -> None:
+        """Note that reading pauses after a failure."""
+        self.stall = Stall(until, cause)
+        self.announce()
+
+    def announce(self) -> None:
+        """Wake everybody who waits for news."""
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    async def news(self) -> None:
+        """Wait for the next news; cancelling it leaves nothing behind."""
+        await self._news.wait()
+
+    async def news_by(self, moment: float) -> None:
+        """Wait for the next news, at most until a moment of the loop's time."""
+        with anyio.CancelScope(deadline=moment):
+            await self._news.wait()
+
+    def draw_delay(self) -> float:
+        """Return the seconds to leave between an answer now and the next look."""
+        delay = poll_delay(self.polling, self._clues(anyio.current_time()))
+        return jittered(delay, self.polling.jitter, self._rng)
+
+    @property
+    def answered_at(self) -> float | None:
+        """When the last answer came; the submit's counts; None before any."""
+        return self._answered_at
+
+    def _clues(self, now: float) -> Clues:
+        def since(moment: float | None) -> float | None:
+            return None if moment is None else now - moment
+
+        return Clues(
+            since_start=since(self._started_at) or 0.0,
+            since_delivering=since(self._delivering_at),
+            since_progress=since(self._progress_at) or 0.0,
+            since_cancel=since(self.accepted_at),
+            processed=self._processed,
+            limit=self.limit,
+        )
+
+    def _note_word(self, answer: JobSnapshot) -> None:
+        if answer.status is not JobStatus.UNKNOWN:
+            self._unknown_word = None
+        elif self._unknown_word != answer.raw_status:
+            self._unknown_word = answer.raw_status
+            _logger.warning(
+                "job %s reports a status this version does not know; "
+                "it is taken as still going",
+                self.job_id,
+            )
+
+    def _note_progress(self, answer: JobSnapshot, now: float) -> None:
+        if self._started_at is None:
+            self._started_at = now
+        if answer.processed is None:
+            return
+        if self._delivering_at is None:
+            self._delivering_at = self._progress_at = now
+        if answer.processed > self._processed:
+            self._processed = answer.processed
+            self._progress_at = now
+
+    def _compare(self, latched: JobSnapshot, answer: JobSnapshot) -> None:
+        """Keep the terminal answer; log one that says otherwise, fill its gaps."""
+        if answer.status is not latched.status:
+            _logger.warning(
+                "anomaly: job %s was %s and is now reported otherwise; keeping %s",
+                self.job_id,
+                latched.status,
+                latched.status,
+            )
+        elif latched.manifest is None and answer.manifest is not None:
+            self.snapshot = attrs.evolve(answer, status=latched.status)
+            self.announce()

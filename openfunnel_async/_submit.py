@@ -1,0 +1,94 @@
+"""Submit, so that no job is made that nobody knows of.
+
+There is no idempotency key and no list of jobs (facts.md, "Submit"), so an answer
+that nobody reads is a job that bills unseen. A submit that was sent is therefore
+read to its end even when its caller is cancelled, and the job it made is cancelled.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import anyio
+
+from openfunnel_async._caller import Caller
+from openfunnel_async._custody import Custody
+from openfunnel_async._endpoints import Endpoints, Submitted
+from openfunnel_async._job import BulkJob
+from openfunnel_async._models import LookalikeSearch
+from openfunnel_async._wire import SendProgress
+from openfunnel_async.errors import SubmitOutcomeUnknownError
+
+_logger = logging.getLogger("openfunnel_async")
+_READ_WITHIN = 5.0
+
+MakeJob = Callable[[str, int | None, float | None], BulkJob]
+
+
+class Submitter:
+    """Start jobs for callers who may go away."""
+
+    def __init__(
+        self, caller: Caller, endpoints: Endpoints, custody: Custody, make_job: MakeJob
+    ) -> None:
+        self._caller = caller
+        self._endpoints = endpoints
+        self._custody = custody
+        self._make_job = make_job
+
+    async def submit(self, search: LookalikeSearch) -> BulkJob:
+        """Start the job and return its handle, or see to it that none is left."""
+        progress = SendProgress()
+        task = self._custody.own(self._send(search, progress))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            rescue = self._custody.own(self._rescue(task, progress, search))
+            with anyio.CancelScope(shield=True):
+                await asyncio.shield(rescue)
+            raise
+
+    async def _send(self, search: LookalikeSearch, progress: SendProgress) -> BulkJob:
+        call = self._endpoints.submit(search)
+        answer: Submitted = await self._caller.call(call, progress=progress)
+        limit = search.limit if search.limit is not None else answer.requested_limit
+        return self._make_job(answer.job_id, limit, anyio.current_time())
+
+    async def _rescue(
+        self,
+        task: asyncio.Task[BulkJob],
+        progress: SendProgress,
+        search: LookalikeSearch,
+    ) -> None:
+        """Stop what is not sent, read what is, and cancel the job it made."""
+        sent = task.done() or progress.may_be_sent
+        if not sent:
+            task.cancel()
+        await asyncio.wait([task], timeout=_READ_WITHIN)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+        job = self._job_of(task)
+        if job is not None:
+            await self._custody.release(job)
+        elif sent and (task.cancelled() or _is_unknown(task)):
+            _logger.warning(
+                "a submit was sent for a caller who has gone and its outcome is not "
+                "known; a job may be billing up to %s credits",
+                search.limit if search.limit is not None else "an unknown number of",
+            )
+
+    def _job_of(self, task: asyncio.Task[BulkJob]) -> BulkJob | None:
+        """Return the job that the submit made, also one out of a broken answer."""
+        if task.cancelled():
+            return None
+        error = task.exception()
+        if error is None:
+            return task.result()
+        if isinstance(error, SubmitOutcomeUnknownError) and error.job_id is not None:
+            return self._make_job(error.job_id, error.search.limit, None)
+        return None
+
+
+def _is_unknown(task: asyncio.Task[BulkJob]) -> bool:
+    return isinstance(task.exception(), SubmitOutcomeUnknownError)

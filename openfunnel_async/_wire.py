@@ -1,0 +1,181 @@
+"""What goes over the wire, and the seam that carries it.
+
+``Transport`` is the place for tests, proxies and other HTTP stacks: two methods,
+whole requests in and whole replies out.
+"""
+
+import enum
+from collections.abc import Iterator, Mapping
+from typing import NoReturn, Protocol
+from urllib.parse import urlencode
+
+import attrs
+
+from openfunnel_async.errors import TransportError
+
+API_KEY_HEADER = "x-api-key"
+
+
+class SecretText(str):
+    """Text that does not show itself in a repr."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'<hidden>'"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an API key is not pickled; make the client where it is used")
+
+
+class Headers(Mapping[str, str]):
+    """Header names and values; the values stay out of the repr."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Mapping[str, str] | None = None) -> None:
+        self._items = dict(items or {})
+
+    def __getitem__(self, name: str) -> str:
+        return self._items[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __repr__(self) -> str:
+        return f"<headers {', '.join(self._items) or 'none'}>"
+
+
+class SendState(enum.Enum):
+    """How far an exchange has come, as its transport reports it."""
+
+    IDLE = "idle"
+    UNREPORTED = "unreported"
+    WAITING = "waiting"
+    SENT = "sent"
+
+
+@attrs.define(eq=False)
+class SendProgress:
+    """Where a transport may note how far it has come.
+
+    A transport that knows calls ``waiting()`` before it connects and ``sent()``
+    before the first byte; one that does not is taken to send from the start.
+    """
+
+    state: SendState = SendState.IDLE
+
+    @property
+    def may_be_sent(self) -> bool:
+        """Whether the service may have seen a part of the request under way."""
+        return self.state in {SendState.UNREPORTED, SendState.SENT}
+
+    def begin(self) -> None:
+        """Note that an exchange begins, with a transport that may say no more."""
+        self.state = SendState.UNREPORTED
+
+    def waiting(self) -> None:
+        """Note that nothing is sent yet."""
+        self.state = SendState.WAITING
+
+    def sent(self) -> None:
+        """Note that from now on the service may see the request."""
+        self.state = SendState.SENT
+
+    def finish(self) -> None:
+        """Note that no exchange is under way."""
+        self.state = SendState.IDLE
+
+
+def _size(body: bytes | None) -> str:
+    return "None" if body is None else f"<{len(body)} bytes>"
+
+
+@attrs.frozen(kw_only=True)
+class WireRequest:
+    """One request, ready to send.
+
+    Attributes:
+        method: ``GET`` or ``POST``.
+        origin: Scheme, host and port, for example ``"https://api.openfunnel.dev"``.
+        path: The path, already quoted.
+        query: Pairs of text, not yet quoted.
+        headers: All headers to send; the key is among them only while sending.
+        body: The bytes to send, or None.
+        fresh_connection: Whether a pooled connection must not be used: one that
+            the server is just closing would make a submit's outcome unknowable.
+        progress: Where the transport may note how far it has come.
+    """
+
+    method: str
+    origin: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = attrs.field(factory=Headers)
+    body: bytes | None = attrs.field(default=None, repr=_size)
+    fresh_connection: bool = False
+    progress: SendProgress = attrs.field(factory=SendProgress, eq=False, repr=False)
+
+    @property
+    def url(self) -> str:
+        """The whole address, the query quoted."""
+        mark = "?" if self.query else ""
+        return f"{self.origin}{self.path}{mark}{urlencode(self.query)}"
+
+
+@attrs.frozen(kw_only=True)
+class WireReply:
+    """One complete reply.
+
+    Attributes:
+        status_code: From a status line that was really received.
+        headers: Lower-case names.
+        body: The decoded bytes. A transport stops reading soon after 8 MiB; the
+            reader refuses what is larger.
+    """
+
+    status_code: int
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=", ".join)
+    body: bytes = attrs.field(default=b"", repr=_size)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is any 2xx."""
+        return self.status_code // 100 == 2  # noqa: PLR2004 - as HTTP counts
+
+
+class Transport(Protocol):
+    """Carry one request to the service and its reply back."""
+
+    async def send(self, request: WireRequest, /) -> WireReply:
+        """Send the request once and return the complete reply.
+
+        Must not follow redirects, repeat a POST, or add the key anywhere else.
+
+        Raises:
+            TransportError: The exchange failed; ``request_sent`` is False only if
+                no byte of the request can have reached the service.
+
+        Cancellation: passes through; the connection in use is closed.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of all connections; calling again does nothing."""
+        ...
+
+
+class UntrustedCertificateError(TransportError):
+    """The server's certificate was refused; trying again cannot help."""
+
+
+class CutReplyError(TransportError):
+    """The reply broke off; what had come of it may still name the job."""
+
+    def __init__(self, message: str, reply: WireReply) -> None:
+        super().__init__(message, True)
+        self.args = (message, reply)
+        self.reply = reply

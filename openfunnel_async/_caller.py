@@ -1,20 +1,15 @@
-"""Send calls and repeat those that may be repeated: the only place that does.
-
-The table of design.md, "Money and truth": a submit is repeated only while nothing
-was sent, or after a 429; a cancel and a read may always be repeated. Peers repeat
-a billed POST after a lost answer; that is the bug this module exists against.
-"""
+"""Send calls and repeat those that may be repeated: the only place that does."""
 
 import random
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import TypeVar
 
 import anyio
 import attrs
 
 from openfunnel_async._endpoints import Call, Kind
-from openfunnel_async._pacing import RetryPolicy, backoff
+from openfunnel_async._pacing import RetryPolicy
+from openfunnel_async._retries import RetryBudget, Tries, retry_after_of
 from openfunnel_async._wire import (
     API_KEY_HEADER,
     CutReplyError,
@@ -22,16 +17,13 @@ from openfunnel_async._wire import (
     SecretText,
     SendProgress,
     Transport,
-    UntrustedCertificateError,
     WireRequest,
 )
 from openfunnel_async.errors import (
     APIError,
     InvalidResponseError,
     OpenFunnelError,
-    RateLimitedError,
     RequestTimeoutError,
-    ServerError,
     TransportError,
 )
 
@@ -53,13 +45,13 @@ class Caller:
         self._key = key
         self._retry = retry
         self._request_timeout = request_timeout
+        self._budget = RetryBudget()
         self._rng = random.Random()
 
     async def call(
         self,
         call: Call[T],
         *,
-        outage: float | None = None,
         progress: SendProgress | None = None,
         on_stall: OnStall | None = None,
     ) -> T:
@@ -67,31 +59,24 @@ class Caller:
 
         Args:
             call: What to send and how to read the answer.
-            outage: Seconds of unbroken failure to survive; without it the
-                policy's number of attempts counts.
             progress: Filled in with how far the exchange under way has come.
             on_stall: Told of each pause: the moment it ends, and its cause.
 
         Cancellation: passes through; the exchange under way is closed.
         """
-        tries = _Tries(self._retry, outage, anyio.current_time())
+        tries = Tries(call.kind, self._retry, self._budget)
         while True:
             try:
-                return await self._once(call, progress or SendProgress())
+                answer = await self._once(call, progress or SendProgress())
             except (TransportError, APIError, InvalidResponseError) as exc:
                 error = exc
-            pause = tries.pause(call.kind, error, self._rng)
+            else:
+                self._budget.earn()
+                return answer
+            pause = tries.pause(error, self._rng)
             if pause is None:
                 raise error
-            until = anyio.current_time() + pause
-            if (
-                isinstance(error, RateLimitedError)
-                and until > anyio.current_effective_deadline()
-            ):
-                raise error
-            if on_stall is not None:
-                on_stall(until, error)
-            await anyio.sleep(pause)
+            await sit_out(pause, error, on_stall)
 
     async def _once(self, call: Call[T], progress: SendProgress) -> T:
         progress.begin()
@@ -120,59 +105,29 @@ class Caller:
         return RequestTimeoutError(msg, progress.may_be_sent)
 
 
+async def sit_out(
+    pause: float, error: OpenFunnelError, on_stall: OnStall | None = None
+) -> None:
+    """Sleep after a failure, unless the service asks for more than is left.
+
+    Raises:
+        OpenFunnelError: The failure itself, where its Retry-After ends beyond the
+            deadline of whoever waits.
+    """
+    until = anyio.current_time() + pause
+    asked = retry_after_of(error) is not None
+    if asked and until > anyio.current_effective_deadline():
+        raise error
+    if on_stall is not None:
+        on_stall(until, error)
+    await anyio.sleep(pause)
+
+
 def _plain(error: TransportError) -> TransportError:
     """Return the error as the public tree has it, without the broken reply."""
     if isinstance(error, CutReplyError):
         return TransportError(error.message, error.request_sent)
     return error
-
-
-class _Tries:
-    """The failures of one call so far, and what they allow next."""
-
-    def __init__(self, policy: RetryPolicy, outage: float | None, now: float) -> None:
-        self._policy = policy
-        self._outage = outage
-        self._since = now
-        self._failures = 0
-        self._unbelieved = 0
-
-    def pause(
-        self, kind: Kind, error: OpenFunnelError, rng: random.Random
-    ) -> float | None:
-        """Return the seconds until the next try, or None if there is none."""
-        self._failures += 1
-        if isinstance(error, InvalidResponseError):
-            self._unbelieved += 1
-        if not self._may_repeat(kind, error):
-            return None
-        pause = backoff(self._failures, rng)
-        if isinstance(error, APIError) and error.retry_after is not None:
-            if error.retry_after > self._policy.max_retry_after:
-                return None
-            pause = max(pause, error.retry_after)
-        if self._outage is None:
-            return pause if self._failures < self._policy.attempts else None
-        left = self._since + self._outage - anyio.current_time()
-        return pause if left > 0 else None
-
-    def _may_repeat(self, kind: Kind, error: OpenFunnelError) -> bool:
-        if isinstance(error, UntrustedCertificateError):
-            return False
-        if isinstance(error, TransportError):
-            return kind is not Kind.SUBMIT or not error.request_sent
-        if isinstance(error, RateLimitedError):
-            return True
-        if isinstance(error, InvalidResponseError):
-            survives = self._outage is not None and not error.is_json
-            return kind is Kind.READ and (survives or self._unbelieved == 1)
-        return kind is not Kind.SUBMIT and (
-            isinstance(error, ServerError)
-            or (
-                isinstance(error, APIError)
-                and error.status_code == HTTPStatus.REQUEST_TIMEOUT
-            )
-        )
 
 
 def hide(key: SecretText) -> Callable[[str], str]:

@@ -178,7 +178,7 @@ class OpenFunnel:
         self, job_id: str, limit: int | None, submitted_at: float | None
     ) -> BulkJob:
         record = JobRecord(job_id, limit, self._polling, submitted_at)
-        reads = JobReads(self._caller, self._endpoints, record, self._retry.outage)
+        reads = JobReads(self._caller, self._endpoints, record, self._retry)
         return BulkJob(reads, self._wait_timeout)
 
 

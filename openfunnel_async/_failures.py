@@ -103,7 +103,8 @@ def _parsed(reply: WireReply) -> object:
 def _detail(body: object) -> object:
     """Return what stands under ``detail``, else the body."""
     if isinstance(body, dict):
-        return cast("dict[str, object]", body).get("detail", body)
+        fields = cast("dict[str, object]", body)
+        return fields.get("detail", fields)
     return body
 
 

@@ -1,15 +1,18 @@
 """Read about one job: status, pages, the cancel call; every answer is recorded."""
 
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import anyio
 import attrs
 
-from openfunnel_async._caller import Caller
+from openfunnel_async._caller import Caller, sit_out
 from openfunnel_async._endpoints import Call, CancelAnswer, Endpoints
 from openfunnel_async._models import JobPage, JobSnapshot
+from openfunnel_async._pacing import RetryPolicy
 from openfunnel_async._record import JobRecord
-from openfunnel_async.errors import JobNotFoundError
+from openfunnel_async._retries import is_curable, retry_after_of
+from openfunnel_async.errors import JobNotFoundError, OpenFunnelError
 
 T = TypeVar("T")
 _NOT_YET_PAUSE = 0.5
@@ -18,40 +21,66 @@ _NOT_YET_PAUSE = 0.5
 class JobReads:
     """Make the calls about one job and report their answers to its record."""
 
-    __slots__ = ("_caller", "_endpoints", "outage", "record")
+    __slots__ = ("_caller", "_endpoints", "_retry", "record")
 
     def __init__(
-        self, caller: Caller, endpoints: Endpoints, record: JobRecord, outage: float
+        self,
+        caller: Caller,
+        endpoints: Endpoints,
+        record: JobRecord,
+        retry: RetryPolicy,
     ) -> None:
         self._caller = caller
         self._endpoints = endpoints
+        self._retry = retry
         self.record = record
-        self.outage = outage
 
-    async def look(self, *, outage: float | None = None) -> JobSnapshot:
-        """Read the status; ``outage`` says how long to survive failures."""
+    @property
+    def outage(self) -> float:
+        """Seconds of unbroken failure that ``persist`` survives."""
+        return self._retry.outage
+
+    async def look(self) -> JobSnapshot:
+        """Read the status."""
         call = self._endpoints.snapshot(self.record.job_id)
-        return self.record.observe(await self._call(call, outage))
+        return self.record.observe(await self._call(call))
 
-    async def page(self, cursor: str | None, *, outage: float | None = None) -> JobPage:
+    async def page(self, cursor: str | None) -> JobPage:
         """Read one page; its snapshot keeps the answer's own word in raw_status."""
-        call = self._endpoints.page(self.record.job_id, cursor)
-        page = await self._call(call, outage)
+        page = await self._call(self._endpoints.page(self.record.job_id, cursor))
         seen = self.record.observe(page.snapshot)
         shown = attrs.evolve(page.snapshot, status=seen.status)
         return attrs.evolve(page, snapshot=shown)
 
     async def cancel(self) -> CancelAnswer:
         """Send the cancel."""
-        return await self._call(self._endpoints.cancel(self.record.job_id), None)
+        return await self._call(self._endpoints.cancel(self.record.job_id))
 
-    async def _call(self, call: Call[T], outage: float | None) -> T:
+    async def persist(self, read: Callable[[], Awaitable[T]]) -> T:
+        """Read again at the job's pace while a retry may cure what fails.
+
+        Raises:
+            OpenFunnelError: What failed, if it cannot be cured, if it went on for
+                the policy's ``outage``, or if its Retry-After is too long.
+        """
+        began = anyio.current_time()
+        while True:
+            try:
+                return await read()
+            except OpenFunnelError as exc:
+                error = exc
+            asked = retry_after_of(error) or 0.0
+            over = anyio.current_time() - began >= self._retry.outage
+            if over or not is_curable(error) or asked > self._retry.max_retry_after:
+                raise error
+            pause = max(self.record.draw_delay(), asked)
+            await sit_out(pause, error, self.record.stalled)
+
+    async def _call(self, call: Call[T]) -> T:
         """Make the call; soon after one's own submit a 404 means "not yet"."""
         while True:
             try:
-                return await self._caller.call(
-                    call, outage=outage, on_stall=self.record.stalled
-                )
+                return await self._caller.call(call, on_stall=self.record.stalled)
             except JobNotFoundError as exc:
                 missing = exc
             left = self.record.visible_by - anyio.current_time()

@@ -115,8 +115,9 @@ class PageReader:
             raise IncompleteResultsError(msg, snapshot.job_id, snapshot)
 
     async def _read(self, cursor: str | None) -> JobPage:
-        outage = self._reads.outage if self._follow else None
-        return await self._reads.page(cursor, outage=outage)
+        if not self._follow:
+            return await self._reads.page(cursor)
+        return await self._reads.persist(lambda: self._reads.page(cursor))
 
     def _check_new(self, cursor: str) -> None:
         first = self.page.label if self.page and self._cursor is None else None

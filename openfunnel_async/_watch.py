@@ -8,8 +8,8 @@ import anyio
 
 from openfunnel_async._models import JobSnapshot
 from openfunnel_async._reads import JobReads
+from openfunnel_async._retries import retry_after_of
 from openfunnel_async._shared import Shared
-from openfunnel_async.errors import RateLimitedError
 
 OnProgress = Callable[[JobSnapshot], object]
 
@@ -60,7 +60,7 @@ class Watch:
         stall = self._reads.record.stall
         if (
             stall is not None
-            and isinstance(stall.cause, RateLimitedError)
+            and retry_after_of(stall.cause) is not None
             and stall.until > deadline
         ):
             raise stall.cause
@@ -72,7 +72,7 @@ class Watch:
             while not record.is_terminal:
                 await self.pause()
                 if not record.is_terminal:
-                    await self._reads.look(outage=self._reads.outage)
+                    await self._reads.persist(self._reads.look)
         finally:
             record.announce()
 

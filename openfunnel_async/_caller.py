@@ -1,6 +1,5 @@
 """Send calls and repeat those that may be repeated: the only place that does."""
 
-import random
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -46,7 +45,6 @@ class Caller:
         self._retry = retry
         self._request_timeout = request_timeout
         self._budget = RetryBudget()
-        self._rng = random.Random()
 
     async def call(
         self,
@@ -73,7 +71,7 @@ class Caller:
             else:
                 self._budget.earn()
                 return answer
-            pause = tries.pause(error, self._rng)
+            pause = tries.pause(error)
             if pause is None:
                 raise error
             await sit_out(pause, error, on_stall)

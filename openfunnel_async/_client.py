@@ -48,14 +48,14 @@ class OpenFunnel:
         ConfigurationError: An argument cannot be right. Nothing was sent.
     """
 
-    def __init__(  # noqa: PLR0913 - all but the key by name, each with a default
+    def __init__(  # noqa: PLR0913 -- all but the key by name, each with a default
         self,
         api_key: str | None = None,
         *,
         base_url: str | None = None,
         request_timeout: float = 30.0,
-        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
-        polling: PollPolicy = PollPolicy(),  # noqa: B008 - frozen
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 -- frozen
+        polling: PollPolicy = PollPolicy(),  # noqa: B008 -- frozen
         wait_timeout: float | None = 3600.0,
         transport: Transport | None = None,
     ) -> None:
@@ -105,7 +105,7 @@ class OpenFunnel:
         job it made is cancelled, before the cancellation goes through; an id that
         could not be cancelled stands in ``orphans``.
         """
-        if not isinstance(search, LookalikeSearch):  # pyright: ignore[reportUnnecessaryIsInstance] - for callers without types
+        if not isinstance(search, LookalikeSearch):  # pyright: ignore[reportUnnecessaryIsInstance] -- for callers without types
             raise ConfigurationError("submit() takes a LookalikeSearch")
         return await self._submitter.submit(search)
 

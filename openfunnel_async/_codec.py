@@ -29,7 +29,7 @@ def encode(value: Mapping[str, object]) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def decode(body: bytes) -> Any:  # noqa: ANN401 - JSON is anything
+def decode(body: bytes) -> Any:  # noqa: ANN401 -- JSON is anything
     """Read a body as strict JSON.
 
     Raises:
@@ -85,7 +85,7 @@ class _WrongTypeError(TypeError):
 def _strict(
     kinds: tuple[type, ...], words: str, passes: Callable[[Any], bool] | None = None
 ) -> Callable[[Any, Any], Any]:
-    def hook(value: Any, _type: Any) -> Any:  # noqa: ANN401 - any JSON may come
+    def hook(value: Any, _type: Any) -> Any:  # noqa: ANN401 -- any JSON may come
         if type(value) in kinds and (passes is None or passes(value)):
             return value
         raise _WrongTypeError(f"must be {words}")
@@ -108,7 +108,7 @@ _CONVERTER.register_structure_hook(
 )
 
 
-def _texts(value: Any, _type: object) -> tuple[str, ...]:  # noqa: ANN401 - JSON
+def _texts(value: Any, _type: object) -> tuple[str, ...]:  # noqa: ANN401 -- JSON
     if type(value) is list and all(type(item) is str for item in cast("Any", value)):
         return tuple(cast("list[str]", value))
     raise _WrongTypeError("must be a list of texts")
@@ -155,16 +155,13 @@ def company(row: dict[str, Any]) -> Company:
     extra: dict[str, Any] = {}
     for key, value in row.items():
         check = _ROW_CHECKS.get(key)
-        if value is None and check is not None:
-            continue
-        if check is not None and check(value):
-            fields[key] = (
-                tuple(cast("list[str]", value)) if check is _is_texts else value
-            )
-        else:
+        if check is None:
             extra[key] = value
-            if check is not None:
-                _warn_once(key)
+        elif check(value):
+            fields[key] = tuple(value) if check is _is_texts else value
+        elif value is not None:
+            extra[key] = value
+            _warn_once(key)
     return Company(**fields, extra=extra)
 
 

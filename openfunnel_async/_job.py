@@ -125,7 +125,7 @@ class BulkJob:
     async def wait_until_terminal(
         self,
         *,
-        timeout: float | EllipsisType | None = ...,  # noqa: ASYNC109 - a total
+        timeout: float | EllipsisType | None = ...,  # noqa: ASYNC109 -- a total
         on_timeout: Literal["leave", "cancel"] = "leave",
         on_progress: OnProgress | None = None,
     ) -> JobSnapshot:
@@ -203,7 +203,7 @@ class BulkJob:
         self,
         *,
         wait: bool = False,
-        timeout: float | None = _CANCEL_SETTLES,  # noqa: ASYNC109 - a total
+        timeout: float | None = _CANCEL_SETTLES,  # noqa: ASYNC109 -- a total
     ) -> CancelReceipt:
         """Ask the job to stop at its next checkpoint; one that is over is no error.
 
@@ -262,7 +262,7 @@ class BulkJob:
     async def result(
         self,
         *,
-        timeout: float | EllipsisType | None = ...,  # noqa: ASYNC109 - a total
+        timeout: float | EllipsisType | None = ...,  # noqa: ASYNC109 -- a total
         partial_ok: bool = False,
     ) -> BulkResult:
         """Wait for the end and return all rows.
@@ -288,7 +288,7 @@ class BulkJob:
             try:
                 async with self.rows() as stream:
                     async for company in stream:
-                        rows.append(company)  # noqa: PERF401 - kept on a time-out
+                        rows.append(company)  # noqa: PERF401 -- kept on a time-out
             except JobFailedError as exc:
                 failed = exc
         read = tuple(rows)

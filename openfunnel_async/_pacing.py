@@ -116,12 +116,12 @@ def _distance(clues: Clues) -> float:
     return abs(missing * rate - clues.since_progress)
 
 
-def jittered(delay: float, jitter: float, rng: random.Random) -> float:
+def jittered(delay: float, jitter: float) -> float:
     """Vary a delay by up to the part ``jitter`` of it, either way."""
-    return delay * rng.uniform(1 - jitter, 1 + jitter) if jitter else delay
+    return delay * random.uniform(1 - jitter, 1 + jitter) if jitter else delay
 
 
-def backoff(failures: int, rng: random.Random) -> float:
+def backoff(failures: int) -> float:
     """Return the seconds to wait after so many failures in a row (1, 2, ...)."""
     ceiling = min(_BACKOFF_LONGEST, _BACKOFF_FIRST * 2.0 ** min(failures - 1, 16))
-    return ceiling * rng.uniform(0.5, 1.0)
+    return ceiling * random.uniform(0.5, 1.0)

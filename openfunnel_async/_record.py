@@ -6,7 +6,6 @@ of it waits here.
 
 import asyncio
 import logging
-import random
 from collections import deque
 
 import anyio
@@ -46,7 +45,6 @@ class JobRecord:
         "_news",
         "_processed",
         "_progress_at",
-        "_rng",
         "_started_at",
         "_unknown_word",
         "accepted_at",
@@ -84,7 +82,6 @@ class JobRecord:
         self._delivering_at: float | None = None
         self._progress_at: float | None = None
         self._processed = 0
-        self._rng = random.Random()
         self._news = asyncio.Event()
 
     @property
@@ -153,7 +150,7 @@ class JobRecord:
     def draw_delay(self) -> float:
         """Return the seconds to leave between an answer now and the next look."""
         delay = poll_delay(self.polling, self._clues(anyio.current_time()))
-        return jittered(delay, self.polling.jitter, self._rng)
+        return jittered(delay, self.polling.jitter)
 
     @property
     def answered_at(self) -> float | None:

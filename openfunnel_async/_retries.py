@@ -5,7 +5,6 @@ was sent, or after a 429; a cancel and a read may always be repeated. Peers repe
 billed POST after a lost answer; that is the bug this module exists against.
 """
 
-import random
 from http import HTTPStatus
 
 import attrs
@@ -58,12 +57,12 @@ class Tries:
         self._budget = budget
         self._failures = 0
 
-    def pause(self, error: OpenFunnelError, rng: random.Random) -> float | None:
+    def pause(self, error: OpenFunnelError) -> float | None:
         """Return the seconds until the next try, or None if there is none."""
         self._failures += 1
         if not self._may_repeat(error) or self._failures >= self._policy.attempts:
             return None
-        pause = backoff(self._failures, rng)
+        pause = backoff(self._failures)
         asked = retry_after_of(error)
         if asked is not None:
             return max(pause, asked) if asked <= self._policy.max_retry_after else None

@@ -40,7 +40,7 @@ def _details(body: object) -> list[Mapping[str, object]]:
     """Return the places that may hold the number; their nesting is not certain."""
     found: list[Mapping[str, object]] = []
     places = [body]
-    while places and len(found) < 8:  # noqa: PLR2004 - a bound, not a measure
+    while places and len(found) < 8:  # noqa: PLR2004 -- a bound, not a measure
         place = places.pop(0)
         if isinstance(place, Mapping):
             found.append(place)  # pyright: ignore[reportUnknownArgumentType]

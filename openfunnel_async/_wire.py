@@ -144,7 +144,7 @@ class WireReply:
     @property
     def is_success(self) -> bool:
         """Whether the status is any 2xx."""
-        return self.status_code // 100 == 2  # noqa: PLR2004 - as HTTP counts
+        return self.status_code // 100 == 2  # noqa: PLR2004 -- as HTTP counts
 
 
 class Transport(Protocol):

@@ -48,6 +48,9 @@ class OpenFunnel:
         ConfigurationError: An argument cannot be right. Nothing was sent.
     """
 
+    # A traceback with locals shows a client that was refused half-way.
+    _origin = "without an address"
+
     def __init__(  # noqa: PLR0913 -- all but the key by name, each with a default
         self,
         api_key: str | None = None,

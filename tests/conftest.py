@@ -1,0 +1,26 @@
+"""What every test may count on."""
+
+import pytest
+
+from tests.support.virtual_time import VIRTUAL_TIME, AnyioBackend
+
+
+@pytest.fixture(scope="module")
+def anyio_backend(request: pytest.FixtureRequest) -> AnyioBackend:
+    """Run a module on asyncio; in virtual time if marked with `virtual_time`.
+
+    The scope is the module's, so that async fixtures may be shared in it: the mark
+    belongs in the module's `pytestmark`. A module may also override this fixture.
+    """
+    module: pytest.Module = request.node
+    if module.get_closest_marker("virtual_time"):
+        return VIRTUAL_TIME
+    return ("asyncio", {})
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Refuse a mark that would silently do nothing."""
+    marked = item.get_closest_marker("virtual_time") is not None
+    module = item.getparent(pytest.Module)
+    if marked and (module is None or not module.get_closest_marker("virtual_time")):
+        raise pytest.UsageError(f"{item.nodeid}: virtual_time marks whole modules")

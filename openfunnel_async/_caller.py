@@ -52,6 +52,7 @@ class Caller:
         *,
         progress: SendProgress | None = None,
         on_stall: OnStall | None = None,
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> T:
         """Send the call until it has an answer, or an error that is final.
 
@@ -59,6 +60,7 @@ class Caller:
             call: What to send and how to read the answer.
             progress: Filled in with how far the exchange under way has come.
             on_stall: Told of each pause: the moment it ends, and its cause.
+            is_wanted: Whether to try again is still wanted.
 
         Cancellation: passes through; the exchange under way is closed.
         """
@@ -72,7 +74,7 @@ class Caller:
                 self._budget.earn()
                 return answer
             pause = tries.pause(error)
-            if pause is None:
+            if pause is None or not is_wanted():
                 raise error
             await sit_out(pause, error, on_stall)
 

@@ -25,20 +25,24 @@ class Cancellation:
 
     def __init__(self, reads: JobReads) -> None:
         self._reads = reads
-        self._request = Shared(self._ask)
+        self._request = Shared(reads.record, self._ask)
 
-    async def request(self) -> CancelAnswer:
+    async def request(self, deadline: float) -> CancelAnswer:
         """Ask, or share the asking under way.
+
+        Args:
+            deadline: When the caller will give up; see ``Shared.join``.
 
         Returns:
             Accepted, or not: then the record knows the terminal status.
 
         Raises:
             CancelConflictError: 409 twice, yet the job is still going.
+            RateLimitedError: The service asks to wait beyond the deadline.
         """
         if self._reads.record.is_terminal:
             return CancelAnswer(accepted=False)
-        return await self._request.join()
+        return await self._request.join(deadline)
 
     async def _ask(self) -> CancelAnswer:
         record = self._reads.record

@@ -1,5 +1,6 @@
 """``OpenFunnel``: the client that holds the key, the connections and the policies."""
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Self
 
@@ -73,6 +74,7 @@ class OpenFunnel:
         self._caller = Caller(self._transport, key, retry, seconds)
         self._endpoints = Endpoints(self._origin, hide(key))
         self._custody = Custody()
+        self._closing: asyncio.Task[None] | None = None
         self._submitter = Submitter(
             self._caller, self._endpoints, self._custody, self._make_job
         )
@@ -167,9 +169,18 @@ class OpenFunnel:
 
         Cancellation: the closing is finished first.
         """
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
         with anyio.CancelScope(shield=True):
-            await self._custody.aclose()
-            await self._transport.aclose()
+            try:
+                await asyncio.shield(self._closing)
+            except asyncio.CancelledError:
+                await asyncio.wait([self._closing])
+                raise
+
+    async def _close(self) -> None:
+        await self._custody.aclose()
+        await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
         return self

@@ -14,8 +14,9 @@ from typing import Any, NoReturn, TypeVar, cast
 import attrs
 import cattrs
 from cattrs import Converter, transform_error
+from cattrs.gen import make_dict_structure_fn
 
-from openfunnel_async._models import Company
+from openfunnel_async._models import Company, Manifest
 from openfunnel_async.errors import InvalidResponseError
 
 MAX_BODY = 8 * 1024 * 1024
@@ -54,7 +55,14 @@ def _refuse_constant(_name: str) -> NoReturn:
     raise ValueError
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 
 def structure(value: object, shape: type[_T]) -> _T:
@@ -93,6 +101,19 @@ def _strict(
     return hook
 
 
+def _object(shape: type[_T]) -> Callable[[Any, Any], _T]:
+    """Return a hook that takes an object and nothing else for the shape."""
+    build = make_dict_structure_fn(shape, _CONVERTER)
+
+    def hook(value: Any, kind: Any) -> _T:  # noqa: ANN401 -- any JSON may come
+        if type(value) is not dict:
+            msg = "must be an object"
+            raise _WrongTypeError(msg)
+        return build(cast("dict[str, Any]", value), kind)
+
+    return hook
+
+
 def _not_negative(value: float) -> bool:
     return math.isfinite(value) and value >= 0
 
@@ -117,6 +138,9 @@ def _texts(value: Any, _type: object) -> tuple[str, ...]:  # noqa: ANN401 -- JSO
 _CONVERTER.register_structure_hook_func(
     lambda shape: bool(shape == tuple[str, ...]), _texts
 )
+
+
+_CONVERTER.register_structure_hook(Manifest, _object(Manifest))
 
 
 def _is_text(value: object) -> bool:

@@ -23,9 +23,15 @@ _HOST = re.compile(
 _HIGHEST_PORT = 65_535
 
 
-def hidden(value: str | None) -> SecretText | None:
-    """Wrap a key at once, so that no frame keeps it as plain text."""
-    return SecretText(value) if isinstance(value, str) else None
+def hidden(value: object) -> SecretText | None:
+    """Wrap a key at once, so that no frame keeps it as plain text.
+
+    What is not text becomes a key that cannot be right: it must not make way for
+    another account's key in the environment.
+    """
+    if value is None:
+        return None
+    return SecretText(value if isinstance(value, str) else "")
 
 
 def read_key(given: SecretText | None) -> SecretText:
@@ -34,8 +40,8 @@ def read_key(given: SecretText | None) -> SecretText:
     Raises:
         ConfigurationError: There is none, or it cannot be a key.
     """
-    key = given if given is not None else hidden(os.environ.get(KEY_VARIABLE))
-    if not key:
+    key = given if given is not None else hidden(os.environ.get(KEY_VARIABLE) or None)
+    if key is None:
         raise ConfigurationError(f"no API key: pass api_key or set {KEY_VARIABLE}")
     if not _KEY.fullmatch(key):
         msg = (

@@ -14,7 +14,7 @@ import attrs
 
 from openfunnel_async._codec import companies, decode, encode, structure
 from openfunnel_async._failures import Hide, failure
-from openfunnel_async._invalid import is_job_id
+from openfunnel_async._invalid import is_job_id, is_unicode
 from openfunnel_async._models import (
     CreditBalance,
     JobPage,
@@ -104,6 +104,19 @@ class _Envelope:
     processed: int | None = None
     progress_message: str | None = None
 
+    def snapshot(self, hide: Hide) -> JobSnapshot:
+        """Return the status part; the service's own words may echo the key."""
+        error, progress = self.error_message, self.progress_message
+        return JobSnapshot(
+            job_id=self.job_id,
+            status=JobStatus.parse(self.status),
+            raw_status=hide(self.status),
+            manifest=self.manifest,
+            error_message=None if error is None else hide(error),
+            processed=self.processed,
+            progress_message=None if progress is None else hide(progress),
+        )
+
 
 class Endpoints:
     """Build the calls of one service address."""
@@ -148,7 +161,7 @@ class Endpoints:
         """Read the job's status; its rows are left unbuilt."""
 
         def read(reply: WireReply) -> JobSnapshot:
-            return _snapshot(self._envelope(reply, job_id)[0])
+            return self._envelope(reply, job_id)[0].snapshot(self._hide)
 
         return self._get(f"{_JOBS}/{job_id}", read)
 
@@ -156,7 +169,8 @@ class Endpoints:
         """Read the job's status and one page of its rows."""
 
         def read(reply: WireReply) -> JobPage:
-            return _page(*self._envelope(reply, job_id), cursor)
+            envelope, answer = self._envelope(reply, job_id)
+            return _page(envelope, envelope.snapshot(self._hide), answer, cursor)
 
         query = () if cursor is None else (("cursor", cursor),)
         return self._get(f"{_JOBS}/{job_id}", read, query)
@@ -271,23 +285,19 @@ def _object(reply: WireReply) -> dict[str, Any]:
     return cast("dict[str, Any]", answer)
 
 
-def _snapshot(envelope: _Envelope) -> JobSnapshot:
-    return JobSnapshot(
-        job_id=envelope.job_id,
-        status=JobStatus.parse(envelope.status),
-        raw_status=envelope.status,
-        manifest=envelope.manifest,
-        error_message=envelope.error_message,
-        processed=envelope.processed,
-        progress_message=envelope.progress_message,
-    )
-
-
-def _page(envelope: _Envelope, answer: dict[str, Any], cursor: str | None) -> JobPage:
-    snapshot = _snapshot(envelope)
+def _page(
+    envelope: _Envelope,
+    snapshot: JobSnapshot,
+    answer: dict[str, Any],
+    cursor: str | None,
+) -> JobPage:
     if None not in (cursor, envelope.page) and envelope.page != cursor:
         msg = "the answer is another page than the one asked for"
         raise InvalidResponseError(msg, "$.page")
+    following = envelope.next_cursor
+    if following is not None and not (following and is_unicode(following)):
+        msg = "the answer's $.next_cursor is not a label that can be sent back"
+        raise InvalidResponseError(msg, "$.next_cursor")
     return JobPage(
         snapshot=snapshot,
         label=envelope.page,

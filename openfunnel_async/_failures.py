@@ -91,13 +91,13 @@ def _message(
 
 
 def _parsed(reply: WireReply) -> object:
-    """Return the JSON of an error body, else the beginning of its text."""
+    """Return the JSON of an error body, else its text."""
     if not reply.body:
         return None
     try:
         return cast("object", decode(reply.body))
     except InvalidResponseError:
-        return reply.body[:_LONGEST_TEXT].decode(errors="replace")
+        return reply.body.decode(errors="replace")
 
 
 def _detail(body: object) -> object:

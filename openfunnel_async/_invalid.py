@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from types import EllipsisType
 from typing import cast
 
+_MOST_SECONDS = 1e12
 _LONGEST_WORD = 500
 _JOB_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
 
@@ -80,7 +81,7 @@ def check_seconds(name: str, value: object, *, above_zero: bool = False) -> floa
     """Return a duration in seconds as a float, else raise."""
     bound = "above 0" if above_zero else "of at least 0"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        seconds = float(value)
+        seconds = float(value) if abs(value) < _MOST_SECONDS else math.inf
         if math.isfinite(seconds) and (seconds > 0 or not (seconds or above_zero)):
             return seconds
     raise ConfigurationError(f"{name} must be a finite number of seconds {bound}")

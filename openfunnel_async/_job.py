@@ -20,6 +20,7 @@ from openfunnel_async._status import JobStatus
 from openfunnel_async._watch import OnProgress, Watch
 from openfunnel_async.errors import (
     JobCancelledError,
+    JobError,
     JobFailedError,
     OpenFunnelError,
     WaitTimeoutError,
@@ -191,7 +192,7 @@ class BulkJob:
             await self.cancel(wait=True, timeout=_CANCEL_SETTLES)
         except OpenFunnelError as exc:
             failed = exc
-        msg = f"job {self.id} was not over after {seconds:g} s and was cancelled"
+        msg = f"job {self.id} was not over after {seconds:g} s; now it is {self.status}"
         if failed is not None:
             msg = (
                 f"job {self.id} was not over after {seconds:g} s; "
@@ -222,6 +223,7 @@ class BulkJob:
         Raises:
             CancelConflictError: The service says it is over, and shows it going on.
             WaitTimeoutError: The time is over; the message says how far it came.
+            RateLimitedError: The service asks to wait for longer than is left.
             JobNotFoundError: This key has no such job.
             TransportError: No answer after the policy's attempts.
             APIError: The service answered with another error.
@@ -232,7 +234,7 @@ class BulkJob:
         seconds = check_timeout(timeout)
         accepted = False
         with anyio.move_on_after(seconds) as scope:
-            answer = await self._cancellation.request()
+            answer = await self._cancellation.request(scope.deadline)
             accepted = answer.accepted
             if wait:
                 await self._watch.follow(scope.deadline)
@@ -276,36 +278,32 @@ class BulkJob:
             JobFailedError: The job failed; the rows read are on the error's ``rows``.
             JobCancelledError: It was cancelled; likewise.
             WaitTimeoutError: The time is over; likewise. The job goes on.
-            IncompleteResultsError: The rows do not add up to the manifest's count.
+            IncompleteResultsError: They do not add up to the manifest; likewise.
             OpenFunnelError: As ``wait_until_terminal()``.
 
         Cancellation: the job goes on; reading again is free.
         """
         seconds = check_timeout(timeout, self._wait_timeout)
         rows: list[Company] = []
-        failed: JobFailedError | None = None
+        failed: JobError | None = None
         with anyio.move_on_after(seconds) as scope:
             try:
                 async with self.rows() as stream:
                     async for company in stream:
                         rows.append(company)  # noqa: PERF401 -- kept on a time-out
-            except JobFailedError as exc:
+            except JobError as exc:
                 failed = exc
         read = tuple(rows)
         if scope.cancelled_caught:
             msg = f"job {self.id} was {self.status} after {seconds:g} s; it goes on"
             raise WaitTimeoutError(msg, self.id, self.snapshot, read)
-        if not partial_ok:
-            self._refuse_partial(failed, read)
+        if failed is not None and not (
+            partial_ok and isinstance(failed, JobFailedError)
+        ):
+            raise type(failed)(failed.message, self.id, failed.snapshot, read)
+        if self.status is JobStatus.CANCELLED and not partial_ok:
+            msg = f"job {self.id} was cancelled after {len(read)} rows"
+            raise JobCancelledError(msg, self.id, self.snapshot, read)
         snapshot = self.snapshot
         manifest = snapshot.manifest if snapshot is not None else None
         return BulkResult(status=self.status, rows=read, manifest=manifest)
-
-    def _refuse_partial(
-        self, failed: JobFailedError | None, rows: tuple[Company, ...]
-    ) -> None:
-        if failed is not None:
-            raise JobFailedError(failed.message, self.id, self.snapshot, rows)
-        if self.status is JobStatus.CANCELLED:
-            msg = f"job {self.id} was cancelled after {len(rows)} rows"
-            raise JobCancelledError(msg, self.id, self.snapshot, rows)

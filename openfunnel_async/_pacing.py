@@ -45,6 +45,8 @@ class PollPolicy:
         for name, value in (("share", self.share), ("jitter", self.jitter)):
             if not 0 <= check_seconds(name, value) <= 1:
                 raise ConfigurationError(f"{name} must be a number from 0 to 1")
+        if not self.share:
+            raise ConfigurationError("share must be above 0")
 
     @classmethod
     def fixed(cls, seconds: float) -> "PollPolicy":

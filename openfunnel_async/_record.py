@@ -47,6 +47,7 @@ class JobRecord:
         "_progress_at",
         "_started_at",
         "_unknown_word",
+        "_words_warned",
         "accepted_at",
         "cancel_requested",
         "job_id",
@@ -73,10 +74,11 @@ class JobRecord:
         self.cancel_requested = False
         self.accepted_at: float | None = None
         self.stall: Stall | None = None
-        self.listeners: list[deque[JobSnapshot]] = []
+        self.listeners: dict[int, deque[JobSnapshot]] = {}
         submitted = submitted_at is not None
         self._furthest = JobStatus.PENDING if submitted else JobStatus.UNKNOWN
-        self._unknown_word: str | None = None
+        self._unknown_word = False
+        self._words_warned: frozenset[str] = frozenset()
         self._answered_at = submitted_at
         self._started_at = submitted_at
         self._delivering_at: float | None = None
@@ -115,7 +117,7 @@ class JobRecord:
         self._answered_at = now
         seen = attrs.evolve(answer, status=self.status)
         if seen != self.snapshot:
-            for listener in self.listeners:
+            for listener in self.listeners.values():
                 listener.append(seen)
         self.snapshot = seen
         self.announce()
@@ -171,10 +173,9 @@ class JobRecord:
         )
 
     def _note_word(self, answer: JobSnapshot) -> None:
-        if answer.status is not JobStatus.UNKNOWN:
-            self._unknown_word = None
-        elif self._unknown_word != answer.raw_status:
-            self._unknown_word = answer.raw_status
+        self._unknown_word = answer.status is JobStatus.UNKNOWN
+        if self._unknown_word and answer.raw_status not in self._words_warned:
+            self._words_warned |= {answer.raw_status}
             _logger.warning(
                 "job %s reports a status this version does not know; "
                 "it is taken as still going",

@@ -56,6 +56,7 @@ class Tries:
         self._policy = policy
         self._budget = budget
         self._failures = 0
+        self._unbelieved = {True: 0, False: 0}
 
     def pause(self, error: OpenFunnelError) -> float | None:
         """Return the seconds until the next try, or None if there is none."""
@@ -72,7 +73,8 @@ class Tries:
 
     def _may_repeat(self, error: OpenFunnelError) -> bool:
         if isinstance(error, InvalidResponseError):
-            return self._kind is Kind.READ and self._failures == 1
+            self._unbelieved[error.is_json] += 1
+            return self._kind is Kind.READ and self._unbelieved[error.is_json] == 1
         if self._kind is Kind.SUBMIT and not isinstance(error, RateLimitedError):
             return is_curable(error) and not getattr(error, "request_sent", True)
         return is_curable(error)

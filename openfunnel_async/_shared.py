@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 import anyio
 import attrs
+
+from openfunnel_async._record import JobRecord
+from openfunnel_async._retries import retry_after_of
 
 T = TypeVar("T")
 
@@ -23,22 +26,52 @@ class Shared(Generic[T]):
     """Run a coroutine once while anybody holds it; end it when the last one leaves.
 
     The work runs in a task of its own, so that a caller who is cancelled does not
-    take it away from the others.
+    take it away from the others. Its end is news of the job.
     """
 
-    def __init__(self, start: Callable[[], Coroutine[Any, Any, T]]) -> None:
+    __slots__ = ("_record", "_run", "_start")
+
+    def __init__(
+        self, record: JobRecord, start: Callable[[], Coroutine[Any, Any, T]]
+    ) -> None:
+        self._record = record
         self._start = start
         self._run: Run[T] | None = None
 
-    def enter(self) -> Run[T]:
-        """Hold the work, starting it if none is under way; pair with ``leave``."""
+    async def join(
+        self,
+        deadline: float,
+        on_news: Callable[[], Awaitable[None]] | None = None,
+    ) -> T:
+        """Wait for the outcome; several callers share one.
+
+        Args:
+            deadline: The moment at which the caller will give up: a pause that the
+                service asks for and that ends later is raised at once.
+            on_news: Awaited after each piece of news of the job.
+
+        Cancellation: passes through; the work ends if nobody else holds it.
+        """
+        run = self._enter()
+        try:
+            while not run.task.done():
+                self._give_up_beyond(deadline)
+                await self._record.news()
+                if on_news is not None:
+                    await on_news()
+            return run.task.result()
+        finally:
+            await self._leave(run)
+
+    def _enter(self) -> Run[T]:
         run = self._run
         if run is None or run.task.done():
             run = self._run = Run(asyncio.create_task(self._start()))
+            run.task.add_done_callback(lambda _task: self._record.announce())
         run.holders += 1
         return run
 
-    async def leave(self, run: Run[T]) -> None:
+    async def _leave(self, run: Run[T]) -> None:
         """Let go of the work; the last one to leave ends it and sees it gone."""
         run.holders -= 1
         if run.task.done():
@@ -58,13 +91,11 @@ class Shared(Generic[T]):
         ):
             await asyncio.wait([run.task])
 
-    async def join(self) -> T:
-        """Wait for the outcome; several callers share one.
-
-        Cancellation: passes through; the work ends if nobody else holds it.
-        """
-        run = self.enter()
-        try:
-            return await asyncio.shield(run.task)
-        finally:
-            await self.leave(run)
+    def _give_up_beyond(self, deadline: float) -> None:
+        stall = self._record.stall
+        if (
+            stall is not None
+            and retry_after_of(stall.cause) is not None
+            and stall.until > deadline
+        ):
+            raise stall.cause

@@ -39,18 +39,24 @@ class Submitter:
     async def submit(self, search: LookalikeSearch) -> BulkJob:
         """Start the job and return its handle, or see to it that none is left."""
         progress = SendProgress()
-        task = self._custody.own(self._send(search, progress))
+        gone = asyncio.Event()
+        task = self._custody.own(self._send(search, progress, gone))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
+            gone.set()
             rescue = self._custody.own(self._rescue(task, progress, search))
             with anyio.CancelScope(shield=True):
                 await asyncio.shield(rescue)
             raise
 
-    async def _send(self, search: LookalikeSearch, progress: SendProgress) -> BulkJob:
+    async def _send(
+        self, search: LookalikeSearch, progress: SendProgress, gone: asyncio.Event
+    ) -> BulkJob:
         call = self._endpoints.submit(search)
-        answer: Submitted = await self._caller.call(call, progress=progress)
+        answer: Submitted = await self._caller.call(
+            call, progress=progress, is_wanted=lambda: not gone.is_set()
+        )
         limit = search.limit if search.limit is not None else answer.requested_limit
         return self._make_job(answer.job_id, limit, anyio.current_time())
 

@@ -8,7 +8,6 @@ import anyio
 
 from openfunnel_async._models import JobSnapshot
 from openfunnel_async._reads import JobReads
-from openfunnel_async._retries import retry_after_of
 from openfunnel_async._shared import Shared
 
 OnProgress = Callable[[JobSnapshot], object]
@@ -21,7 +20,7 @@ class Watch:
 
     def __init__(self, reads: JobReads) -> None:
         self._reads = reads
-        self._loop = Shared(self._poll)
+        self._loop = Shared(reads.record, self._poll)
 
     async def follow(
         self, deadline: float, on_progress: OnProgress | None = None
@@ -33,48 +32,25 @@ class Watch:
         """
         record = self._reads.record
         if record.is_terminal:
-            await self._last_words(on_progress)
-            return
-        changes: deque[JobSnapshot] = deque()
-        if on_progress is not None:
-            record.listeners.append(changes)
-        run = self._loop.enter()
-        try:
-            while not run.task.done():
-                self._give_up_beyond(deadline)
-                await record.news()
-                await _hand_out(changes, on_progress)
-            if not record.is_terminal:
-                run.task.result()
-        finally:
-            if on_progress is not None:
-                record.listeners.remove(changes)
-            await self._loop.leave(run)
-
-    async def _last_words(self, on_progress: OnProgress | None) -> None:
-        """Show the terminal answer to a caller who came after it."""
-        last = self._reads.record.snapshot
-        await _hand_out(deque([last] if last is not None else []), on_progress)
-
-    def _give_up_beyond(self, deadline: float) -> None:
-        stall = self._reads.record.stall
-        if (
-            stall is not None
-            and retry_after_of(stall.cause) is not None
-            and stall.until > deadline
-        ):
-            raise stall.cause
+            if on_progress is not None and record.snapshot is not None:
+                await _hand_out(deque([record.snapshot]), on_progress)
+        elif on_progress is None:
+            await self._loop.join(deadline)
+        else:
+            changes: deque[JobSnapshot] = deque()
+            record.listeners[id(changes)] = changes
+            try:
+                await self._loop.join(deadline, lambda: _hand_out(changes, on_progress))
+            finally:
+                del record.listeners[id(changes)]
 
     async def _poll(self) -> None:
-        """Look, at the job's pace, until it is over; every end is announced."""
+        """Look, at the job's pace, until it is over."""
         record = self._reads.record
-        try:
-            while not record.is_terminal:
-                await self.pause()
-                if not record.is_terminal:
-                    await self._reads.persist(self._reads.look)
-        finally:
-            record.announce()
+        while not record.is_terminal:
+            await self.pause()
+            if not record.is_terminal:
+                await self._reads.persist(self._reads.look)
 
     async def pause(self) -> None:
         """Sleep until the next look is due, counted from the last answer.
@@ -83,7 +59,7 @@ class Watch:
         news of any kind has it reckoned anew.
         """
         record = self._reads.record
-        counted = object()
+        counted: tuple[float | None, float | None] | None = None
         due = anyio.current_time()
         while not record.is_terminal:
             basis = (record.answered_at, record.accepted_at)
@@ -98,10 +74,8 @@ class Watch:
             await record.news_by(due)
 
 
-async def _hand_out(
-    changes: deque[JobSnapshot], on_progress: OnProgress | None
-) -> None:
-    while changes and on_progress is not None:
+async def _hand_out(changes: deque[JobSnapshot], on_progress: OnProgress) -> None:
+    while changes:
         outcome = on_progress(changes.popleft())
         if inspect.isawaitable(outcome):
             await outcome

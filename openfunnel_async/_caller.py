@@ -1,10 +1,10 @@
 """Send calls and repeat those that may be repeated: the only place that does."""
 
+import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
 import anyio
-import attrs
 
 from openfunnel_async._endpoints import Call, Kind
 from openfunnel_async._pacing import RetryPolicy
@@ -82,7 +82,7 @@ class Caller:
         progress.begin()
         failed: TransportError | None = None
         try:
-            with anyio.fail_after(self._request_timeout):
+            async with asyncio.timeout(self._request_timeout):
                 reply = await self._transport.send(self._keyed(call.request, progress))
         except TransportError as exc:
             failed = exc
@@ -97,8 +97,17 @@ class Caller:
         raise _plain(failed)
 
     def _keyed(self, request: WireRequest, progress: SendProgress) -> WireRequest:
-        headers = Headers({**request.headers, API_KEY_HEADER: self._key})
-        return attrs.evolve(request, headers=headers, progress=progress)
+        """Put the key on, for the moment of sending."""
+        return WireRequest(
+            method=request.method,
+            origin=request.origin,
+            path=request.path,
+            query=request.query,
+            headers=Headers({**request.headers, API_KEY_HEADER: self._key}),
+            body=request.body,
+            fresh_connection=request.fresh_connection,
+            progress=progress,
+        )
 
     def _timed_out(self, progress: SendProgress) -> TransportError:
         msg = f"no complete answer within {self._request_timeout:g} s"

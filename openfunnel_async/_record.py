@@ -84,7 +84,7 @@ class JobRecord:
         self._delivering_at: float | None = None
         self._progress_at: float | None = None
         self._processed = 0
-        self._news = asyncio.Event()
+        self._news: asyncio.Event | None = None
 
     @property
     def status(self) -> JobStatus:
@@ -115,7 +115,11 @@ class JobRecord:
         self._furthest = furthest(self._furthest, answer.status)
         self._note_progress(answer, now)
         self._answered_at = now
-        seen = attrs.evolve(answer, status=self.status)
+        status = self.status
+        # Most answers say what is known already; a copy for each would be a waste.
+        seen = (
+            answer if status is answer.status else attrs.evolve(answer, status=status)
+        )
         if seen != self.snapshot:
             for listener in self.listeners.values():
                 listener.append(seen)
@@ -137,17 +141,20 @@ class JobRecord:
 
     def announce(self) -> None:
         """Wake everybody who waits for news."""
-        news, self._news = self._news, asyncio.Event()
-        news.set()
+        if self._news is not None:
+            self._news.set()
+            self._news = None
 
     async def news(self) -> None:
         """Wait for the next news; cancelling it leaves nothing behind."""
+        if self._news is None:
+            self._news = asyncio.Event()
         await self._news.wait()
 
     async def news_by(self, moment: float) -> None:
         """Wait for the next news, at most until a moment of the loop's time."""
         with anyio.CancelScope(deadline=moment):
-            await self._news.wait()
+            await self.news()
 
     def draw_delay(self) -> float:
         """Return the seconds to leave between an answer now and the next look."""

@@ -1,0 +1,124 @@
+"""``python -m openfunnel_async.sandbox``: a local OpenFunnel until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+import anyio
+
+from ._server import HOST, Sandbox
+
+CANNOT_LISTEN = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the sandbox until SIGINT or SIGTERM.
+
+    Returns:
+        The exit code: 0, or 1 when the port is taken.
+    """
+    options = _parser().parse_args(arguments)
+    sandbox = Sandbox(
+        port=options.port,
+        speed=options.speed,
+        seed=options.seed,
+        api_key=options.api_key,
+        credits=options.credits,
+        row_shape=options.rows,
+    )
+    return anyio.run(_run, sandbox)
+
+
+async def _run(sandbox: Sandbox) -> int:
+    stops = (signal.SIGINT, signal.SIGTERM)
+    async with AsyncExitStack() as stack:
+        signals = stack.enter_context(anyio.open_signal_receiver(*stops))
+        try:
+            await stack.enter_async_context(sandbox)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            sys.stderr.write(f"cannot listen on {HOST}:{sandbox.port}: {reason}\n")
+            return CANNOT_LISTEN
+        sys.stdout.write(_welcome(sandbox))
+        sys.stdout.flush()
+        await anext(aiter(signals))
+    return 0
+
+
+def _welcome(sandbox: Sandbox) -> str:
+    return f"""\
+A local OpenFunnel listens on {sandbox.base_url}
+Its key is {sandbox.api_key}
+
+Paste this into the shell where your program runs:
+
+  export OPENFUNNEL_BASE_URL={sandbox.base_url}
+  export OPENFUNNEL_API_KEY={sandbox.api_key}
+
+{_pace(sandbox.speed)}
+Ctrl-C ends it.
+"""
+
+
+def _pace(speed: float) -> str:
+    if speed == 0:
+        return "Time stands still here (--speed 0): jobs stay pending."
+    page = 18 / speed
+    return (
+        f"Time runs {speed:g} times as fast as outside (--speed): a page of 100 rows"
+        f" comes about every {page:.2g} s."
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m openfunnel_async.sandbox",
+        description="Run a local OpenFunnel with made-up companies, for free.",
+    )
+    parser.add_argument(
+        "--port", type=_port, default=8787, help="0 takes a free one (default: 8787)"
+    )
+    parser.add_argument(
+        "--speed",
+        type=_amount,
+        default=10.0,
+        help="sandbox seconds to a second (default: 10; the real service is at 1)",
+    )
+    parser.add_argument(
+        "--seed", default="openfunnel", help="other companies, ids and key"
+    )
+    parser.add_argument(
+        "--credits", type=_amount, default=50_000.0, help="to begin with"
+    )
+    parser.add_argument(
+        "--rows",
+        choices=("six", "sixteen"),
+        default="sixteen",
+        help="keys a row (default: sixteen)",
+    )
+    parser.add_argument("--api-key", help="the key to take (default: made of the seed)")
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65_535:
+        raise ValueError(text)
+    return port
+
+
+def _amount(text: str) -> float:
+    amount = float(text)
+    if not 0 <= amount < math.inf:
+        raise ValueError(text)
+    return amount
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""Accounts: a key, its credits and the jobs nobody else can see."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import attrs
+
+from ._jobs import Job
+from ._ledger import Ledger, LedgerEntry
+
+
+def derived_key(seed: str, owner: str = "") -> str:
+    """Make a key of the documented form, ``of_`` and 64 hex digits."""
+    return f"of_{hashlib.sha256(f'{seed}/key/{owner}'.encode()).hexdigest()}"
+
+
+@attrs.define(eq=False, kw_only=True)
+class Account:
+    """What belongs to one key.
+
+    Attributes:
+        key: The key.
+        ledger: Credits and bills.
+        jobs: Jobs by id, in the order of their submits.
+    """
+
+    key: str = attrs.field(repr=False)
+    ledger: Ledger
+    jobs: dict[str, Job] = attrs.field(init=False, factory=dict[str, Job])
+
+    def free_credits(self, moment: float) -> float:
+        """Tell the credits that no job of this account may still take."""
+        going = (job for job in self.jobs.values() if moment < job.ends_at)
+        return self.ledger.balance - sum(job.reserved for job in going)
+
+    def settle(self, moment: float, *, failed_rows_billed: bool) -> None:
+        """Bill every job that has ended by now, in the order they ended."""
+        for job in sorted(self._unbilled(moment), key=_end):
+            free = job.ends == "failed" and not failed_rows_billed
+            self.ledger.post(
+                LedgerEntry(
+                    time=job.ends_at,
+                    job_id=job.id,
+                    companies=job.delivered,
+                    credits=0.0 if free else float(job.delivered),
+                )
+            )
+
+    def _unbilled(self, moment: float) -> Iterator[Job]:
+        for job in self.jobs.values():
+            if job.ends_at <= moment and not self.ledger.has(job.id):
+                yield job
+
+
+def _end(job: Job) -> float:
+    return job.ends_at
+
+
+@attrs.define(eq=False, kw_only=True)
+class Accounts:
+    """Every account of a sandbox.
+
+    Attributes:
+        seed: What the keys are made of.
+        credits: Credits each account starts with.
+        first: The account whose key the sandbox shows.
+    """
+
+    seed: str
+    credits: float
+    first: Account
+    _by_key: dict[str, Account] = attrs.field(init=False, repr=False)
+    _owners: dict[str, str] = attrs.field(init=False, factory=dict[str, str])
+
+    def __attrs_post_init__(self) -> None:
+        self._by_key = {self.first.key: self.first}
+
+    def find(self, key: str) -> Account | None:
+        """Give the account of a key."""
+        return self._by_key.get(key)
+
+    def open(self, owner: str) -> str:
+        """Give an owner's key, opening an account the first time."""
+        key = derived_key(self.seed, owner)
+        if key not in self._by_key:
+            ledger = Ledger(total=self.credits)
+            self._by_key[key] = Account(key=key, ledger=ledger)
+        return key
+
+    def key_of(self, email: str) -> str:
+        """Give the first address the sandbox's own key, any other its own."""
+        if email not in self._owners:
+            key = self.open(email) if self._owners else self.first.key
+            self._owners[email] = key
+        return self._owners[email]
+
+    def settle(self, moment: float, *, failed_rows_billed: bool) -> None:
+        """Bill every job that has ended by now."""
+        for account in self._by_key.values():
+            account.settle(moment, failed_rows_billed=failed_rows_billed)

@@ -1,0 +1,42 @@
+"""The sandbox's own time: a factor over a monotonic clock, or moved by hand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import attrs
+
+
+@attrs.define(eq=False, kw_only=True)
+class Clock:
+    """Sandbox time in seconds, 0.0 when the clock is made.
+
+    Attributes:
+        speed: Sandbox seconds to one second of ``source``. At 0 time stands
+            still until `advance` moves it.
+        source: A monotonic clock in seconds.
+    """
+
+    speed: float = attrs.field(default=1.0, validator=attrs.validators.ge(0))
+    source: Callable[[], float] = time.monotonic
+    _started: float = attrs.field(init=False)
+    _added: float = attrs.field(init=False, default=0.0)
+
+    def __attrs_post_init__(self) -> None:
+        """Take the source's present as the beginning of sandbox time."""
+        self._started = self.source()
+
+    def now(self) -> float:
+        """Tell the sandbox time in seconds."""
+        return (self.source() - self._started) * self.speed + self._added
+
+    def advance(self, seconds: float) -> None:
+        """Move time forward by ``seconds``, at any speed.
+
+        Raises:
+            ValueError: ``seconds`` is negative; this time has no way back.
+        """
+        if seconds < 0:
+            raise ValueError(f"time only moves forward, not by {seconds} s")
+        self._added += seconds

@@ -1,0 +1,129 @@
+"""What a test may look at: everything that arrived, and the truth about the jobs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+from ._companies import Row
+from ._jobs import Job, Status
+from ._ledger import Ledger
+from ._lives import Ending
+from ._messages import Kind
+
+KEY_HEADER = "x-api-key"
+
+
+@attrs.frozen(kw_only=True)
+class SeenRequest:
+    """A request that arrived, and how it was answered.
+
+    Attributes:
+        time: Sandbox time of its arrival, in seconds.
+        kind: The operation, ``other`` where there was none.
+        method: The verb.
+        path: The path as on the wire.
+        query: Decoded pairs.
+        headers: Pairs of lower-case name and value; the key's value is not kept,
+            in its place stands ``right`` or ``wrong``.
+        body: The bytes.
+        job_id: The job its path names; for a submit, the job it made.
+        status: The status answered, also where the answer was dropped.
+        answered: Whether an answer went out.
+    """
+
+    time: float
+    kind: Kind
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    job_id: str | None
+    status: int
+    answered: bool
+
+    @property
+    def key(self) -> Literal["right", "wrong"] | None:
+        """Tell whether the request carried a key, and whether it was right."""
+        word = dict(self.headers).get(KEY_HEADER)
+        return None if word is None else ("right" if word == "right" else "wrong")
+
+
+@attrs.frozen(kw_only=True)
+class JobView:
+    """The truth about a job, whether a client has seen it or not.
+
+    Moments are sandbox time in seconds. A cancel or a fault can still change what
+    is said here of a job that is going; of one that has ended nothing changes.
+
+    Attributes:
+        time: The moment this view was taken.
+    """
+
+    time: float
+    _job: Job = attrs.field(alias="job", repr=False)
+    _ledger: Ledger = attrs.field(alias="ledger", repr=False)
+
+    @property
+    def id(self) -> str:
+        """Tell the job's id."""
+        return self._job.id
+
+    @property
+    def limit(self) -> int:
+        """Tell the most companies it was asked for."""
+        return self._job.search.limit
+
+    @property
+    def status(self) -> Status:
+        """Tell its status now."""
+        return self._job.at(self.time).status
+
+    @property
+    def processed(self) -> int | None:
+        """Tell the companies delivered by now; None before it started."""
+        return self._job.at(self.time).processed
+
+    @property
+    def rows_written(self) -> int:
+        """Count the rows that can be read now."""
+        return self._job.at(self.time).written
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Give all rows the job has delivered when it ends, in order."""
+        return tuple(self._job.rows(0, self._job.delivered))
+
+    @property
+    def created_at(self) -> float:
+        """Tell when it was submitted."""
+        return self._job.timeline.created_at
+
+    @property
+    def running_at(self) -> float:
+        """Tell when it leaves the queue, if it is not stopped before."""
+        return self._job.timeline.running_at
+
+    @property
+    def page_times(self) -> tuple[float, ...]:
+        """Tell when each of its pages is whole; a cancelled job stops short."""
+        ends_at = self._job.ends_at
+        return tuple(at for at in self._job.timeline.page_times if at <= ends_at)
+
+    @property
+    def ends_at(self) -> float:
+        """Tell when it ends."""
+        return self._job.ends_at
+
+    @property
+    def ends(self) -> Ending | Literal["cancelled"]:
+        """Tell the status it ends with."""
+        return self._job.ends
+
+    @property
+    def credits(self) -> float | None:
+        """Tell what it was billed; None until it has ended."""
+        billed = self._ledger.has(self._job.id)
+        return self._ledger.credits_of(self._job.id) if billed else None

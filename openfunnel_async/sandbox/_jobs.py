@@ -1,0 +1,150 @@
+"""One job over time: what is true of it at a moment follows from the moment."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from typing import Literal
+
+import attrs
+
+from ._companies import Deck, Row
+from ._lives import PAGE_SIZE, Ending, Timeline
+from ._search import Search
+
+Status = Literal["pending", "running", "cancelling", "cancelled", "completed", "failed"]
+
+TERMINAL = frozenset({"cancelled", "completed", "failed"})
+_FLUSH = 1.0
+
+
+@attrs.frozen(kw_only=True)
+class JobState:
+    """A job at a moment.
+
+    Attributes:
+        status: One of the contract's six words.
+        written: Rows that can be read.
+        processed: Companies delivered towards the limit; None before the start.
+        progress_message: The coarse label, None once terminal.
+    """
+
+    status: Status
+    written: int
+    processed: int | None
+    progress_message: str | None
+
+    @property
+    def is_terminal(self) -> bool:
+        """Tell whether nothing more will happen."""
+        return self.status in TERMINAL
+
+    @property
+    def pages(self) -> int:
+        """Count the pages that can be read."""
+        return math.ceil(self.written / PAGE_SIZE)
+
+
+@attrs.define(eq=False, kw_only=True)
+class Job:
+    """A job: its search, its planned life, and a cancel if one came.
+
+    Attributes:
+        id: The id the submit answered.
+        search: What was asked for.
+        deck: The companies found for it.
+        timeline: What happens when nobody cancels.
+        reserved: Credits kept for it while it goes.
+        cancelled_at: When a cancel was accepted.
+        settles_at: The checkpoint where that cancel stops the job.
+    """
+
+    id: str
+    search: Search
+    deck: Deck
+    timeline: Timeline
+    reserved: int
+    cancelled_at: float = math.inf
+    settles_at: float = math.inf
+
+    @property
+    def ends(self) -> Ending | Literal["cancelled"]:
+        """Tell the terminal status; a job that ends by its checkpoint wins."""
+        cancelled = self.settles_at < self.timeline.ends_at
+        return "cancelled" if cancelled else self.timeline.ends
+
+    @property
+    def ends_at(self) -> float:
+        """Tell the moment of the terminal status."""
+        return min(self.settles_at, self.timeline.ends_at)
+
+    @property
+    def delivered(self) -> int:
+        """Count the companies that are there at the end."""
+        return self.timeline.written(self.ends_at)
+
+    def cancel(self, moment: float, *, settle: float | Literal["next_page"]) -> None:
+        """Take a cancel; the job stops at its next checkpoint."""
+        self.cancelled_at = moment
+        if settle == "next_page":
+            self.settles_at = self._after_page(moment) + _FLUSH
+        else:
+            self.settles_at = moment + settle
+
+    def _after_page(self, moment: float) -> float:
+        """Find the page a job is busy with; after its last one it just ends."""
+        if moment < self.timeline.counting_at:
+            return moment
+        pages = self.timeline.page_times
+        index = bisect_left(pages, moment)
+        return pages[index] if index < len(pages) - 1 else math.inf
+
+    def finish(self, moment: float) -> None:
+        """Let the job complete at once, all its rows delivered."""
+        self.timeline = self.timeline.hurried(moment)
+
+    def at(self, moment: float) -> JobState:
+        """Tell what is true of the job at ``moment``."""
+        status = self._status(moment)
+        written = self.timeline.written(min(moment, self.ends_at))
+        started = min(moment, self.ends_at) >= self.timeline.counting_at
+        return JobState(
+            status=status,
+            written=written,
+            processed=written if started else None,
+            progress_message=self._progress(status, moment),
+        )
+
+    def rows(self, start: int, stop: int) -> list[Row]:
+        """Give rows in their order, whether they are written yet or not."""
+        return self.deck.rows(start, stop)
+
+    def previous_state(self, moment: float) -> JobState | None:
+        """Tell what was true just before the status of ``moment`` began."""
+        turns = (self.timeline.running_at, self.cancelled_at, self.ends_at)
+        now = self._status(moment)
+        for turn in sorted((at for at in turns if at <= moment), reverse=True):
+            before = self.at(math.nextafter(turn, -math.inf))
+            if before.status != now:
+                return before
+        return None
+
+    def _status(self, moment: float) -> Status:
+        if moment >= self.ends_at:
+            return self.ends
+        if moment >= self.cancelled_at:
+            return "cancelling"
+        return "running" if moment >= self.timeline.running_at else "pending"
+
+    def _progress(self, status: Status, moment: float) -> str | None:
+        if status in TERMINAL:
+            return None
+        if status == "cancelling":
+            return "stopping"
+        if status == "pending":
+            return "queued"
+        if moment < self.timeline.counting_at:
+            return "reading_search"
+        pages = self.timeline.page_times
+        written = bool(pages) and moment >= pages[-1]
+        return "closing_job" if written else "retrieving_companies"

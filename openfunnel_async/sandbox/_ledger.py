@@ -1,0 +1,70 @@
+"""Credits: what was there, and what each job that ended took of it."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class LedgerEntry:
+    """The one bill of a job, written when it ended.
+
+    Attributes:
+        time: Sandbox time of the end, in seconds.
+        job_id: The job.
+        companies: Companies it delivered.
+        credits: What they cost; contract/facts.md, "Money": 1 credit each.
+    """
+
+    time: float
+    job_id: str
+    companies: int
+    credits: float
+
+
+@attrs.define(eq=False)
+class Ledger:
+    """An account's credits and its bills, in the order the jobs ended.
+
+    Attributes:
+        total: Credits the account was given.
+    """
+
+    total: float
+    _entries: dict[str, LedgerEntry] = attrs.field(
+        init=False, factory=dict[str, LedgerEntry]
+    )
+
+    @property
+    def entries(self) -> tuple[LedgerEntry, ...]:
+        """List the bills, oldest first."""
+        return tuple(self._entries.values())
+
+    @property
+    def used(self) -> float:
+        """Add up the credits billed so far."""
+        return sum((entry.credits for entry in self._entries.values()), 0.0)
+
+    @property
+    def balance(self) -> float:
+        """Tell the credits left."""
+        return self.total - self.used
+
+    def has(self, job_id: str) -> bool:
+        """Tell whether the job was billed."""
+        return job_id in self._entries
+
+    def credits_of(self, job_id: str) -> float:
+        """Tell what a job cost, 0.0 while it is not billed."""
+        entry = self._entries.get(job_id)
+        return 0.0 if entry is None else entry.credits
+
+    def post(self, entry: LedgerEntry) -> None:
+        """Write a bill.
+
+        Raises:
+            ValueError: The job has one already; a job is billed once.
+        """
+        if self.has(entry.job_id):
+            raise ValueError(f"job {entry.job_id} was billed already")
+        self._entries[entry.job_id] = entry

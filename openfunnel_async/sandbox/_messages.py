@@ -1,0 +1,110 @@
+"""What goes into the sandbox's service and what comes out, free of sockets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import attrs
+
+Kind = Literal["submit", "read", "cancel", "balance", "sign-up", "verify", "other"]
+
+
+@attrs.frozen(kw_only=True)
+class SandboxRequest:
+    """A request as it arrived.
+
+    Attributes:
+        method: The verb, in capitals.
+        path: The path as on the wire, percent-encoding and all.
+        query: Decoded pairs in the order they came.
+        headers: Values by lower-case name.
+        body: The bytes, empty when there were none.
+    """
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    body: bytes = b""
+
+
+@attrs.frozen(kw_only=True)
+class Whole:
+    """The reply goes out as it is."""
+
+
+@attrs.frozen(kw_only=True)
+class Dropped:
+    """The connection ends without a byte of the reply."""
+
+
+Delivery = Whole | Dropped
+
+
+@attrs.frozen(kw_only=True)
+class SandboxReply:
+    """An answer before it meets a socket.
+
+    Attributes:
+        status: The status code.
+        headers: Values by lower-case name.
+        body: The bytes, not compressed.
+        delivery: How the answer goes onto the wire; `Dropped` means it does not.
+    """
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    body: bytes = b""
+    delivery: Delivery = Whole()
+
+
+@attrs.frozen(kw_only=True)
+class Issue:
+    """One entry of a 422, with the four keys the live service sends.
+
+    Attributes:
+        type: The machine's word for what is wrong.
+        loc: The place, outermost first.
+        msg: The sentence for people.
+        input: What the caller sent there, echoed.
+    """
+
+    type: str
+    loc: tuple[str | int, ...]
+    msg: str
+    input: object = None
+
+
+def json_reply(
+    status: int, content: object, *, headers: Mapping[str, str] | None = None
+) -> SandboxReply:
+    """Answer with JSON, non-ASCII text written as it is."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    # A caller's lone surrogate, echoed, has no UTF-8 form; the escape has.
+    body = text.encode("utf-8", "backslashreplace")
+    return SandboxReply(
+        status=status,
+        headers={"content-type": "application/json", **(headers or {})},
+        body=body,
+    )
+
+
+def invalid(issues: Iterable[Issue]) -> SandboxReply:
+    """Answer 422 in the shape of contract/facts.md, "Rows"."""
+    detail = [attrs.asdict(issue) for issue in issues]
+    return json_reply(422, {"detail": detail})
+
+
+def refusal(
+    status: int,
+    error_code: str,
+    message: str,
+    *,
+    nesting: Literal["top", "detail"],
+    details: Mapping[str, object] | None = None,
+) -> SandboxReply:
+    """Answer with the product's ``error_code`` shape."""
+    error = {"error_code": error_code, "message": message, "details": details or {}}
+    return json_reply(status, {"detail": error} if nesting == "detail" else error)

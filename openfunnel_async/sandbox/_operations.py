@@ -1,0 +1,212 @@
+"""What each operation of contract/openapi.yaml does to jobs and credits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from uuid import UUID
+
+import attrs
+
+from ._accounts import Account
+from ._companies import RowShape, deal
+from ._jobs import Job, JobState
+from ._lives import JobLife, lay_out
+from ._messages import (
+    Issue,
+    SandboxReply,
+    SandboxRequest,
+    invalid,
+    json_reply,
+    refusal,
+)
+from ._pages import read_page
+from ._search import (
+    Search,
+    range_issues,
+    read_object,
+    read_search,
+    text_issues,
+)
+from ._sign_up import SignUpDesk
+from ._unknowns import Unknowns
+
+
+@attrs.define(eq=False, kw_only=True)
+class Operations:
+    """The operations, given who asks and when.
+
+    Attributes:
+        seed: What ids and companies are made of.
+        unknowns: How the contract's open questions are answered.
+        row_shape: Six keys a row, or sixteen.
+        life_of: Plans a job by its number, from 0, and its limit.
+        desk: Hands out keys.
+        jobs: Every job with its account, in the order of the submits.
+    """
+
+    seed: str
+    unknowns: Unknowns
+    row_shape: RowShape
+    life_of: Callable[[int, int], JobLife]
+    desk: SignUpDesk
+    jobs: dict[str, tuple[Account, Job]] = attrs.field(
+        init=False, factory=dict[str, tuple[Account, Job]]
+    )
+
+    def submit(
+        self, account: Account, request: SandboxRequest, moment: float
+    ) -> SandboxReply:
+        """Start a job, or say why not."""
+        search = read_search(request)
+        if not isinstance(search, Search):
+            return invalid(search)
+        free = max(0, int(account.free_credits(moment)))
+        if search.limit > free and self.unknowns.low_credits == "refuse":
+            return self._too_few_credits(search.limit, free)
+        job = self._new_job(search, moment, free)
+        account.jobs[job.id] = job
+        self.jobs[job.id] = (account, job)
+        return self._submitted(job)
+
+    def read(
+        self,
+        account: Account,
+        job_id: str,
+        request: SandboxRequest,
+        moment: float,
+        shown: JobState | None,
+    ) -> SandboxReply:
+        """Tell a job's status and one page of it; ``shown`` stands in for now."""
+        query = dict(request.query)
+        issues = tuple(_limit_issues(query))
+        if issues:
+            return invalid(issues)
+        job = self._visible(account, job_id, moment)
+        if job is None:
+            return self._bare(404, "This key has no job with that id.")
+        state = shown or job.at(moment)
+        return read_page(job, state, query.get("cursor"), account.ledger, self.unknowns)
+
+    def cancel(self, account: Account, job_id: str, moment: float) -> SandboxReply:
+        """Ask a job to stop at its next checkpoint."""
+        job = self._visible(account, job_id, moment)
+        if job is None:
+            return self._bare(404, "This key has no job with that id.")
+        status = job.at(moment).status
+        if status == "cancelling" and self.unknowns.second_cancel == 409:
+            return self._bare(409, "The job is being cancelled already.")
+        if status in ("pending", "running"):
+            job.cancel(moment, settle=self.unknowns.settle)
+        elif status != "cancelling":
+            return self._bare(409, "The job has already ended.")
+        return self._cancelled(job)
+
+    def balance(self, account: Account) -> SandboxReply:
+        """Tell an account's credits."""
+        ledger = account.ledger
+        return json_reply(
+            200,
+            {
+                "total_credits": ledger.total,
+                "credits_used": ledger.used,
+                "credits_left": ledger.balance,
+            },
+        )
+
+    def sign_up(self, request: SandboxRequest, moment: float) -> SandboxReply:
+        """Send a code to an address."""
+        fields = _texts(request, "email")
+        if not isinstance(fields, dict):
+            return invalid(fields)
+        return self.desk.sign_up(fields["email"], moment)
+
+    def verify(self, request: SandboxRequest, moment: float) -> SandboxReply:
+        """Trade a code for a key."""
+        fields = _texts(request, "email", "otp_code")
+        if not isinstance(fields, dict):
+            return invalid(fields)
+        return self.desk.verify(fields["email"], fields["otp_code"], moment)
+
+    def _new_job(self, search: Search, moment: float, free: int) -> Job:
+        """Make a job; one that would outrun the credits fails where they end."""
+        number = len(self.jobs)
+        deck = deal(search, seed=self.seed, shape=self.row_shape)
+        life = self.life_of(number, search.limit)
+        rows = len(deck) if life.rows is None else min(life.rows, len(deck))
+        if rows > free:
+            life = attrs.evolve(
+                life, rows=free, ends="failed", error_message="CREDITS_EXCEEDED"
+            )
+        grows = self.unknowns.newest_page_grows
+        return Job(
+            id=_job_id(self.seed, number),
+            search=search,
+            deck=deck,
+            timeline=lay_out(life, at=moment, most=len(deck), grows=grows),
+            reserved=min(search.limit, free),
+        )
+
+    def _visible(self, account: Account, job_id: str, moment: float) -> Job | None:
+        job = account.jobs.get(job_id)
+        if job is None:
+            return None
+        age = moment - job.timeline.created_at
+        return None if age < self.unknowns.job_visible_after else job
+
+    def _submitted(self, job: Job) -> SandboxReply:
+        body: dict[str, object] = {
+            "job_id": job.id,
+            "message": "The job is in the queue.",
+            "status": "pending",
+        }
+        if self.unknowns.submit_reply_has_limit:
+            body["requested_limit"] = job.search.limit
+        return json_reply(self.unknowns.submit_status_code, body)
+
+    def _cancelled(self, job: Job) -> SandboxReply:
+        message = "The job will stop at its next checkpoint."
+        body = {"job_id": job.id, "message": message}
+        if self.unknowns.cancel_reply_has_status:
+            body["status"] = "cancelling"
+        return json_reply(200, body)
+
+    def _too_few_credits(self, limit: int, free: int) -> SandboxReply:
+        return refusal(
+            400,
+            "CREDITS_EXCEEDED",
+            f"This search may cost {limit} credits; {free} are free.",
+            nesting=self.unknowns.error_nesting,
+        )
+
+    def _bare(self, status: int, detail: str) -> SandboxReply:
+        """Answer 404 or 409 of a job, whose body the contract leaves open."""
+        if self.unknowns.bare_bodies == "empty":
+            return SandboxReply(status=status)
+        return json_reply(status, {"detail": detail})
+
+
+def _job_id(seed: str, number: int) -> str:
+    digest = hashlib.sha256(f"{seed}/job/{number}".encode()).digest()
+    return str(UUID(bytes=digest[:16], version=4))
+
+
+def _limit_issues(query: dict[str, str]) -> tuple[Issue, ...]:
+    """Check a read's ``limit``, which is then ignored."""
+    given, loc = query.get("limit"), ("query", "limit")
+    if given is None:
+        return ()
+    digits = given.removeprefix("-")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) < 20):
+        msg = "Input should be a valid integer, unable to parse string as an integer"
+        return (Issue(type="int_parsing", loc=loc, msg=msg, input=given),)
+    return tuple(range_issues(int(given), loc, least=1, most=100))
+
+
+def _texts(request: SandboxRequest, *names: str) -> dict[str, str] | tuple[Issue, ...]:
+    """Read the text fields of a body, or list what is wrong with them."""
+    body = read_object(request)
+    if isinstance(body, Issue):
+        return (body,)
+    issues = tuple(issue for name in names for issue in text_issues(body, name))
+    return issues or {name: str(body[name]) for name in names}

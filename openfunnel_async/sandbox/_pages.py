@@ -1,0 +1,144 @@
+"""The body of a read: status, manifest and one page of rows."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from ._jobs import Job, JobState
+from ._ledger import Ledger
+from ._lives import PAGE_SIZE
+from ._messages import Issue, SandboxReply, invalid, json_reply
+from ._unknowns import Unknowns
+
+_NUMBERED = re.compile(r"page_([0-9]{4,})")
+
+
+def read_page(
+    job: Job, state: JobState, cursor: str | None, ledger: Ledger, unknowns: Unknowns
+) -> SandboxReply:
+    """Answer a read of one page.
+
+    Args:
+        job: The job.
+        state: What is true of it at the moment that is shown.
+        cursor: The label asked for, None for the first page.
+        ledger: Where the job's bill stands once it ended.
+        unknowns: How the contract's open questions are answered here.
+    """
+    index = 0 if cursor is None else _index(job, cursor, state.pages, unknowns)
+    if index is None:
+        return _past_end(job, state, cursor, ledger, unknowns)
+    body = _status(job, state, ledger) | _page(job, state, index, unknowns)
+    if state.status == "pending":
+        body = _pending(body, job, unknowns)
+    return json_reply(200, body)
+
+
+def label(job: Job, index: int, unknowns: Unknowns) -> str:
+    """Name a page of a job."""
+    if unknowns.labels == "numbered":
+        return f"page_{index:04}"
+    return hashlib.sha256(f"{job.id}/{index}".encode()).hexdigest()[:20]
+
+
+def _index(job: Job, cursor: str, pages: int, unknowns: Unknowns) -> int | None:
+    """Find the written page of a label; the first one is there from the start."""
+    known = max(pages, 1)
+    if unknowns.labels == "opaque":
+        labels = (label(job, index, unknowns) for index in range(known))
+        return next((n for n, one in enumerate(labels) if one == cursor), None)
+    match = _NUMBERED.fullmatch(cursor)
+    index = int(match[1][:9]) if match else known
+    return index if index < known and label(job, index, unknowns) == cursor else None
+
+
+def _status(job: Job, state: JobState, ledger: Ledger) -> dict[str, object]:
+    failed = state.status == "failed"
+    return {
+        "job_id": job.id,
+        "status": state.status,
+        "manifest": _manifest(job, state, ledger) if state.is_terminal else None,
+        "error_message": job.timeline.error_message if failed else None,
+        "processed": state.processed,
+        "progress_message": state.progress_message,
+    }
+
+
+def _page(
+    job: Job, state: JobState, index: int, unknowns: Unknowns
+) -> dict[str, object]:
+    start = index * PAGE_SIZE
+    rows = job.rows(start, min(start + PAGE_SIZE, state.written))
+    more = index + 1 < state.pages
+    return {
+        "rows": rows,
+        "page": label(job, index, unknowns) if state.pages else None,
+        "next_cursor": label(job, index + 1, unknowns) if more else None,
+        "count": len(rows),
+    }
+
+
+def _pending(
+    body: dict[str, object], job: Job, unknowns: Unknowns
+) -> dict[str, object]:
+    """Give a job without pages the shape the switch asks for."""
+    if unknowns.pending_shape == "absent":
+        return {name: body[name] for name in ("job_id", "status")}
+    if unknowns.pending_shape == "empty":
+        manifest: dict[str, object] = {}
+        return body | {"page": label(job, 0, unknowns), "manifest": manifest}
+    return body
+
+
+def _past_end(
+    job: Job,
+    state: JobState,
+    cursor: str | None,
+    ledger: Ledger,
+    unknowns: Unknowns,
+) -> SandboxReply:
+    """Answer a cursor that is no written page's."""
+    if unknowns.past_end_cursor == "404":
+        return json_reply(404, {"detail": "There is no such page."})
+    if unknowns.past_end_cursor == "422":
+        return invalid(
+            [
+                Issue(
+                    type="value_error",
+                    loc=("query", "cursor"),
+                    msg="Value error, there is no such page",
+                    input=cursor,
+                )
+            ]
+        )
+    empty: dict[str, object] = {
+        "rows": [],
+        "page": cursor,
+        "next_cursor": None,
+        "count": 0,
+    }
+    return json_reply(200, _status(job, state, ledger) | empty)
+
+
+def _manifest(job: Job, state: JobState, ledger: Ledger) -> dict[str, object]:
+    """Sum a finished job up; the bill is the ledger's."""
+    seeds = job.search.seed_domains
+    found = [domain for domain in seeds if _resolves(domain)]
+    lost = [domain for domain in seeds if not _resolves(domain)]
+    return {
+        "count": state.written,
+        "pages": state.pages,
+        "page_size": PAGE_SIZE,
+        "credits_consumed": ledger.credits_of(job.id),
+        "derived_query": job.search.query or f"Companies like {', '.join(seeds)}",
+        "resolved_seed_domains": found if seeds else None,
+        "unresolved_seed_domains": lost if seeds else None,
+        "rerank_degraded": False,
+        "partial": state.status != "completed",
+    }
+
+
+def _resolves(domain: str) -> bool:
+    """Take a seed for known unless it has no dot or ends in ``.invalid``."""
+    return "." in domain and not domain.endswith(".invalid")

@@ -1,0 +1,230 @@
+"""The whole service without a socket: a request in, a reply out, time by clock."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+from types import MappingProxyType
+
+import attrs
+from attrs import validators
+
+from . import _routes
+from ._accounts import Account, Accounts, derived_key
+from ._clock import Clock
+from ._companies import RowShape
+from ._evidence import KEY_HEADER, JobView, SeenRequest
+from ._faults import Fault
+from ._front import Visit, answer
+from ._jobs import Job, JobState
+from ._ledger import Ledger
+from ._lives import JobLife, realistic_life
+from ._messages import (
+    Dropped,
+    Kind,
+    SandboxReply,
+    SandboxRequest,
+)
+from ._operations import Operations
+from ._sign_up import SignUpDesk
+from ._unknowns import Unknowns
+
+Plan = Callable[[int, int], JobLife]
+"""Plans a job by its number, counted from 0, and the limit asked for."""
+
+
+def _or_blank(key: str | None) -> str:
+    return key or ""
+
+
+def _in_order(lives: Iterable[JobLife]) -> tuple[JobLife, ...]:
+    return tuple(lives)
+
+
+def _changeable(faults: Iterable[Fault]) -> list[Fault]:
+    return list(faults)
+
+
+@attrs.frozen(kw_only=True)
+class _Call:
+    """One request on its way; an `Exchange` to the faults."""
+
+    kind: Kind
+    moment: float
+    job: Job | None
+    _answer: Callable[[JobState | None], SandboxReply] = attrs.field(alias="answer")
+
+    def serve(self, *, shown: JobState | None = None) -> SandboxReply:
+        """Let the request take effect."""
+        return self._answer(shown)
+
+
+@attrs.define(eq=False, kw_only=True, repr=False)
+class Service:
+    """An OpenFunnel in memory: `handle` takes a request and gives the reply.
+
+    Needs no event loop. The same options, the same requests at the same times give
+    the same bytes.
+
+    Attributes:
+        speed: Sandbox seconds to a second of ``clock``; 0 stops time, which then
+            moves by `advance` alone.
+        seed: What companies, ids, lives, codes and the key are made of; text, or
+            anything whose text will do.
+        api_key: The first account's key; made of the seed when not given.
+        credits: Credits each account starts with.
+        row_shape: Six documented keys a row, or the sixteen seen live.
+        faults: What goes wrong, in order; may be changed at any time.
+        unknowns: How the contract's open questions are answered.
+        lives: The lives of the first jobs, in the order of their submits.
+        plan: Plans the jobs after those; `realistic_life` when not given.
+        clock: A monotonic clock in seconds, such as an event loop's ``time``.
+        requests: Everything that arrived, oldest first.
+    """
+
+    speed: float = attrs.field(default=1.0, validator=validators.ge(0))
+    seed: str = attrs.field(default="openfunnel", converter=str)
+    api_key: str = attrs.field(default=None, converter=_or_blank)
+    credits: float = attrs.field(default=50_000.0, validator=validators.ge(0))
+    row_shape: RowShape = attrs.field(
+        default="sixteen", validator=validators.in_(("six", "sixteen"))
+    )
+    faults: list[Fault] = attrs.field(factory=list[Fault], converter=_changeable)
+    unknowns: Unknowns = attrs.field(factory=Unknowns)
+    lives: tuple[JobLife, ...] = attrs.field(default=(), converter=_in_order)
+    plan: Plan | None = None
+    clock: Callable[[], float] = time.monotonic
+    requests: list[SeenRequest] = attrs.field(init=False, factory=list[SeenRequest])
+    _time: Clock = attrs.field(init=False)
+    _accounts: Accounts = attrs.field(init=False)
+    _operations: Operations = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Start the clock and open the first account."""
+        self.api_key = self.api_key or derived_key(self.seed)
+        self._time = Clock(speed=self.speed, source=self.clock)
+        ledger = Ledger(total=float(self.credits))
+        first = Account(key=self.api_key, ledger=ledger)
+        self._accounts = Accounts(seed=self.seed, credits=ledger.total, first=first)
+        self._operations = Operations(
+            seed=self.seed,
+            unknowns=self.unknowns,
+            row_shape=self.row_shape,
+            life_of=self._life_of,
+            desk=SignUpDesk(
+                seed=self.seed,
+                nesting=self.unknowns.error_nesting,
+                key_of=self._accounts.key_of,
+            ),
+        )
+
+    def __repr__(self) -> str:
+        """Show the seed and the time, never the key."""
+        name = type(self).__name__
+        return f"<{name} seed={self.seed!r} time={self.now:.1f} s>"
+
+    @property
+    def now(self) -> float:
+        """Tell the sandbox time, in seconds since the sandbox was made."""
+        return self._time.now()
+
+    def advance(self, seconds: float) -> None:
+        """Move sandbox time forward, whatever its speed.
+
+        Raises:
+            ValueError: ``seconds`` is negative.
+        """
+        self._time.advance(seconds)
+
+    @property
+    def jobs(self) -> Mapping[str, JobView]:
+        """Show the truth about every job, in the order of the submits."""
+        moment = self._settle()
+        jobs = self._operations.jobs
+        views = {
+            id_: JobView(time=moment, job=job, ledger=account.ledger)
+            for id_, (account, job) in jobs.items()
+        }
+        return MappingProxyType(views)
+
+    @property
+    def ledger(self) -> Ledger:
+        """Show the first account's credits and bills as of now."""
+        self._settle()
+        return self._accounts.first.ledger
+
+    @property
+    def codes(self) -> Mapping[str, str]:
+        """Show the sign-up codes on their way, by address."""
+        return MappingProxyType(self._operations.desk.codes)
+
+    def open_account(self, owner: str) -> str:
+        """Open one more account, with its own credits, and give its key.
+
+        Args:
+            owner: Any name; the same name has the same key.
+        """
+        return self._accounts.open(owner)
+
+    def handle(self, request: SandboxRequest) -> SandboxReply:
+        """Answer a request, and write it into `requests`."""
+        moment = self._settle()
+        route = _routes.find(request.method, request.path)
+        account = self._accounts.find(request.headers.get(KEY_HEADER, ""))
+        jobs = {} if account is None else account.jobs
+        made = len(self._operations.jobs)
+        visit = Visit(request=request, route=route, account=account, moment=moment)
+        call = _Call(
+            kind=route.kind,
+            moment=moment,
+            job=jobs.get(route.job_id or ""),
+            answer=functools.partial(answer, self._operations, visit),
+        )
+        reply = self._through_faults(call)
+        job_id = next(islice(self._operations.jobs, made, None), route.job_id)
+        self.requests.append(_seen(visit, job_id, reply))
+        return reply
+
+    def _through_faults(self, call: _Call) -> SandboxReply:
+        """Let the first fault that strikes answer, else the service."""
+        for index, fault in enumerate(self.faults):
+            if fault.strikes(call):
+                left = fault.used_once()
+                self.faults[index : index + 1] = [] if left is None else [left]
+                return fault.answer(call)
+        return call.serve()
+
+    def _settle(self) -> float:
+        """Bill what has ended, and tell the time."""
+        moment = self._time.now()
+        billed = self.unknowns.failed_rows_billed
+        self._accounts.settle(moment, failed_rows_billed=billed)
+        return moment
+
+    def _life_of(self, number: int, limit: int) -> JobLife:
+        if number < len(self.lives):
+            return self.lives[number]
+        if self.plan is not None:
+            return self.plan(number, limit)
+        return realistic_life(self.seed, number, limit)
+
+
+def _seen(visit: Visit, job_id: str | None, reply: SandboxReply) -> SeenRequest:
+    request = visit.request
+    headers = dict(request.headers)
+    if KEY_HEADER in headers:
+        headers[KEY_HEADER] = "wrong" if visit.account is None else "right"
+    return SeenRequest(
+        time=visit.moment,
+        kind=visit.route.kind,
+        method=request.method,
+        path=request.path,
+        query=request.query,
+        headers=tuple(headers.items()),
+        body=request.body,
+        job_id=job_id,
+        status=reply.status,
+        answered=not isinstance(reply.delivery, Dropped),
+    )

@@ -1,0 +1,94 @@
+"""Getting a key without a browser: a six-digit code, traded once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from random import Random
+from typing import Literal
+
+import attrs
+
+from ._messages import SandboxReply, json_reply, refusal
+
+_CODE_LIVES = 24 * 3600.0
+_ATTEMPTS = 10
+_SECONDS_BETWEEN_CODES = 30.0
+
+
+@attrs.define(eq=False, kw_only=True)
+class _Pending:
+    code: str
+    sent_at: float
+    attempts_left: int = _ATTEMPTS
+
+
+@attrs.define(eq=False, kw_only=True)
+class SignUpDesk:
+    """Sends codes and trades them; contract/facts.md, "Access".
+
+    A code lives 24 hours and ten attempts; a new one is sent at most every thirty
+    seconds, which is the sandbox's own number.
+
+    Attributes:
+        seed: The sandbox's seed, of which the codes are made.
+        nesting: Where an error's ``error_code`` stands.
+        key_of: Gives an address its key, the same one each time.
+    """
+
+    seed: str
+    nesting: Literal["top", "detail"]
+    key_of: Callable[[str], str]
+    _pending: dict[str, _Pending] = attrs.field(init=False, factory=dict[str, _Pending])
+    _known: set[str] = attrs.field(init=False, factory=set[str])
+    _sent: int = attrs.field(init=False, default=0)
+
+    @property
+    def codes(self) -> dict[str, str]:
+        """Show the codes on their way, by address."""
+        return {email: pending.code for email, pending in self._pending.items()}
+
+    def sign_up(self, email: str, moment: float) -> SandboxReply:
+        """Send a code, unless the last one left a moment ago."""
+        pending = self._pending.get(email)
+        since = math.inf if pending is None else moment - pending.sent_at
+        if since < _SECONDS_BETWEEN_CODES:
+            wait = math.ceil(_SECONDS_BETWEEN_CODES - since)
+            return self._refuse(
+                429, "RATE_LIMITED", "A code was just sent.", retry_after_seconds=wait
+            )
+        self._sent += 1
+        code = f"{Random(f'{self.seed}/code/{email}/{self._sent}').randrange(10**6):06}"
+        self._pending[email] = _Pending(code=code, sent_at=moment)
+        return json_reply(200, {"email": email, "message": "A code is on its way."})
+
+    def verify(self, email: str, otp_code: str, moment: float) -> SandboxReply:
+        """Trade a code for the key, once."""
+        pending = self._pending.get(email)
+        if pending is None or moment - pending.sent_at >= _CODE_LIVES:
+            return self._refuse(400, "OTP_EXPIRED", "There is no code to trade.")
+        if not pending.attempts_left:
+            return self._refuse(429, "OTP_MAX_ATTEMPTS", "Ask for another code.")
+        if otp_code != pending.code:
+            pending.attempts_left -= 1
+            left = pending.attempts_left
+            return self._refuse(
+                400, "OTP_INVALID", "That is not the code.", remaining_attempts=left
+            )
+        return self._trade(email)
+
+    def _trade(self, email: str) -> SandboxReply:
+        del self._pending[email]
+        is_new_user = email not in self._known
+        self._known.add(email)
+        key = self.key_of(email)
+        return json_reply(
+            200, {"email": email, "api_key": key, "is_new_user": is_new_user}
+        )
+
+    def _refuse(
+        self, status: int, error_code: str, message: str, **details: object
+    ) -> SandboxReply:
+        return refusal(
+            status, error_code, message, nesting=self.nesting, details=details
+        )

@@ -1,0 +1,38 @@
+"""``openfunnel-async``: the command line, which the extra ``[cli]`` brings along."""
+
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+_EXTRA = frozenset({"cyclopts", "rich"})
+_FAILED = 1
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: Words of the command; those of this process by default.
+
+    Returns:
+        The exit code: 0, 1 when it failed, 2 for a command that cannot be right, or
+        130 after Ctrl-C.
+    """
+    try:
+        from openfunnel_async.cli._app import run  # noqa: PLC0415 - may be missing
+
+        return run(arguments)
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
+            raise
+        print(
+            "The command line needs two more packages: "
+            'pip install "openfunnel-async[cli]"',
+            file=sys.stderr,
+        )
+        return _FAILED
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return _INTERRUPTED

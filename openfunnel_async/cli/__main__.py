@@ -1,0 +1,8 @@
+"""``python -m openfunnel_async.cli``, for where the script is not on the path."""
+
+import sys
+
+from openfunnel_async.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

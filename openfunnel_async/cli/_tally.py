@@ -1,0 +1,109 @@
+"""The sum at the end: who was found, what it cost, and whether the books agree."""
+
+from collections.abc import Iterable, Sequence
+
+import attrs
+
+from openfunnel_async import Company
+from openfunnel_async.cli._part import Part, amount
+from openfunnel_async.sandbox import Ledger
+
+
+@attrs.frozen(kw_only=True)
+class Found:
+    """One company and the searches that found it.
+
+    Attributes:
+        company: As the first of these searches delivered it.
+        by: Those searches, in the order of their submits.
+    """
+
+    company: Company
+    by: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Tally:
+    """The numbers of the whole story.
+
+    Attributes:
+        delivered: Rows handed over, by all jobs.
+        companies: Each company once.
+        used: Credits billed.
+        saved: Credits that cancels kept from being billed.
+    """
+
+    delivered: int
+    companies: tuple[Found, ...]
+    used: float
+    saved: float
+
+    def lines(self, jobs: int, *, agrees: bool) -> tuple[tuple[str, str, str], ...]:
+        """Spell the numbers: what, how many, and a remark on each."""
+        equals = "equals" if agrees else "is NOT what is in"
+        shared = sum(len(found.by) > 1 for found in self.companies)
+        return (
+            ("Delivered", amount(self.delivered), f"companies, by {jobs} jobs"),
+            (
+                "Unique by company",
+                amount(len(self.companies)),
+                f"{shared} of them found by more than one search",
+            ),
+            ("Credits used", amount(self.used), f"{equals} the sandbox's ledger"),
+            (
+                "Credits saved",
+                amount(self.saved),
+                "not billed: the rest of the cancelled search",
+            ),
+        )
+
+
+def add_up(parts: Sequence[Part]) -> Tally:
+    """Add up what the client knows of all jobs."""
+    receipts = [part.receipt for part in parts if part.receipt is not None]
+    return Tally(
+        delivered=sum(len(part.rows) for part in parts),
+        companies=unique(parts),
+        used=sum(part.billed or 0.0 for part in parts),
+        saved=sum(receipt.credits_avoided or 0.0 for receipt in receipts),
+    )
+
+
+def unique(parts: Iterable[Part]) -> tuple[Found, ...]:
+    """Take each company once, in the order of the searches and of their rows."""
+    found: dict[str, Found] = {}
+    for part in parts:
+        for index, company in enumerate(part.rows):
+            identity = _identity(company) or f"{part.name}/{index}"
+            known = found.get(identity)
+            if known is None:
+                found[identity] = Found(company=company, by=(part.title,))
+            elif part.title not in known.by:
+                found[identity] = attrs.evolve(known, by=(*known.by, part.title))
+    return tuple(found.values())
+
+
+def _identity(company: Company) -> str | None:
+    """Tell companies apart by LinkedIn page; facts.md, "Rows": domains repeat."""
+    return company.linkedin_url or company.domain
+
+
+def disagreements(
+    parts: Sequence[Part], balance_used: float, ledger: Ledger
+) -> tuple[str, ...]:
+    """Hold the client's numbers against the ledger, job by job and in sum."""
+    booked = {bill.job_id: (bill.companies, bill.credits) for bill in ledger.entries}
+    read = {part.job.id: (len(part.rows), part.billed) for part in parts}
+    names = {part.job.id: part.name for part in parts}
+    wrong = [
+        f"job {names.get(id_, id_)}: the client has {read.get(id_)}, "
+        f"the ledger {booked.get(id_)} (companies, credits)"
+        for id_ in read | booked
+        if read.get(id_) != booked.get(id_)
+    ]
+    if balance_used != ledger.used:
+        wrong.append(
+            f"the balance says {amount(balance_used)} credits used, "
+            f"the ledger {amount(ledger.used)}"
+        )
+    return tuple(wrong)

@@ -1,0 +1,116 @@
+"""The demo as its users see it: two runs at a time, in unlike surroundings."""
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+from tests.cli.command import start
+
+_SURROUNDINGS = (
+    {"PYTHONHASHSEED": "1"},
+    {
+        "PYTHONHASHSEED": "2",
+        "FORCE_COLOR": "1",
+        "OPENFUNNEL_API_KEY": "nobody's",
+        "OPENFUNNEL_BASE_URL": "https://nowhere.invalid",
+    },
+)
+
+
+@attrs.frozen(kw_only=True)
+class Run:
+    folder: Path
+    code: int
+    out: str
+    err: str
+
+    @property
+    def table(self) -> bytes:
+        return (self.folder / "companies.csv").read_bytes()
+
+    @property
+    def summary(self) -> dict[str, int]:
+        lines = re.findall(r"^([A-Z][a-z ]+?) {2,}([\d,]+)  ", self.out, re.MULTILINE)
+        return {what: int(number.replace(",", "")) for what, number in lines}
+
+    def companies(self) -> Iterator[dict[str, str]]:
+        path = self.folder / "companies.csv"
+        with path.open(encoding="utf-8", newline="") as file:
+            yield from csv.DictReader(file)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+    folders = [tmp_path_factory.mktemp("demo") for _ in _SURROUNDINGS]
+    (folders[1] / "companies.csv").write_text("of yesterday")
+    started = [
+        (folder, start(["demo"], folder=folder, **environment))
+        for folder, environment in zip(folders, _SURROUNDINGS, strict=True)
+    ]
+    ended: list[Run] = []
+    for folder, process in started:
+        out, err = process.communicate(timeout=60)
+        ended.append(Run(folder=folder, code=process.returncode, out=out, err=err))
+    return ended
+
+
+def test_it_succeeds_and_complains_of_nothing(runs: list[Run]) -> None:
+    assert [(run.code, run.err) for run in runs] == [(0, "")] * len(runs)
+
+
+def test_every_run_finds_the_same_bytes(runs: list[Run]) -> None:
+    first, second = runs
+    assert first.table == second.table
+
+
+def test_every_run_tells_the_same_story(runs: list[Run]) -> None:
+    first, second = runs
+    assert _without_ties(first.out) == _without_ties(second.out)
+
+
+def test_a_pipe_gets_no_control_codes(runs: list[Run]) -> None:
+    for run in runs:
+        assert "\x1b" not in run.out
+        assert "\r" not in run.out
+
+
+def test_only_the_companies_are_left_behind(runs: list[Run]) -> None:
+    for run in runs:
+        assert [path.name for path in run.folder.iterdir()] == ["companies.csv"]
+
+
+def test_the_summary_adds_up(runs: list[Run]) -> None:
+    run = runs[0]
+    found_by = [row["found_by"].split("; ") for row in run.companies()]
+    billed = re.findall(r"([\d,]+) credits billed", run.out)
+    assert run.summary == {
+        "Delivered": sum(map(len, found_by)),
+        "Unique by company": len(found_by),
+        "Credits used": sum(int(number.replace(",", "")) for number in billed),
+        "Credits saved": 2000 - 525,
+    }
+    assert run.summary["Delivered"] == run.summary["Credits used"]
+    assert "equals the sandbox's ledger" in run.out
+
+
+def test_searches_share_companies_and_each_is_listed_once(runs: list[Run]) -> None:
+    rows = list(runs[0].companies())
+    assert len({row["linkedin_url"] for row in rows}) == len(rows)
+    assert len({row["found_by"] for row in rows}) > 3
+
+
+def test_the_late_cancel_is_shown_as_the_normal_thing_it_is(runs: list[Run]) -> None:
+    assert "C  cancel came late: already completed (409), nothing lost" in runs[0].out
+
+
+def _without_ties(out: str) -> list[str]:
+    """Sort what was told at the same second: two answers may come either way."""
+    lines = out.splitlines()
+    begin = next(n for n, line in enumerate(lines) if re.match(r" *\d+ s ", line))
+    end = lines.index("", begin)
+    told = sorted(lines[begin:end], key=lambda line: (int(line[:4]), line[8]))
+    return [*lines[:begin], *told, *lines[end:]]

@@ -141,7 +141,7 @@ def _converter(*, telling: bool) -> Converter:
 
 
 def _texts(value: Any, _type: object) -> tuple[str, ...]:  # noqa: ANN401 -- JSON
-    if type(value) is list and all(type(item) is str for item in cast("Any", value)):
+    if _is_texts(value):
         return tuple(cast("list[str]", value))
     raise _WrongTypeError("must be a list of texts")
 
@@ -150,50 +150,59 @@ _FAST = _converter(telling=False)
 _TELLING = _converter(telling=True)
 
 
-def _is_text(value: object) -> bool:
-    return type(value) is str
-
-
-def _is_whole(value: object) -> bool:
-    return type(value) is int
-
-
-def _is_number(value: object) -> bool:
-    return type(value) is float or type(value) is int
-
-
-def _is_texts(value: object) -> bool:
-    return type(value) is list and all(map(_is_text, value))  # pyright: ignore[reportUnknownArgumentType]
-
-
-_CHECK_BY_TYPE: dict[str, Callable[[object], bool]] = {
-    "str | None": _is_text,
-    "int | None": _is_whole,
-    "float | None": _is_number,
-    "tuple[str, ...] | None": _is_texts,
+_KINDS: dict[str, tuple[type, ...]] = {
+    "str | None": (str,),
+    "int | None": (int,),
+    "float | None": (float, int),
+    "tuple[str, ...] | None": (list,),
 }
-_ROW_CHECKS: dict[str, Callable[[object], bool]] = {
-    field.name: _CHECK_BY_TYPE[str(field.type)]
+_FIELD_KINDS = {
+    field.name: _KINDS[str(field.type)]
     for field in attrs.fields(Company)
     if field.name != "extra"
 }
+# The one type that a value of the field can be taken over from as it is.
+_PLAIN = {name: kinds[0] for name, kinds in _FIELD_KINDS.items() if kinds != (list,)}
 _warned: set[str] = set()
 
 
 def company(row: dict[str, Any]) -> Company:
-    """Build a company; what does not fit its field is kept in ``extra``."""
+    """Build a company; what does not fit its field is kept in ``extra``.
+
+    Most rows can be taken over as they are. That path goes around the constructor,
+    whose keyword arguments would cost four times as much.
+    """
+    for key, value in row.items():
+        if type(value) is not _PLAIN.get(key) and (
+            value is not None or key not in _FIELD_KINDS
+        ):
+            row = _sorted_out(row)
+            break
+    made = object.__new__(Company)
+    made.__dict__.update(row)
+    return made
+
+
+def _sorted_out(row: dict[str, Any]) -> dict[str, Any]:
+    """Part what fits its field from what goes to ``extra``."""
     fields: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     for key, value in row.items():
-        check = _ROW_CHECKS.get(key)
-        if check is None:
+        kinds = _FIELD_KINDS.get(key)
+        if kinds is None:
             extra[key] = value
-        elif check(value):
-            fields[key] = tuple(value) if check is _is_texts else value
+        elif kinds == (list,) and _is_texts(value):
+            fields[key] = tuple(value)
+        elif type(value) in kinds and kinds != (list,):
+            fields[key] = value
         elif value is not None:
             extra[key] = value
             _warn_once(key)
-    return Company(**fields, extra=extra)
+    return {**fields, "extra": extra} if extra else fields
+
+
+def _is_texts(value: Any) -> bool:  # noqa: ANN401 -- any JSON may come
+    return type(value) is list and all(type(item) is str for item in cast("Any", value))
 
 
 def _warn_once(key: str) -> None:

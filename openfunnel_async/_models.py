@@ -5,6 +5,7 @@ facts.md, "Rows". A number that is not known is None.
 """
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -29,6 +30,10 @@ def _seed_domains(value: Iterable[str] | None) -> tuple[str, ...]:
 
 def _stages(value: Iterable[str] | None) -> tuple[str, ...]:
     return check_texts("funding_stages", value)
+
+
+def _own_dict(value: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(value)
 
 
 def _locations(value: Iterable[str] | None) -> tuple[str, ...]:
@@ -118,7 +123,16 @@ class Company:
     linkedin_follower_count: int | None = None
     description: str | None = None
     tagline: str | None = None
-    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any], hash=False)
+    extra: Mapping[str, Any] = attrs.field(
+        factory=dict[str, Any], converter=_own_dict, hash=False
+    )
+
+
+# A row read from the service holds only the fields that came; the others, and an
+# extra that most rows do not have, stand here once for all.
+for _field in attrs.fields(Company):
+    setattr(Company, _field.name, None)
+Company.extra = MappingProxyType[str, Any]({})
 
 
 @attrs.frozen(kw_only=True)

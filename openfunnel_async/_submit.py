@@ -92,7 +92,8 @@ class Submitter:
         if error is None:
             return task.result()
         if isinstance(error, SubmitOutcomeUnknownError) and error.job_id is not None:
-            return self._make_job(error.job_id, error.search.limit, None)
+            now = anyio.current_time()
+            return self._make_job(error.job_id, error.search.limit, now)
         return None
 
 

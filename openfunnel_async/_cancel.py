@@ -81,7 +81,7 @@ def receipt(record: JobRecord, answer: CancelAnswer) -> CancelReceipt:
     consumed = manifest.credits_consumed if manifest is not None else None
     return CancelReceipt(
         job_id=record.job_id,
-        accepted=answer.accepted,
+        accepted=answer.accepted or record.accepted_at is not None,
         already_terminal=not answer.accepted,
         status=record.status,
         message=answer.message,

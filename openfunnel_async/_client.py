@@ -127,7 +127,8 @@ class OpenFunnel:
         """
         if limit is not None:
             check_whole("limit", limit, 1, MAX_LIMIT)
-        return self._make_job(check_job_id(job_id), limit, None)
+        known = self._custody.abandoned(check_job_id(job_id))
+        return known if known is not None else self._make_job(job_id, limit, None)
 
     def running(
         self, search: LookalikeSearch, *, on_exit: OnExit = "cancel_on_error"

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import anyio
 
 from openfunnel_async._job import BulkJob
+from openfunnel_async._status import JobStatus
 from openfunnel_async.errors import OpenFunnelError
 
 T = TypeVar("T")
@@ -26,12 +27,16 @@ class Custody:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._orphans: dict[str, None] = {}
+        self._abandoned: dict[str, BulkJob] = {}
 
     @property
     def orphans(self) -> tuple[str, ...]:
         """Ids of jobs without a caller that are not yet cancelled."""
-        return tuple(self._orphans)
+        return tuple(id_ for id_, job in self._abandoned.items() if not _is_over(job))
+
+    def abandoned(self, job_id: str) -> BulkJob | None:
+        """Return the handle of a job without a caller, so that one cancel counts."""
+        return self._abandoned.get(job_id)
 
     def own(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run the work in a task that is kept until it is done."""
@@ -52,7 +57,7 @@ class Custody:
         return task.result()
 
     async def _cancel(self, job: BulkJob) -> OpenFunnelError | None:
-        self._orphans[job.id] = None
+        self._abandoned[job.id] = job
         try:
             await job.cancel(timeout=_CANCEL_WITHIN)
         except OpenFunnelError as exc:
@@ -60,7 +65,7 @@ class Custody:
                 "job %s could not be cancelled and may be billing: %s", job.id, exc
             )
             return exc
-        del self._orphans[job.id]
+        del self._abandoned[job.id]
         return None
 
     async def aclose(self) -> None:
@@ -74,3 +79,7 @@ class Custody:
             if late:
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.wait(late)
+
+
+def _is_over(job: BulkJob) -> bool:
+    return job.is_terminal or job.status is JobStatus.CANCELLING

@@ -1,9 +1,12 @@
-"""The transport that ships: one aiohttp session; the only import of aiohttp.
+"""The transport that ships, over aiohttp; the only import of it.
 
 aiohttp's exceptions carry the request headers, key included, and so do the frames
 of their tracebacks. So none is chained or re-raised: what failed is put into words
-inside the handler and raised outside of it. Whether a request was sent is read
-from the connection's own signal, never from the type of an exception.
+inside the handler and raised outside of it.
+
+Whether a submit was sent is read from the connection's own signal, never from the
+type of an exception. The signals cost a fifth of a request, so reads and cancels,
+which may always be repeated, go without them over a session of their own.
 """
 
 import asyncio
@@ -31,6 +34,8 @@ USER_AGENT = (
     f"openfunnel-async/{__version__} python/{platform.python_version()} "
     f"aiohttp/{aiohttp.__version__}"
 )
+_OWN_HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate"}
+_NO_LIMIT = aiohttp.ClientTimeout(total=None, sock_connect=None)
 _CERTIFICATE_FAULTS = (
     aiohttp.ClientConnectorCertificateError,
     aiohttp.ServerFingerprintMismatch,
@@ -53,8 +58,8 @@ class _PooledConnectionError(Exception):
 class AiohttpTransport:
     """Carry requests over aiohttp.
 
-    A session of its own follows no redirect, keeps no cookie and ignores proxies
-    and netrc of the environment. It has no time limit: the client sets one.
+    Sessions of its own follow no redirect, keep no cookie and ignore proxies and
+    netrc of the environment. They have no time limit: the client sets one.
 
     Args:
         session: A session of the user's own, for a special TLS set-up or a proxy.
@@ -63,8 +68,9 @@ class AiohttpTransport:
     """
 
     def __init__(self, session: aiohttp.ClientSession | None = None) -> None:
-        self._session = session
-        self._owns_session = session is None
+        self._users = session
+        self._pooled: aiohttp.ClientSession | None = None
+        self._fresh: aiohttp.ClientSession | None = None
         self._closed = False
         if session is not None:
             session.trace_configs.append(_signals())
@@ -78,98 +84,110 @@ class AiohttpTransport:
 
         Cancellation: passes through; the connection in use is closed.
         """
-        session = self._open_session()
+        session, has_signals = self._session_for(request)
+        if not has_signals:
+            return await self._exchange(session, request, None)
         for _ in range(_POOLED_MOST):
+            exchange = _Exchange(
+                progress=request.progress, fresh=request.fresh_connection, reused=False
+            )
             with contextlib.suppress(_PooledConnectionError):
-                return await self._exchange(session, request)
+                return await self._exchange(session, request, exchange)
         raise TransportError("no fresh connection could be had", False)
 
     async def aclose(self) -> None:
-        """Close the session, unless it is the user's own."""
+        """Close the sessions, but not the user's own."""
         self._closed = True
-        session, self._session = self._session, None
-        if session is not None and self._owns_session:
-            await session.close()
+        for session in (self._pooled, self._fresh):
+            if session is not None:
+                await session.close()
 
-    def _open_session(self) -> aiohttp.ClientSession:
+    def _session_for(self, request: WireRequest) -> tuple[aiohttp.ClientSession, bool]:
+        """Return the session to use, and whether it has the signals."""
         if self._closed:
             raise ConfigurationError("the client is closed; make a new one")
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-                trace_configs=[_signals()],
-                trust_env=False,
-            )
-        return self._session
+        if self._users is not None:
+            return self._users, True
+        if request.fresh_connection:
+            if self._fresh is None:
+                connector = aiohttp.TCPConnector(force_close=True)
+                self._fresh = _session(connector, [_signals()])
+            return self._fresh, True
+        if self._pooled is None:
+            self._pooled = _session(aiohttp.TCPConnector(), [])
+        return self._pooled, False
 
     async def _exchange(
-        self, session: aiohttp.ClientSession, request: WireRequest
+        self,
+        session: aiohttp.ClientSession,
+        request: WireRequest,
+        exchange: _Exchange | None,
     ) -> WireReply:
         """Send and read, with every fault put into words of our own."""
-        request.progress.waiting()
-        exchange = _Exchange(
-            progress=request.progress, fresh=request.fresh_connection, reused=False
-        )
+        if exchange is not None:
+            request.progress.waiting()
         try:
-            response = await self._open(session, request, exchange)
+            response = await session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                headers={**_OWN_HEADERS, **request.headers},
+                data=request.body,
+                allow_redirects=False,
+                timeout=_NO_LIMIT,
+                trace_request_ctx=exchange,
+            )
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             failed = _in_words(exc, request.progress)
         except asyncio.CancelledError as exc:
             # The frames below hold the headers; the cancellation goes on without.
             raise exc.with_traceback(None) from None
         else:
-            return await self._read(response)
+            return await _read(response)
         raise failed
 
-    async def _open(
-        self, session: aiohttp.ClientSession, request: WireRequest, exchange: _Exchange
-    ) -> aiohttp.ClientResponse:
-        return await session.request(
-            request.method,
-            URL(request.url, encoded=True),
-            headers={
-                "User-Agent": USER_AGENT,
-                "Accept-Encoding": "gzip, deflate",
-                **request.headers,
-            },
-            data=request.body,
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=None),
-            trace_request_ctx=exchange,
-        )
 
-    async def _read(self, response: aiohttp.ClientResponse) -> WireReply:
-        """Read the body up to the cap; what broke off is kept with the error."""
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        body = bytearray()
-        try:
-            async for chunk in response.content.iter_any():
-                body += chunk
-                if len(body) > MAX_BODY:
-                    break
-        except (aiohttp.ClientError, OSError, ValueError) as exc:
-            broken: str | None = f"the reply broke off ({_name(exc)})"
-        except asyncio.CancelledError as exc:
-            raise exc.with_traceback(None) from None
-        else:
-            broken = None
-        finally:
-            if response.content.at_eof() and response.content.exception() is None:
-                response.release()
-            else:
-                response.close()
-        reply = WireReply(
-            status_code=response.status, headers=headers, body=bytes(body)
-        )
-        if broken is not None:
-            raise CutReplyError(broken, reply)
-        return reply
+async def _read(response: aiohttp.ClientResponse) -> WireReply:
+    """Read the body up to the cap; what broke off is kept with the error."""
+    content, chunks, size = response.content, list[bytes](), 0
+    broken: str | None = None
+    try:
+        while not content.at_eof() and size <= MAX_BODY:
+            chunks.append(await content.readany())
+            size += len(chunks[-1])
+    except (aiohttp.ClientError, OSError, ValueError) as exc:
+        broken = f"the reply broke off ({_name(exc)})"
+    except asyncio.CancelledError as exc:
+        raise exc.with_traceback(None) from None
+    finally:
+        if not content.at_eof() or content.exception() is not None:
+            response.close()
+    reply = WireReply(
+        status_code=response.status,
+        headers={name.lower(): value for name, value in response.headers.items()},
+        body=b"".join(chunks),
+    )
+    if broken is not None:
+        raise CutReplyError(broken, reply)
+    return reply
+
+
+def _session(
+    connector: aiohttp.TCPConnector, signals: list[aiohttp.TraceConfig]
+) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=signals,
+        trust_env=False,
+    )
 
 
 def _in_words(exc: Exception, progress: SendProgress) -> TransportError:
     """Say what failed without the exception, which holds the headers."""
     sent = progress.may_be_sent
+    if not progress.is_reported and isinstance(exc, aiohttp.ClientConnectorError):
+        # A read without signals: there was no connection to send it on.
+        sent = False
     if isinstance(exc, _CERTIFICATE_FAULTS):
         msg = "the server's certificate is not trusted; check base_url"
         return UntrustedCertificateError(msg, False)
@@ -201,13 +219,13 @@ def _signals() -> aiohttp.TraceConfig:
     return config
 
 
-async def _on_reused(_session: object, context: Any, _params: object) -> None:  # noqa: ANN401
+async def _on_reused(_session: object, context: Any, _params: object) -> None:  # noqa: ANN401 -- aiohttp's own
     exchange = context.trace_request_ctx
     if isinstance(exchange, _Exchange):
         exchange.reused = True
 
 
-async def _on_sending(_session: object, context: Any, _params: object) -> None:  # noqa: ANN401
+async def _on_sending(_session: object, context: Any, _params: object) -> None:  # noqa: ANN401 -- aiohttp's own
     """Note the moment before the first byte, or refuse a used connection.
 
     aiohttp sends this signal before it writes; raising here closes the connection

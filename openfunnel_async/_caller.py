@@ -62,7 +62,8 @@ class Caller:
         Args:
             call: What to send and how to read the answer.
             progress: Filled in with how far the exchange under way has come.
-            on_stall: Told of each pause: the moment it ends, and its cause.
+            on_stall: Told of each pause that the service asks for: the moment it
+                ends, and the error that asked.
             is_wanted: Whether to try again is still wanted.
 
         Cancellation: passes through; the exchange under way is closed.
@@ -133,12 +134,13 @@ async def sit_out(
         OpenFunnelError: The failure itself, where its Retry-After ends beyond the
             deadline of whoever waits.
     """
-    until = anyio.current_time() + pause
-    asked = retry_after_of(error) is not None
-    if asked and until > anyio.current_effective_deadline():
-        raise error
-    if on_stall is not None:
-        on_stall(until, error)
+    asked = retry_after_of(error)
+    if asked is not None:
+        until = anyio.current_time() + asked
+        if until > anyio.current_effective_deadline():
+            raise error
+        if on_stall is not None:
+            on_stall(until, error)
     await anyio.sleep(pause)
 
 

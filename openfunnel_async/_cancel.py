@@ -6,7 +6,7 @@ not say which, so one GET finds out; it is never inferred.
 
 import anyio
 
-from openfunnel_async._endpoints import CancelAnswer
+from openfunnel_async._answers import CancelAnswer
 from openfunnel_async._models import CREDITS_PER_COMPANY, CancelReceipt
 from openfunnel_async._reads import JobReads
 from openfunnel_async._record import JobRecord

@@ -14,9 +14,10 @@ from typing import Any, NoReturn, TypeVar, cast
 import attrs
 import cattrs
 from cattrs import Converter, transform_error
-from cattrs.gen import make_dict_structure_fn
+from cattrs.gen import make_dict_structure_fn, override
 
-from openfunnel_async._models import Company, Manifest
+from openfunnel_async._models import Company, JobSnapshot, Manifest
+from openfunnel_async._status import JobStatus
 from openfunnel_async.errors import InvalidResponseError
 
 MAX_BODY = 8 * 1024 * 1024
@@ -136,8 +137,32 @@ def _converter(*, telling: bool) -> Converter:
     made.register_structure_hook_func(
         lambda shape: bool(shape == tuple[str, ...]), _texts
     )
+    made.register_structure_hook_func(
+        lambda shape: bool(shape == (str | None)), _optional_text
+    )
     made.register_structure_hook(Manifest, _object(Manifest, made))
+    made.register_structure_hook(
+        JobSnapshot,
+        make_dict_structure_fn(
+            JobSnapshot,
+            made,
+            status=override(rename="status", struct_hook=_status),
+            raw_status=override(rename="status"),
+        ),
+    )
     return made
+
+
+def _optional_text(value: Any, _type: object) -> str | None:  # noqa: ANN401 -- JSON
+    if value is None or type(value) is str:
+        return value
+    raise _WrongTypeError("must be text or null")
+
+
+def _status(value: Any, _type: object) -> JobStatus:  # noqa: ANN401 -- JSON
+    if type(value) is str:
+        return JobStatus.parse(value)
+    raise _WrongTypeError("must be text")
 
 
 def _texts(value: Any, _type: object) -> tuple[str, ...]:  # noqa: ANN401 -- JSON

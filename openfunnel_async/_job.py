@@ -1,5 +1,6 @@
 """``BulkJob``: the handle that people hold."""
 
+import math
 from types import EllipsisType
 from typing import Literal
 
@@ -174,7 +175,10 @@ class BulkJob:
         on_progress: OnProgress | None,
     ) -> JobSnapshot:
         with anyio.move_on_after(seconds) as scope:
-            await self._watch.follow(scope.deadline, on_progress)
+            # Whoever wants a cancel when time is up is not sent away before it.
+            leaves = on_timeout == "leave"
+            deadline = scope.deadline if leaves else math.inf
+            await self._watch.follow(deadline, on_progress)
         if self.snapshot is not None and self.is_terminal:
             return self.snapshot
         if on_timeout == "cancel":

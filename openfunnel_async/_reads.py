@@ -6,8 +6,9 @@ from typing import TypeVar
 import anyio
 import attrs
 
+from openfunnel_async._answers import CancelAnswer
 from openfunnel_async._caller import Caller, sit_out
-from openfunnel_async._endpoints import Call, CancelAnswer, Endpoints
+from openfunnel_async._endpoints import Call, Endpoints
 from openfunnel_async._models import JobPage, JobSnapshot
 from openfunnel_async._pacing import RetryPolicy
 from openfunnel_async._record import JobRecord

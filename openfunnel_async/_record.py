@@ -22,7 +22,7 @@ _SUBMIT_GRACE = 5.0
 
 @attrs.frozen
 class Stall:
-    """A pause that a failure imposes on whoever reads: until when, and why."""
+    """A pause that the service asks for (Retry-After): until when, and why."""
 
     until: float
     cause: OpenFunnelError
@@ -110,7 +110,7 @@ class JobRecord:
         if self.is_terminal and self.snapshot is not None:
             self._compare(self.snapshot, answer)
             return self.snapshot
-        now = anyio.current_time()
+        now = asyncio.get_running_loop().time()
         self._note_word(answer)
         self._furthest = furthest(self._furthest, answer.status)
         self._note_progress(answer, now)
@@ -135,7 +135,7 @@ class JobRecord:
         self.announce()
 
     def stalled(self, until: float, cause: OpenFunnelError) -> None:
-        """Note that reading pauses after a failure."""
+        """Note that the service asks to wait; its next answer ends that."""
         self.stall = Stall(until, cause)
         self.announce()
 

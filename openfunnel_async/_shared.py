@@ -9,7 +9,6 @@ import anyio
 import attrs
 
 from openfunnel_async._record import JobRecord
-from openfunnel_async._retries import retry_after_of
 
 T = TypeVar("T")
 
@@ -93,9 +92,5 @@ class Shared(Generic[T]):
 
     def _give_up_beyond(self, deadline: float) -> None:
         stall = self._record.stall
-        if (
-            stall is not None
-            and retry_after_of(stall.cause) is not None
-            and stall.until > deadline
-        ):
+        if stall is not None and stall.until > deadline:
             raise stall.cause

@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 import anyio
 
+from openfunnel_async._answers import Submitted
 from openfunnel_async._caller import Caller
 from openfunnel_async._custody import Custody
-from openfunnel_async._endpoints import Endpoints, Submitted
+from openfunnel_async._endpoints import Endpoints
 from openfunnel_async._job import BulkJob
 from openfunnel_async._models import LookalikeSearch
 from openfunnel_async._wire import SendProgress

@@ -73,6 +73,11 @@ class SendProgress:
         """Whether the service may have seen a part of the request under way."""
         return self.state in {SendState.UNREPORTED, SendState.SENT}
 
+    @property
+    def is_reported(self) -> bool:
+        """Whether the transport says how far the exchange under way has come."""
+        return self.state in {SendState.WAITING, SendState.SENT}
+
     def begin(self) -> None:
         """Note that an exchange begins, with a transport that may say no more."""
         self.state = SendState.UNREPORTED

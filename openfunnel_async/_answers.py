@@ -1,0 +1,226 @@
+"""What the replies mean, read by pure functions: a value, or the error it means.
+
+What a 409 to a cancel means is said here and nowhere else.
+"""
+
+import re
+from http import HTTPStatus
+from typing import Any, NamedTuple, cast
+
+import attrs
+
+from openfunnel_async._codec import companies, decode, structure
+from openfunnel_async._failures import Hide, failure
+from openfunnel_async._invalid import is_job_id, is_unicode
+from openfunnel_async._models import (
+    CreditBalance,
+    JobPage,
+    JobSnapshot,
+    LookalikeSearch,
+)
+from openfunnel_async._status import JobStatus
+from openfunnel_async._wire import CutReplyError, WireReply
+from openfunnel_async.errors import (
+    InvalidResponseError,
+    OpenFunnelError,
+    SubmitOutcomeUnknownError,
+    TransportError,
+)
+
+_READABLE_ID = re.compile(rb'"job_id"\s*:\s*"([A-Za-z0-9._~-]{1,128})"')
+_REFUSED = 4
+
+
+@attrs.frozen(kw_only=True)
+class Submitted:
+    """What a submit's reply says: the id, and the limit where it is echoed."""
+
+    job_id: str
+    requested_limit: int | None
+
+
+@attrs.frozen(kw_only=True)
+class CancelAnswer:
+    """What a cancel's reply says.
+
+    ``accepted`` is False for a 409: the job is already completed, failed or
+    cancelled, and the answer does not say which (facts.md, "Cancel").
+    """
+
+    accepted: bool
+    message: str | None = None
+
+
+def read_submitted(search: LookalikeSearch, hide: Hide, reply: WireReply) -> Submitted:
+    """Read the reply to a submit.
+
+    Raises:
+        SubmitOutcomeUnknownError: A job may be running.
+        APIError: The service refused; there is no job.
+    """
+    if not reply.is_success:
+        raise _refused_submit(search, hide, reply)
+    try:
+        answer = _object(reply)
+    except InvalidResponseError as exc:
+        fault = str(exc)
+    else:
+        job_id, limit = answer.get("job_id"), answer.get("requested_limit")
+        if isinstance(job_id, str) and is_job_id(job_id):
+            known = type(limit) is int and limit > 0
+            return Submitted(job_id=job_id, requested_limit=limit if known else None)
+        fault = "the answer's $.job_id is not an id"
+    raise _unknown(search, fault, reply)
+
+
+def _refused_submit(
+    search: LookalikeSearch, hide: Hide, reply: WireReply
+) -> OpenFunnelError:
+    """Return what a submit's reply outside 2xx means."""
+    error = failure(reply, hide)
+    family = reply.status_code // 100
+    if family == _REFUSED and reply.status_code != HTTPStatus.REQUEST_TIMEOUT:
+        return error
+    return _unknown(search, str(error), None)
+
+
+def lost_submit(search: LookalikeSearch, error: TransportError) -> OpenFunnelError:
+    """Return what it means that a sent submit got no complete reply."""
+    reply = error.reply if isinstance(error, CutReplyError) else None
+    return _unknown(search, str(error), reply)
+
+
+def _unknown(
+    search: LookalikeSearch, why: str, reply: WireReply | None
+) -> SubmitOutcomeUnknownError:
+    """Say what is known of a submit whose answer could not be read."""
+    accepted = reply is not None and reply.is_success
+    job_id = _salvaged(reply.body) if reply is not None and accepted else None
+    if job_id is not None:
+        advice = f"the job {job_id} exists and bills; attach to it and cancel it"
+    elif accepted:
+        advice = "a job exists and bills, its id is lost; watch the credit balance"
+    else:
+        advice = "a job may be running and billing; watch the credit balance"
+    msg = f"the outcome of the submit is not known ({why}); {advice}"
+    return SubmitOutcomeUnknownError(msg, search, accepted, job_id, search.limit)
+
+
+def _salvaged(body: bytes) -> str | None:
+    """Return the one id that a broken body names, or None."""
+    found = {match.decode() for match in _READABLE_ID.findall(body)}
+    job_id = found.pop() if len(found) == 1 else None
+    return job_id if is_job_id(job_id) else None
+
+
+def _object(reply: WireReply) -> dict[str, Any]:
+    answer = decode(reply.body)
+    if not isinstance(answer, dict):
+        raise InvalidResponseError("the answer must be a JSON object", "$")
+    return cast("dict[str, Any]", answer)
+
+
+def read_cancel(job_id: str, hide: Hide, reply: WireReply) -> CancelAnswer:
+    """Read the reply to a cancel: any 2xx accepts it, whatever its body.
+
+    Raises:
+        APIError: Neither accepted nor already over.
+    """
+    if reply.is_success:
+        return CancelAnswer(accepted=True, message=_said(hide, reply))
+    if reply.status_code == HTTPStatus.CONFLICT:
+        return CancelAnswer(accepted=False)
+    raise failure(reply, hide, job_id=job_id)
+
+
+def _said(hide: Hide, reply: WireReply) -> str | None:
+    """Return the message of an accepted cancel, if its body has one."""
+    try:
+        message = _object(reply).get("message")
+    except InvalidResponseError:
+        return None
+    return hide(message) if isinstance(message, str) else None
+
+
+def read_balance(hide: Hide, reply: WireReply) -> CreditBalance:
+    """Read the account's credits."""
+    if not reply.is_success:
+        raise failure(reply, hide)
+    return structure(_object(reply), CreditBalance)
+
+
+def read_snapshot(job_id: str, hide: Hide, reply: WireReply) -> JobSnapshot:
+    """Read a job's status; its rows are left unbuilt."""
+    return _read_envelope(job_id, hide, reply).snapshot
+
+
+def read_page(job_id: str, cursor: str | None, hide: Hide, reply: WireReply) -> JobPage:
+    """Read a job's status and one page of its rows."""
+    envelope = _read_envelope(job_id, hide, reply)
+    if None not in (cursor, envelope.page) and envelope.page != cursor:
+        msg = "the answer is another page than the one asked for"
+        raise InvalidResponseError(msg, "$.page")
+    return JobPage(
+        snapshot=envelope.snapshot,
+        label=envelope.page,
+        rows=companies(envelope.rows),
+        next_cursor=envelope.next_cursor,
+    )
+
+
+class _Envelope(NamedTuple):
+    """An answer about a job, checked but for its rows."""
+
+    snapshot: JobSnapshot
+    page: str | None
+    next_cursor: str | None
+    rows: list[object]
+
+
+def _read_envelope(job_id: str, hide: Hide, reply: WireReply) -> _Envelope:
+    if not reply.is_success:
+        raise failure(reply, hide, job_id=job_id)
+    answer = _object(reply)
+    snapshot = structure(answer, JobSnapshot)
+    if snapshot.job_id != job_id:
+        msg = "the answer is about another job than the one asked for"
+        raise InvalidResponseError(msg, "$.job_id")
+    return _Envelope(
+        _without_echo(snapshot, hide),
+        _label(answer, "page"),
+        _label(answer, "next_cursor"),
+        _rows(answer, snapshot.status),
+    )
+
+
+def _without_echo(snapshot: JobSnapshot, hide: Hide) -> JobSnapshot:
+    """Take the key out of the service's own words, should they echo it."""
+    error, progress = snapshot.error_message, snapshot.progress_message
+    words = f"{snapshot.raw_status}\n{error}\n{progress}"
+    if hide(words) == words:
+        return snapshot
+    return attrs.evolve(
+        snapshot,
+        raw_status=hide(snapshot.raw_status),
+        error_message=None if error is None else hide(error),
+        progress_message=None if progress is None else hide(progress),
+    )
+
+
+def _label(answer: dict[str, Any], key: str) -> str | None:
+    """Return a page's label, which must be fit to be sent back as a cursor."""
+    label = answer.get(key)
+    if label is None or (type(label) is str and label and is_unicode(label)):
+        return label
+    path = f"$.{key}"
+    raise InvalidResponseError(f"the answer's {path} must be a label or null", path)
+
+
+def _rows(answer: dict[str, Any], status: JobStatus) -> list[object]:
+    rows = answer.get("rows", [])
+    if rows is None and status in {JobStatus.PENDING, JobStatus.UNKNOWN}:
+        # What a job that has not begun puts here is not known (facts.md, "Read").
+        return []
+    if not isinstance(rows, list):
+        raise InvalidResponseError("the answer's $.rows must be a list", "$.rows")
+    return cast("list[object]", rows)

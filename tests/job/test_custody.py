@@ -1,0 +1,137 @@
+"""The key is in no repr, text, pickle, record or traceback."""
+
+import logging
+import pickle
+import traceback
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from openfunnel_async import (
+    LookalikeSearch,
+    OpenFunnelError,
+    TransportError,
+    WireReply,
+)
+from tests.support.scripted import (
+    HANG,
+    JOB,
+    KEY,
+    Later,
+    ScriptedTransport,
+    broken,
+    connect,
+    job_reply,
+    reply,
+    submit_reply,
+    unsent,
+)
+
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
+
+SEARCH = LookalikeSearch(query="voice")
+ECHO = {"detail": f"bad key {KEY}", "input": KEY, "x": [{KEY: KEY}]}
+FAULTS: list[WireReply | TransportError | Later] = [
+    *(reply(status, ECHO) for status in (302, 400, 401, 402, 403, 404, 422, 429, 500)),
+    reply(502, f"<html>{KEY}</html>".encode()),
+    unsent(),
+    broken(),
+    HANG,
+]
+
+
+async def raised_by(call: Callable[[], Awaitable[object]]) -> OpenFunnelError | None:
+    try:
+        await call()
+    except OpenFunnelError as exc:
+        return exc
+    return None
+
+
+def shown(error: BaseException) -> str:
+    """Return everything that a report of the error could show."""
+    whole = traceback.TracebackException.from_exception(error, capture_locals=True)
+    assert error.__context__ is None
+    return "".join([*whole.format(), repr(error), repr(error.args), repr(vars(error))])
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_no_error_holds_the_key(
+    fault: WireReply | TransportError | Later, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Caught: a failure's text kept without `hide`."""
+    # The frames of this test are in the traceback and must not hold it themselves.
+    transport = ScriptedTransport(submit=[fault], read=[fault], cancel=[fault])
+    del fault
+    async with connect(transport) as client:
+        job = client.job(JOB)
+        for call in (
+            lambda: client.submit(SEARCH),
+            job.poll,
+            job.fetch_page,
+            job.wait_until_terminal,
+            job.result,
+            job.cancel,
+        ):
+            with caplog.at_level(logging.DEBUG):
+                error = await raised_by(call)
+            if error is not None:
+                assert KEY not in shown(error)
+                assert KEY.encode() not in pickle.dumps(error)
+    assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "body", [KEY.encode(), {"job_id": f"{KEY}/", "status": KEY, "message": KEY}]
+)
+async def test_no_error_of_a_2xx_that_echoes_the_key_holds_it(body: object) -> None:
+    answer = reply(200, body)
+    async with connect(ScriptedTransport(submit=[answer], read=[answer])) as client:
+        for call in (lambda: client.submit(SEARCH), client.job(JOB).poll):
+            with pytest.raises(OpenFunnelError) as caught:
+                await call()
+            assert KEY not in f"{caught.value!r} {caught.value} {caught.value.args!r}"
+
+
+async def test_no_handle_shows_the_key(caplog: pytest.LogCaptureFixture) -> None:
+    transport = ScriptedTransport(
+        submit=[submit_reply()], read=[job_reply("odd"), job_reply("completed")]
+    )
+    with caplog.at_level(logging.DEBUG):
+        async with connect(transport) as client:
+            job = await client.submit(SEARCH)
+            await job.wait_until_terminal()
+            for holder in (client, job, job.rows(), client.running(SEARCH)):
+                assert KEY not in f"{holder!r} {holder}"
+    assert KEY not in caplog.text
+
+
+async def test_no_holder_of_the_key_can_be_pickled() -> None:
+    async with connect(ScriptedTransport()) as client:
+        for holder in (client, client.job(JOB), client.job(JOB).rows()):
+            with pytest.raises(TypeError):
+                pickle.dumps(holder)
+
+
+async def test_the_key_goes_out_in_its_header_and_nowhere_else() -> None:
+    transport = ScriptedTransport(
+        submit=[submit_reply()], read=[job_reply("completed")], cancel=[reply(409)]
+    )
+    async with connect(transport) as client:
+        job = await client.submit(SEARCH)
+        await job.cancel()
+    assert {seen.kind for seen in transport.seen} == {"submit", "cancel", "read"}
+    for seen in transport.seen:
+        request = seen.request
+        assert request.headers["x-api-key"] == KEY
+        assert KEY not in f"{request!r} {request.url} {request.body!r}"
+        assert request.origin == "https://api.example"
+
+
+async def test_a_failed_jobs_own_words_do_not_hold_the_key() -> None:
+    words = f"could not charge {KEY}"
+    transport = ScriptedTransport(read=[job_reply("failed", error_message=words)])
+    async with connect(transport) as client:
+        with pytest.raises(OpenFunnelError, match="could not charge") as caught:
+            await client.job(JOB).result()
+    assert KEY not in f"{caught.value!r} {caught.value.args!r}"

@@ -1,0 +1,150 @@
+"""`running()`: a job that is seen to when its block is left."""
+
+import asyncio
+from typing import Any, Literal
+
+import anyio
+import pytest
+
+from openfunnel_async import (
+    BulkJob,
+    ConfigurationError,
+    LookalikeSearch,
+    OpenFunnel,
+    ServerError,
+    WaitTimeoutError,
+)
+from tests.support.scripted import (
+    HANG,
+    JOB,
+    Later,
+    ScriptedTransport,
+    cancel_reply,
+    connect,
+    job_reply,
+    reply,
+    submit_reply,
+)
+
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
+
+OnExit = Literal["cancel_on_error", "cancel", "leave"]
+SEARCH = LookalikeSearch(query="voice", limit=50)
+
+
+def scripted(**routes: Any) -> ScriptedTransport:
+    return ScriptedTransport(
+        **{"submit": [submit_reply()], "cancel": [cancel_reply()], **routes}
+    )
+
+
+async def fail_inside(client: OpenFunnel, on_exit: OnExit = "cancel_on_error") -> None:
+    with pytest.raises(LookupError, match="inside"):
+        async with client.running(SEARCH, on_exit=on_exit):
+            raise LookupError("inside")
+
+
+async def stay_inside(client: OpenFunnel, on_exit: OnExit = "cancel_on_error") -> None:
+    async with client.running(SEARCH, on_exit=on_exit):
+        await anyio.sleep(3600)
+
+
+@pytest.mark.parametrize(
+    ("on_exit", "cancels"), [("cancel_on_error", 0), ("cancel", 1), ("leave", 0)]
+)
+async def test_leaving_without_an_error(on_exit: OnExit, cancels: int) -> None:
+    transport = scripted()
+    async with connect(transport) as client:
+        async with client.running(SEARCH, on_exit=on_exit) as job:
+            assert (type(job), job.id) == (BulkJob, JOB)
+        assert client.orphans == ()
+    assert transport.count("cancel") == cancels
+
+
+@pytest.mark.parametrize(
+    ("on_exit", "cancels"), [("cancel_on_error", 1), ("cancel", 1), ("leave", 0)]
+)
+async def test_leaving_with_an_error(on_exit: OnExit, cancels: int) -> None:
+    transport = scripted()
+    async with connect(transport) as client:
+        await fail_inside(client, on_exit)
+        assert client.orphans == ()
+    assert transport.count("cancel") == cancels
+
+
+@pytest.mark.parametrize(
+    ("on_exit", "cancels"), [("cancel_on_error", 1), ("cancel", 1), ("leave", 0)]
+)
+@pytest.mark.parametrize("times", [1, 2])
+async def test_leaving_cancelled(on_exit: OnExit, cancels: int, times: int) -> None:
+    """Caught: the cancel on the way out awaited without a task of its own."""
+    transport = scripted(cancel=[Later(cancel_reply(), after=2)])
+    async with connect(transport) as client:
+        task = asyncio.create_task(stay_inside(client, on_exit))
+        for _ in range(times):
+            await anyio.sleep(1)
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert transport.count("cancel") == cancels
+    assert client.orphans == ()
+
+
+async def test_leaving_by_an_anyio_scope() -> None:
+    transport = scripted(cancel=[Later(cancel_reply(), after=2)])
+    async with connect(transport) as client:
+        with anyio.move_on_after(1):
+            await stay_inside(client)
+        assert transport.now == pytest.approx(3)
+    assert (transport.count("cancel"), client.orphans) == (1, ())
+
+
+async def test_a_job_known_to_be_over_is_left_alone() -> None:
+    transport = scripted(read=[job_reply("completed")])
+    async with (
+        connect(transport) as client,
+        client.running(SEARCH, on_exit="cancel") as job,
+    ):
+        await job.wait_until_terminal()
+    assert transport.count("cancel") == 0
+
+
+async def test_a_cancel_that_fails_on_a_way_out_without_an_error_is_raised() -> None:
+    async with connect(scripted(cancel=[reply(503)])) as client:
+        with pytest.raises(ServerError):
+            async with client.running(SEARCH, on_exit="cancel"):
+                pass
+        assert client.orphans == (JOB,)
+
+
+async def test_a_cancel_that_fails_does_not_hide_the_error_of_the_block() -> None:
+    async with connect(scripted(cancel=[reply(503)])) as client:
+        await fail_inside(client)
+        assert client.orphans == (JOB,)
+
+
+async def test_the_way_out_takes_ten_seconds_at_most() -> None:
+    transport = scripted(cancel=[HANG])
+    async with connect(transport) as client:
+        with pytest.raises(WaitTimeoutError):
+            async with client.running(SEARCH, on_exit="cancel"):
+                pass
+        assert transport.now == pytest.approx(10)
+        assert client.orphans == (JOB,)
+
+
+async def test_another_policy_is_refused_before_anything_is_sent() -> None:
+    transport, policy = scripted(), "never"
+    options: dict[str, Any] = {"on_exit": policy}
+    async with connect(transport) as client:
+        with pytest.raises(ConfigurationError, match="on_exit"):
+            client.running(SEARCH, **options)
+    assert transport.seen == []
+
+
+async def test_a_refused_submit_is_raised_on_the_way_in() -> None:
+    transport = scripted(submit=[reply(500)])
+    async with connect(transport) as client:
+        with pytest.raises(Exception, match="not known"):
+            await stay_inside(client)
+    assert transport.count("cancel") == 0

@@ -1,0 +1,192 @@
+"""Which keys and addresses are accepted."""
+
+from typing import Any
+
+import pytest
+
+from openfunnel_async import ConfigurationError, OpenFunnel
+from openfunnel_async._config import hidden, read_key, read_origin
+from tests.support.scripted import KEY, ScriptedTransport
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENFUNNEL_API_KEY", raising=False)
+    monkeypatch.delenv("OPENFUNNEL_BASE_URL", raising=False)
+
+
+def refused(base_url: str) -> str:
+    """Return the message with which the address is refused."""
+    with pytest.raises(ConfigurationError) as caught:
+        read_origin(base_url)
+    message = str(caught.value)
+    assert message.startswith("base_url (or OPENFUNNEL_BASE_URL) ")
+    assert "must be https://HOST[:PORT], or http:// to a loopback" in message
+    return message
+
+
+def test_no_key_at_all() -> None:
+    with pytest.raises(ConfigurationError, match="pass api_key or set OPENFUNNEL_API"):
+        read_key(None)
+
+
+def test_the_key_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENFUNNEL_API_KEY", KEY)
+    assert read_key(None) == KEY
+
+
+def test_the_argument_goes_before_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENFUNNEL_API_KEY", "of_other")
+    assert read_key(hidden(KEY)) == KEY
+
+
+def test_an_empty_key_is_not_replaced_by_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENFUNNEL_API_KEY", KEY)
+    with pytest.raises(ConfigurationError):
+        read_key(hidden(""))
+
+
+def test_a_key_of_another_type_is_not_replaced_by_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENFUNNEL_API_KEY", KEY)
+    key: Any = KEY.encode()
+    with pytest.raises(ConfigurationError):
+        OpenFunnel(key, transport=ScriptedTransport())
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "of_abc\n",
+        "of_\r\nX-Evil: 1",
+        "of abc",
+        " ",
+        "\tof_abc",
+        "of_ß",
+        "k\x00",
+        "\x7f",
+    ],
+)
+def test_a_key_that_cannot_be_a_header(key: str) -> None:
+    with pytest.raises(ConfigurationError, match="visible ASCII") as caught:
+        read_key(hidden(key))
+    assert "api_key (or OPENFUNNEL_API_KEY)" in str(caught.value)
+    assert key.strip() == "" or key.strip() not in str(caught.value)
+
+
+def test_a_key_without_end() -> None:
+    with pytest.raises(ConfigurationError):
+        read_key(hidden("k" * 513))
+
+
+def test_the_service_is_the_default() -> None:
+    assert read_origin(None) == "https://api.openfunnel.dev"
+
+
+def test_the_address_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENFUNNEL_BASE_URL", "http://127.0.0.1:8787")
+    assert read_origin(None) == "http://127.0.0.1:8787"
+    assert read_origin("https://given.example") == "https://given.example"
+
+
+def test_a_bad_address_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENFUNNEL_BASE_URL", "http://evil.example")
+    with pytest.raises(ConfigurationError, match="OPENFUNNEL_BASE_URL"):
+        read_origin(None)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "origin"),
+    [
+        ("https://api.openfunnel.dev", "https://api.openfunnel.dev"),
+        ("https://api.openfunnel.dev/", "https://api.openfunnel.dev"),
+        ("HTTPS://API.Example:8443", "https://api.example:8443"),
+        ("https://192.0.2.1", "https://192.0.2.1"),
+        ("https://[2001:db8::1]:443", "https://[2001:db8::1]:443"),
+        ("http://127.0.0.1:8787", "http://127.0.0.1:8787"),
+        ("http://127.8.9.10", "http://127.8.9.10"),
+        ("http://localhost:8787/", "http://localhost:8787"),
+        ("http://[::1]:8787", "http://[::1]:8787"),
+    ],
+)
+def test_an_address_that_is_accepted(base_url: str, origin: str) -> None:
+    assert read_origin(base_url) == origin
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://api.openfunnel.dev",
+        "http://192.168.0.1",
+        "http://0.0.0.0",
+        "http://127.0.0.1.evil.com",
+        "http://localhost.evil.com",
+        "http://evil-localhost",
+        "http://2130706433",
+        "http://0x7f000001",
+        "http://127.1",
+        "http://[2001:db8::1]",
+    ],
+)
+def test_clear_text_goes_to_a_loopback_address_only(base_url: str) -> None:
+    """Caught: `_is_loopback` by `host.startswith("127.")`."""
+    assert "clear text" in refused(base_url)
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    ["https://user:pass@api.example", "https://@api.example", "http://x@127.0.0.1"],
+)
+def test_an_address_with_a_user_name(base_url: str) -> None:
+    message = refused(base_url)
+    assert "user name" in message
+    assert "pass" not in message
+
+
+@pytest.mark.parametrize("rest", ["/api", "//", "/?", "?", "?q=1", "#", "#top", ";x"])
+def test_an_address_with_more_than_an_origin(rest: str) -> None:
+    refused(f"https://api.example{rest}")
+
+
+@pytest.mark.parametrize("port", ["", "0", "65536", "99999999", "abc", "-1", "8_0"])
+def test_an_address_with_a_bad_port(port: str) -> None:
+    refused(f"https://api.example:{port}")
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "api.example",
+        "//api.example",
+        "https://",
+        "https:///x",
+        "https:api.example",
+        "ftp://api.example",
+        "file:///etc/passwd",
+        "https://api.example\\@evil.example",
+        "https:\\\\api.example",
+        "https://api.\texample",
+        "https://api.example\n",
+        " https://api.example",
+        "https://api example",
+        "https://äpi.example",
+        "https://[::1",
+        "https://[::1%25lo]",
+        "https://[evil]",
+        "https://-api.example",
+        "https://api..example",
+    ],
+)
+def test_an_address_that_is_no_plain_origin(base_url: str) -> None:
+    refused(base_url)
+
+
+def test_an_address_of_another_type() -> None:
+    base_url: Any = 8787
+    with pytest.raises(ConfigurationError, match="base_url"):
+        read_origin(base_url)

@@ -1,0 +1,119 @@
+"""How long an answer asks its caller to wait."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openfunnel_async._retry_after import retry_after
+
+NOON = "Wed, 21 Oct 2026 12:00:00 GMT"
+
+
+def of_header(value: str, date: str | None = None) -> float | None:
+    headers = {"retry-after": value}
+    if date is not None:
+        headers["date"] = date
+    return retry_after(headers, None)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("0", 0.0), ("1", 1.0), (" 30 ", 30.0), ("2.5", 2.5), ("86400", 86_400.0)],
+)
+def test_seconds(value: str, seconds: float) -> None:
+    assert of_header(value) == seconds
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        " ",
+        "soon",
+        "-1",
+        "-0.5",
+        "nan",
+        "NaN",
+        "inf",
+        "-inf",
+        "Infinity",
+        "1e999",
+        "9" * 400,
+        "5 s",
+        "5,5",
+        "0x10",
+        "five",
+        "1, 2",
+    ],
+)
+def test_what_is_no_time_to_wait_is_none(value: str) -> None:
+    assert of_header(value) is None
+    assert retry_after({}, {"retry_after_seconds": value}) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("Wed, 21 Oct 2026 12:00:30 GMT", 30.0),
+        ("Wed, 21 Oct 2026 13:00:00 GMT", 3600.0),
+        ("Wednesday, 21-Oct-26 12:00:30 GMT", 30.0),
+        (NOON, 0.0),
+        ("Wed, 21 Oct 2026 11:00:00 GMT", 0.0),
+    ],
+)
+def test_a_date_is_measured_against_the_date_of_the_answer(
+    value: str, seconds: float
+) -> None:
+    assert of_header(value, NOON) == seconds
+
+
+@pytest.mark.parametrize("date", [None, "", "noon", "Wed, 99 Oct 2026 12:00:00 GMT"])
+def test_a_date_that_can_be_measured_against_nothing_is_none(date: str | None) -> None:
+    assert of_header("Wed, 21 Oct 2026 12:00:30 GMT", date) is None
+
+
+@pytest.mark.parametrize(
+    "value", ["Wed", "Wed, 99 Oct 2026 12:00:30 GMT", "x" * 10_000, "a, b c d:e:f g"]
+)
+def test_a_broken_date_is_none(value: str) -> None:
+    assert of_header(value, NOON) is None
+
+
+@pytest.mark.parametrize("seconds", [7, 7.0, "7"])
+@pytest.mark.parametrize(
+    "nesting",
+    [(), ("details",), ("detail",), ("detail", "details"), ("details", "detail")],
+)
+def test_seconds_in_the_body_however_nested(
+    seconds: object, nesting: tuple[str, ...]
+) -> None:
+    body: object = {"retry_after_seconds": seconds, "error_code": "RATE_LIMITED"}
+    for key in reversed(nesting):
+        body = {key: body}
+    assert retry_after({}, body) == 7.0
+
+
+@pytest.mark.parametrize("value", [None, True, -1, [], {}, 10**400, float("inf")])
+def test_a_body_with_something_else_is_none(value: object) -> None:
+    assert retry_after({}, {"details": {"retry_after_seconds": value}}) is None
+
+
+@pytest.mark.parametrize("body", [None, "slow down", [], 5, {"detail": "slow"}, {}])
+def test_a_body_that_says_nothing_is_none(body: object) -> None:
+    assert retry_after({}, body) is None
+
+
+@pytest.mark.parametrize(("header", "body"), [("5", 30), ("30", 5), ("30", -1)])
+def test_the_longer_of_both_counts(header: str, body: int) -> None:
+    """Caught: the header alone where there is one."""
+    told = retry_after({"retry-after": header}, {"retry_after_seconds": body})
+    assert told == 30.0
+
+
+@settings(deadline=None)
+@given(st.text(), st.text(), st.floats() | st.integers() | st.text())
+def test_no_answer_breaks_it(header: str, date: str, body: object) -> None:
+    told = retry_after(
+        {"retry-after": header, "date": date}, {"retry_after_seconds": body}
+    )
+    assert told is None or 0 <= told < float("inf")

@@ -1,0 +1,109 @@
+"""What goes over the wire shows neither the key nor the bodies."""
+
+import copy
+import pickle
+
+import attrs
+import pytest
+
+from openfunnel_async import WireReply, WireRequest
+from openfunnel_async._wire import Headers, SecretText, SendProgress, SendState
+from tests.support.scripted import KEY
+
+REQUEST = WireRequest(
+    method="POST",
+    origin="https://api.example",
+    path="/a/b%20c",
+    query=(("cursor", "page 1"), ("x", "ä&b=c/d?#+%")),
+    headers=Headers({"accept": "text/x", "x-api-key": SecretText(KEY)}),
+    body=b"sensitive",
+)
+
+
+def test_the_url_quotes_the_query_and_leaves_the_path() -> None:
+    assert REQUEST.url == (
+        "https://api.example/a/b%20c?cursor=page+1&x=%C3%A4%26b%3Dc%2Fd%3F%23%2B%25"
+    )
+
+
+def test_without_a_query_there_is_no_question_mark() -> None:
+    assert attrs.evolve(REQUEST, query=()).url == "https://api.example/a/b%20c"
+
+
+@pytest.mark.parametrize("show", [repr, str, "{0}".format, "{0!r}".format])
+def test_a_request_shows_no_key_no_header_value_and_no_body(show: object) -> None:
+    assert callable(show)
+    shown = str(show(REQUEST))
+    for hidden in (KEY, "text/x", "sensitive"):
+        assert hidden not in shown
+    assert "x-api-key" in shown
+    assert "<9 bytes>" in shown
+
+
+def test_a_request_without_a_body_says_so() -> None:
+    assert "body=None" in repr(attrs.evolve(REQUEST, body=None))
+
+
+def test_a_reply_shows_no_header_value_and_no_body() -> None:
+    answer = WireReply(
+        status_code=200, headers={"set-cookie": "sid=1"}, body=b"sensitive"
+    )
+    assert "set-cookie" in repr(answer)
+    assert "sid=1" not in repr(answer)
+    assert "sensitive" not in repr(answer)
+
+
+@pytest.mark.parametrize(
+    ("status", "is_success"),
+    [(199, False), (200, True), (204, True), (299, True), (300, False), (409, False)],
+)
+def test_every_2xx_is_a_success(status: int, *, is_success: bool) -> None:
+    assert WireReply(status_code=status).is_success == is_success
+
+
+def test_a_secret_is_the_text_but_does_not_show_itself() -> None:
+    secret = SecretText(KEY)
+    assert secret == KEY
+    for shown in (repr(secret), f"{secret!r}", repr([secret]), repr({"k": secret})):
+        assert KEY not in shown
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_secret_is_not_pickled(protocol: int) -> None:
+    """Caught: SecretText without `__reduce__`."""
+    for holder in (SecretText(KEY), REQUEST, REQUEST.headers):
+        with pytest.raises(TypeError):
+            pickle.dumps(holder, protocol)
+    with pytest.raises(TypeError, match="not pickled"):
+        copy.copy(SecretText(KEY))
+
+
+def test_headers_are_a_mapping_of_their_own() -> None:
+    given = {"a": "1"}
+    headers = Headers(given)
+    given["a"] = "2"
+    assert dict(headers) == {"a": "1"}
+    assert len(headers) == 1
+    assert repr(Headers()) == "<headers none>"
+
+
+def test_a_transport_that_reports_nothing_is_taken_to_send_from_the_start() -> None:
+    progress = SendProgress()
+    assert not progress.may_be_sent
+    progress.begin()
+    assert progress.state is SendState.UNREPORTED
+    assert progress.may_be_sent
+
+
+def test_a_transport_that_reports_is_believed() -> None:
+    progress = SendProgress()
+    progress.begin()
+    told = [progress.may_be_sent]
+    for step in (progress.waiting, progress.sent, progress.finish):
+        step()
+        told.append(progress.may_be_sent)
+    assert told == [True, False, True, False]
+
+
+def test_where_a_request_notes_its_progress_is_no_part_of_its_value() -> None:
+    assert attrs.evolve(REQUEST, progress=SendProgress()) == REQUEST

@@ -5,6 +5,7 @@ what can go wrong.
 """
 
 from openfunnel_async._aiohttp import AiohttpTransport
+from openfunnel_async._checkpoint import JobCheckpoint
 from openfunnel_async._client import OpenFunnel
 from openfunnel_async._job import BulkJob
 from openfunnel_async._models import (
@@ -16,11 +17,12 @@ from openfunnel_async._models import (
     JobSnapshot,
     LookalikeSearch,
     Manifest,
+    TakeResult,
     ValidationIssue,
 )
 from openfunnel_async._pacing import PollPolicy, RetryPolicy
-from openfunnel_async._rows import PageStream, RowStream
 from openfunnel_async._status import JobStatus
+from openfunnel_async._streams import PageStream, RowStream
 from openfunnel_async._version import __version__
 from openfunnel_async._wire import (
     Transport,
@@ -66,6 +68,7 @@ __all__ = [
     "InsufficientCreditsError",
     "InvalidResponseError",
     "JobCancelledError",
+    "JobCheckpoint",
     "JobError",
     "JobFailedError",
     "JobNotFoundError",
@@ -85,6 +88,7 @@ __all__ = [
     "RowStream",
     "ServerError",
     "SubmitOutcomeUnknownError",
+    "TakeResult",
     "Transport",
     "TransportError",
     "ValidationIssue",

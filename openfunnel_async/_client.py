@@ -8,6 +8,7 @@ import anyio
 
 from openfunnel_async._aiohttp import AiohttpTransport
 from openfunnel_async._caller import Caller, hide
+from openfunnel_async._checkpoint import JobCheckpoint
 from openfunnel_async._config import hidden, read_key, read_origin
 from openfunnel_async._custody import Custody
 from openfunnel_async._endpoints import Endpoints
@@ -26,6 +27,7 @@ from openfunnel_async._record import JobRecord
 from openfunnel_async._submit import Submitter
 from openfunnel_async._wire import Transport
 
+_MOST_AHEAD = 64
 OnExit = Literal["cancel_on_error", "cancel", "leave"]
 
 
@@ -43,6 +45,7 @@ class OpenFunnel:
         retry: What is repeated, and for how long.
         polling: How waits are paced.
         wait_timeout: Total seconds a wait takes unless told otherwise; None for ever.
+        read_ahead: Most pages of a finished job to read at a time, 1-64.
         transport: Another way to carry requests; closed with the client.
 
     Raises:
@@ -61,6 +64,7 @@ class OpenFunnel:
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 -- frozen
         polling: PollPolicy = PollPolicy(),  # noqa: B008 -- frozen
         wait_timeout: float | None = 3600.0,
+        read_ahead: int = 8,
         transport: Transport | None = None,
     ) -> None:
         api_key = hidden(api_key)
@@ -69,6 +73,8 @@ class OpenFunnel:
         self._retry = retry
         self._polling = polling
         self._wait_timeout = check_timeout(wait_timeout)
+        check_whole("read_ahead", read_ahead, 1, _MOST_AHEAD)
+        self._read_ahead = read_ahead
         self._transport = transport if transport is not None else AiohttpTransport()
         seconds = check_seconds("request_timeout", request_timeout, above_zero=True)
         self._caller = Caller(self._transport, key, retry, seconds)
@@ -130,6 +136,22 @@ class OpenFunnel:
         known = self._custody.abandoned(check_job_id(job_id))
         return known if known is not None else self._make_job(job_id, limit, None)
 
+    def resume(self, checkpoint: JobCheckpoint | str) -> BulkJob:
+        """Attach to a job at a place in its rows, without I/O.
+
+        Its streams, ``result()`` and ``take()`` go on with the very next row.
+
+        Args:
+            checkpoint: What ``checkpoint()`` of a job or a stream returned, or its
+                ``str()``.
+
+        Raises:
+            ConfigurationError: Not a checkpoint, or one of a newer version.
+        """
+        if not isinstance(checkpoint, JobCheckpoint):
+            checkpoint = JobCheckpoint.parse(checkpoint)
+        return self._make_job(checkpoint.job_id, checkpoint.limit, None, checkpoint)
+
     def running(
         self, search: LookalikeSearch, *, on_exit: OnExit = "cancel_on_error"
     ) -> AbstractAsyncContextManager[BulkJob]:
@@ -190,11 +212,16 @@ class OpenFunnel:
         await self.aclose()
 
     def _make_job(
-        self, job_id: str, limit: int | None, submitted_at: float | None
+        self,
+        job_id: str,
+        limit: int | None,
+        submitted_at: float | None,
+        start: JobCheckpoint | None = None,
     ) -> BulkJob:
         record = JobRecord(job_id, limit, self._polling, submitted_at)
         reads = JobReads(self._caller, self._endpoints, record, self._retry)
-        return BulkJob(reads, self._wait_timeout)
+        start = start or JobCheckpoint(job_id=job_id, limit=limit)
+        return BulkJob(reads, self._wait_timeout, start, self._read_ahead)
 
 
 class _Running(AbstractAsyncContextManager[BulkJob]):

@@ -1,28 +1,35 @@
 """``BulkJob``: the handle that people hold."""
 
 import math
+from collections.abc import Callable
 from types import EllipsisType
 from typing import Literal
 
 import anyio
 
 from openfunnel_async._cancel import Cancellation, receipt
-from openfunnel_async._invalid import ConfigurationError, check_text, check_timeout
+from openfunnel_async._checkpoint import JobCheckpoint
+from openfunnel_async._collect import collect, take
+from openfunnel_async._invalid import (
+    ConfigurationError,
+    check_text,
+    check_timeout,
+    check_whole,
+)
 from openfunnel_async._models import (
     BulkResult,
     CancelReceipt,
     Company,
     JobPage,
     JobSnapshot,
+    TakeResult,
 )
 from openfunnel_async._reads import JobReads
-from openfunnel_async._rows import PageReader, PageStream, RowStream
+from openfunnel_async._rows import Bookmark, PageReader
 from openfunnel_async._status import JobStatus
+from openfunnel_async._streams import PageStream, RowStream
 from openfunnel_async._watch import OnProgress, Watch
 from openfunnel_async.errors import (
-    JobCancelledError,
-    JobError,
-    JobFailedError,
     OpenFunnelError,
     WaitTimeoutError,
 )
@@ -41,16 +48,26 @@ class BulkJob:
 
     __slots__ = (
         "__weakref__",
+        "_bookmark",
         "_cancellation",
         "_error",
+        "_read_ahead",
         "_reads",
         "_record",
         "_wait_timeout",
         "_watch",
     )
 
-    def __init__(self, reads: JobReads, wait_timeout: float | None) -> None:
+    def __init__(
+        self,
+        reads: JobReads,
+        wait_timeout: float | None,
+        start: JobCheckpoint,
+        read_ahead: int,
+    ) -> None:
         self._reads = reads
+        self._bookmark = Bookmark(start)
+        self._read_ahead = read_ahead
         self._record = reads.record
         self._watch = Watch(reads)
         self._cancellation = Cancellation(reads)
@@ -254,7 +271,7 @@ class BulkJob:
             follow: Whether to wait for what is not written yet; without, the stream
                 ends with the rows there are.
         """
-        return RowStream(PageReader(self._reads, self._watch, follow=follow))
+        return RowStream(self._reader(follow=follow), self._bookmark)
 
     def pages(self, *, follow: bool = True) -> PageStream:
         """Return the pages in order, each whole, as they are delivered.
@@ -263,7 +280,22 @@ class BulkJob:
             follow: Whether to wait for what is not written yet; without, the stream
                 ends with the pages that are whole.
         """
-        return PageStream(PageReader(self._reads, self._watch, follow=follow))
+        return PageStream(self._reader(follow=follow), self._bookmark)
+
+    def _reader(self, *, follow: bool) -> PageReader:
+        start = self._bookmark.start
+        ahead = self._read_ahead
+        return PageReader(
+            self._reads, self._watch, start, follow=follow, read_ahead=ahead
+        )
+
+    def checkpoint(self) -> JobCheckpoint:
+        """Return the place of the stream that moved last, else the handle's start.
+
+        ``OpenFunnel.resume()`` goes on from it, in this process or another one,
+        with the very next row. ``take()`` and ``result()`` read by streams, too.
+        """
+        return self._bookmark.place
 
     async def result(
         self,
@@ -288,26 +320,43 @@ class BulkJob:
         Cancellation: the job goes on; reading again is free.
         """
         seconds = check_timeout(timeout, self._wait_timeout)
-        rows: list[Company] = []
-        failed: JobError | None = None
-        with anyio.move_on_after(seconds) as scope:
-            try:
-                async with self.rows() as stream:
-                    async for company in stream:
-                        rows.append(company)  # noqa: PERF401 -- kept on a time-out
-            except JobError as exc:
-                failed = exc
-        read = tuple(rows)
-        if scope.cancelled_caught:
-            msg = f"job {self.id} was {self.status} after {seconds:g} s; it goes on"
-            raise WaitTimeoutError(msg, self.id, self.snapshot, read)
-        if failed is not None and not (
-            partial_ok and isinstance(failed, JobFailedError)
-        ):
-            raise type(failed)(failed.message, self.id, failed.snapshot, read)
-        if self.status is JobStatus.CANCELLED and not partial_ok:
-            msg = f"job {self.id} was cancelled after {len(read)} rows"
-            raise JobCancelledError(msg, self.id, self.snapshot, read)
-        snapshot = self.snapshot
-        manifest = snapshot.manifest if snapshot is not None else None
-        return BulkResult(status=self.status, rows=read, manifest=manifest)
+        return await collect(self._record, self.rows(), seconds, partial_ok=partial_ok)
+
+    async def take(
+        self,
+        n: int,
+        *,
+        where: Callable[[Company], bool] | None = None,
+        timeout: float | EllipsisType | None = ...,  # noqa: ASYNC109 -- a total
+    ) -> TakeResult:
+        """Read until n rows match, then cancel the job and wait for the settling.
+
+        What is true of money: every row that is delivered is billed, matching or
+        not; the hard cap is the search's ``limit``; and a cancel may still bill
+        what comes up to the job's next checkpoint. If the job finishes first, the
+        rows that matched are the result and nothing is lost.
+
+        Args:
+            n: Rows wanted.
+            where: Which rows count; all of them by default.
+            timeout: Total seconds; the client's ``wait_timeout`` by default, None
+                for ever.
+
+        Raises:
+            ConfigurationError: n is not a whole number of at least 1.
+            JobFailedError: The job failed; the matches are on the error's ``rows``.
+            WaitTimeoutError: The time is over; likewise. The job goes on unless the
+                message says that its cancel was accepted.
+            JobError: The cancel failed; likewise. The job may be billing on.
+            OpenFunnelError: As ``wait_until_terminal()``.
+
+        Cancellation: the job goes on and bills; ``OpenFunnel.running()`` around it
+        cancels it.
+        """
+        check_whole("n", n, 1)
+        seconds = check_timeout(timeout, self._wait_timeout)
+
+        async def stop(left: float | None) -> CancelReceipt:
+            return await self.cancel(wait=True, timeout=left)
+
+        return await take(self._record, self.rows(), stop, seconds, most=n, where=where)

@@ -238,6 +238,23 @@ class BulkResult:
 
 
 @attrs.frozen(kw_only=True)
+class TakeResult:
+    """What ``BulkJob.take()`` took.
+
+    Attributes:
+        rows: The companies that matched, in order.
+        scanned: Rows looked at, matching or not; all of them are billed.
+        receipt: What the cancel achieved; ``already_terminal`` if the job was over.
+        status: The job's status at the end.
+    """
+
+    rows: tuple[Company, ...]
+    scanned: int
+    receipt: CancelReceipt
+    status: JobStatus
+
+
+@attrs.frozen(kw_only=True)
 class CreditBalance:
     """The account's credits; fractions occur."""
 

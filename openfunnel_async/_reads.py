@@ -1,6 +1,7 @@
 """Read about one job: status, pages, the cancel call; every answer is recorded."""
 
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Generator
 from typing import TypeVar
 
 import anyio
@@ -19,10 +20,18 @@ T = TypeVar("T")
 _NOT_YET_PAUSE = 0.5
 
 
+@attrs.define(eq=False)
+class Expected:
+    """A page that a stream waits for; filled in by whoever reads it first."""
+
+    cursor: str | None
+    page: JobPage | None = None
+
+
 class JobReads:
     """Make the calls about one job and report their answers to its record."""
 
-    __slots__ = ("_caller", "_endpoints", "_retry", "record")
+    __slots__ = ("_caller", "_endpoints", "_expected", "_retry", "record")
 
     def __init__(
         self,
@@ -34,6 +43,7 @@ class JobReads:
         self._caller = caller
         self._endpoints = endpoints
         self._retry = retry
+        self._expected: list[Expected] = []
         self.record = record
 
     @property
@@ -51,7 +61,27 @@ class JobReads:
         page = await self._call(self._endpoints.page(self.record.job_id, cursor))
         seen = self.record.observe(page.snapshot)
         shown = attrs.evolve(page.snapshot, status=seen.status)
-        return attrs.evolve(page, snapshot=shown)
+        page = attrs.evolve(page, snapshot=shown)
+        for expected in self._expected:
+            if expected.cursor == cursor:
+                expected.page = page
+        return page
+
+    @contextlib.contextmanager
+    def expecting(self, cursor: str | None) -> Generator[Expected]:
+        """Announce that a page will be read: one request serves all who wait."""
+        expected = Expected(cursor)
+        self._expected.append(expected)
+        try:
+            yield expected
+        finally:
+            self._expected.remove(expected)
+            self.record.announce()
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether a stream is about to read, so that a look would be one too many."""
+        return bool(self._expected)
 
     async def cancel(self) -> CancelAnswer:
         """Send the cancel."""

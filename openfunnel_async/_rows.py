@@ -1,14 +1,14 @@
-"""The rows of a job, in order and each once, while it runs.
+"""Where a reader of rows stands, and how it gets on: in order, each once.
 
 The position is a page and how many of its rows are used. A null cursor on a job
 that is still going only means "not written yet" (facts.md, "Read"), so the same page
 is read again, what was handed out is compared, and only what is new is handed on.
 """
 
-from typing import Self
-
 import anyio
 
+from openfunnel_async._ahead import ReadAhead
+from openfunnel_async._checkpoint import JobCheckpoint
 from openfunnel_async._models import Company, JobPage
 from openfunnel_async._reads import JobReads
 from openfunnel_async._status import JobStatus
@@ -25,37 +25,86 @@ def _status_of(page: JobPage) -> JobStatus:
     return JobStatus.parse(page.snapshot.raw_status)
 
 
+class Bookmark:
+    """Which reader of a handle moved last, and where the handle started."""
+
+    __slots__ = ("_start", "reader")
+
+    def __init__(self, start: JobCheckpoint) -> None:
+        self._start = start
+        self.reader: PageReader | None = None
+
+    @property
+    def start(self) -> JobCheckpoint:
+        """Where each stream of the handle starts."""
+        return self._start
+
+    @property
+    def place(self) -> JobCheckpoint:
+        """The place of the reader that moved last, else the start."""
+        return self._start if self.reader is None else self.reader.place
+
+
 class PageReader:
-    """Where a stream stands, and how it gets on.
+    """One stream's place in the rows of a job.
 
     Attributes:
-        page: The answer the stream stands on; None before the first.
+        page: The answer it stands on; None before the first.
         used: How many of its rows were handed out.
-        rows_before: Rows of the pages before it.
     """
 
     __slots__ = (
+        "_ahead",
         "_cursor",
         "_cursors_seen",
         "_follow",
+        "_job",
         "_late_since",
+        "_limit",
         "_reads",
+        "_rows_before",
         "_watch",
         "page",
-        "rows_before",
         "used",
     )
 
-    def __init__(self, reads: JobReads, watch: Watch, *, follow: bool) -> None:
+    def __init__(
+        self,
+        reads: JobReads,
+        watch: Watch,
+        start: JobCheckpoint,
+        *,
+        follow: bool,
+        read_ahead: int,
+    ) -> None:
         self._reads = reads
         self._watch = watch
         self._follow = follow
-        self._cursor: str | None = None
+        self._ahead = ReadAhead(reads, read_ahead)
+        self._job, self._limit = start.job_id, start.limit
+        self._cursor = start.page
+        self._rows_before = start.rows_before
         self._cursors_seen: set[str] = set()
         self._late_since: float | None = None
         self.page: JobPage | None = None
-        self.used = 0
-        self.rows_before = 0
+        self.used = start.offset
+
+    @property
+    def place(self) -> JobCheckpoint:
+        """The place after the last row handed out."""
+        label = self.page.label if self.page is not None else None
+        return JobCheckpoint(
+            job_id=self._job,
+            page=label or self._cursor,
+            offset=self.used,
+            rows_before=self._rows_before,
+            limit=self._limit,
+        )
+
+    @property
+    def fresh(self) -> tuple[Company, ...]:
+        """The rows of the page that were not handed out."""
+        return () if self.page is None else self.page.rows[self.used :]
 
     @property
     def is_whole(self) -> bool:
@@ -71,24 +120,21 @@ class PageReader:
         The state changes only after an answer, so that a cancelled call can be
         made again.
         """
-        if self.page is None:
-            self.page = await self._read(None)
-            return True
-        following = self.page.next_cursor
-        if following is not None:
-            self._check_new(following)
-            page = await self._read(following)
-            self.rows_before += len(self.page.rows)
-            self._cursors_seen.add(following)
-            self._cursor, self.used = following, 0
-            self._late_since = None
-            self.page = page
-            return True
-        if self.is_whole or not self._follow:
+        before = self.page
+        if before is None:
+            self._stand_on(await self._read(self._cursor))
+        elif before.next_cursor is not None:
+            await self._turn_over(before, before.next_cursor)
+        elif self.is_whole or not self._follow:
+            self.close()
             return False
-        await self._wait(self.page)
-        self._reread(self.page, await self._read(self._cursor))
+        else:
+            self._reread(before, await self._later(before))
         return True
+
+    def close(self) -> None:
+        """Give up what is read ahead."""
+        self._ahead.close()
 
     def settle(self) -> None:
         """At the end, hold what was read against the manifest and the status.
@@ -103,51 +149,62 @@ class PageReader:
         snapshot = page.snapshot
         if snapshot.status is JobStatus.FAILED:
             why = f": {snapshot.error_message}" if snapshot.error_message else ""
-            msg = f"job {snapshot.job_id} failed{why}"
-            raise JobFailedError(msg, snapshot.job_id, snapshot)
-        read = self.rows_before + len(page.rows)
+            raise JobFailedError(f"job {self._job} failed{why}", self._job, snapshot)
+        read = self._rows_before + len(page.rows)
         stated = snapshot.manifest.count if snapshot.manifest is not None else None
         if stated is not None and stated != read:
             msg = (
-                f"job {snapshot.job_id}: {read} rows were read, "
+                f"job {self._job}: {read} rows were read, "
                 f"the manifest counts {stated}; reading again is free"
             )
-            raise IncompleteResultsError(msg, snapshot.job_id, snapshot)
+            raise IncompleteResultsError(msg, self._job, snapshot)
 
-    async def _read(self, cursor: str | None) -> JobPage:
-        if not self._follow:
-            return await self._reads.page(cursor)
-        return await self._reads.persist(lambda: self._reads.page(cursor))
-
-    def _check_new(self, cursor: str) -> None:
-        first = self.page.label if self.page and self._cursor is None else None
-        if cursor in self._cursors_seen or cursor == first:
+    async def _turn_over(self, before: JobPage, following: str) -> None:
+        """Go on to the next page."""
+        label = before.label or self._cursor
+        if following in self._cursors_seen or following == label:
             msg = "the answer's $.next_cursor leads back to a page already read"
             raise InvalidResponseError(msg, "$.next_cursor")
-        if first is not None:
-            self._cursors_seen.add(first)
+        page = await self._ahead.take(following) or await self._read(following)
+        self._rows_before += len(before.rows)
+        self._cursors_seen |= {following, label or following}
+        self._cursor, self.used, self._late_since = following, 0, None
+        self._stand_on(page)
+
+    def _stand_on(self, page: JobPage) -> None:
+        """Take an answer, which must hold at least the rows that were used."""
+        self.page = page
+        if self.is_whole and len(page.rows) < self.used:
+            msg = "rows that were already handed out are gone"
+            raise InvalidResponseError(msg, "$.rows")
+        self._ahead.go_on_from(page)
 
     def _reread(self, before: JobPage, page: JobPage) -> None:
         """Take a newer answer for the same page, if it agrees on the rows used."""
         if None not in (before.label, page.label) and before.label != page.label:
             msg = "the answer's $.page names another page than before"
             raise InvalidResponseError(msg, "$.page")
-        common = min(self.used, len(page.rows))
+        common = min(self.used, len(before.rows), len(page.rows))
         if page.rows[:common] != before.rows[:common]:
             msg = "rows that were already handed out have changed"
             raise InvalidResponseError(msg, "$.rows")
-        if len(page.rows) >= self.used:
-            self.page = page
-        elif _status_of(page).is_terminal or page.next_cursor is not None:
-            msg = "rows that were already handed out are gone"
-            raise InvalidResponseError(msg, "$.rows")
+        is_late = len(page.rows) < min(self.used, len(before.rows))
+        over = page.next_cursor is not None or _status_of(page).is_terminal
+        if over or not is_late:
+            self._stand_on(page)
 
-    async def _wait(self, page: JobPage) -> None:
-        """Wait until the page may have grown."""
+    async def _read(self, cursor: str | None) -> JobPage:
+        if not self._follow:
+            return await self._reads.page(cursor)
+        return await self._reads.persist(lambda: self._reads.page(cursor))
+
+    async def _later(self, page: JobPage) -> JobPage:
+        """Wait until the page may have grown, and return what it is by then."""
         record = self._reads.record
         if not record.is_terminal:
-            await self._watch.pause()
-            return
+            with self._reads.expecting(self._cursor) as expected:
+                await self._watch.pause(lambda: expected.page is not None)
+                return expected.page or await self._read(self._cursor)
         now = anyio.current_time()
         if self._late_since is None:
             self._late_since = now
@@ -159,94 +216,4 @@ class PageReader:
             raise InvalidResponseError(msg, "$.status")
         else:
             await anyio.sleep(record.draw_delay())
-
-
-class RowStream:
-    """The companies of a job, in order, each once, as they are delivered.
-
-    An async iterator and an async context manager. It holds one page and starts no
-    task, so a ``break`` leaves nothing behind; leaving it does not cancel the job.
-
-    Attributes:
-        delivered: Rows handed out so far.
-
-    Raises:
-        JobFailedError: After the last row of a failed job.
-        IncompleteResultsError: The rows do not add up to the manifest's count.
-        InvalidResponseError: Rows already handed out changed, or pages loop.
-
-    Cancellation: iterating can go on afterwards with the very next row.
-    """
-
-    def __init__(self, reader: PageReader) -> None:
-        self._reader = reader
-        self._guard = anyio.ResourceGuard("iterating over")
-        self._closed = False
-        self.delivered = 0
-
-    def __aiter__(self) -> "RowStream":
-        return self
-
-    async def __anext__(self) -> Company:
-        with self._guard:
-            while not self._closed:
-                reader = self._reader
-                if reader.page is not None and reader.used < len(reader.page.rows):
-                    row = reader.page.rows[reader.used]
-                    reader.used += 1
-                    self.delivered += 1
-                    return row
-                if not await reader.advance():
-                    self._closed = True
-                    reader.settle()
-        raise StopAsyncIteration
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_exc: object) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """End the stream; the job goes on. Calling again does nothing."""
-        self._closed = True
-
-
-class PageStream:
-    """The pages of a job, in order, each whole, as they are delivered.
-
-    The newest page of a running job is held back until it can grow no more. Errors,
-    cancellation and clean-up are those of ``RowStream``.
-    """
-
-    def __init__(self, reader: PageReader) -> None:
-        self._reader = reader
-        self._guard = anyio.ResourceGuard("iterating over")
-        self._closed = False
-        self._given: JobPage | None = None
-
-    def __aiter__(self) -> "PageStream":
-        return self
-
-    async def __anext__(self) -> JobPage:
-        with self._guard:
-            while not self._closed:
-                page, whole = self._reader.page, self._reader.is_whole
-                if page is not None and page is not self._given and whole:
-                    self._given = page
-                    self._reader.used = len(page.rows)
-                    return page
-                if not await self._reader.advance():
-                    self._closed = True
-                    self._reader.settle()
-        raise StopAsyncIteration
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_exc: object) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """End the stream; the job goes on. Calling again does nothing."""
-        self._closed = True
+        return await self._read(self._cursor)

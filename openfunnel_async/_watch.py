@@ -49,19 +49,21 @@ class Watch:
         record = self._reads.record
         while not record.is_terminal:
             await self.pause()
-            if not record.is_terminal:
+            if self._reads.is_expected:
+                await record.news()
+            elif not record.is_terminal:
                 await self._reads.persist(self._reads.look)
 
-    async def pause(self) -> None:
+    async def pause(self, is_over: Callable[[], bool] = lambda: False) -> None:
         """Sleep until the next look is due, counted from the last answer.
 
         An accepted cancel or an answer that somebody else got changes the pace, so
-        news of any kind has it reckoned anew.
+        news of any kind has it reckoned anew. ``is_over`` is asked after each.
         """
         record = self._reads.record
         counted: tuple[float | None, float | None] | None = None
         due = anyio.current_time()
-        while not record.is_terminal:
+        while not (record.is_terminal or is_over()):
             basis = (record.answered_at, record.accepted_at)
             if basis != counted:
                 counted = basis

@@ -1,0 +1,90 @@
+"""Read the pages of a finished job ahead, as far as their labels can be guessed.
+
+That labels count on (``page_0007``, ``page_0008``) is a guess (facts.md, "Read"), so
+nothing depends on it: a page read ahead is used only if the answers before it lead
+to it and it says that it is the page asked for. At the first disagreement the rest
+is thrown away and reading goes on one cursor after the other.
+"""
+
+import asyncio
+import contextlib
+import re
+from collections import deque
+
+from openfunnel_async._models import JobPage
+from openfunnel_async._reads import JobReads
+from openfunnel_async._status import JobStatus
+from openfunnel_async.errors import OpenFunnelError
+
+_NUMBERED = re.compile(r"(.*?)(\d+)", re.ASCII | re.DOTALL)
+
+
+class ReadAhead:
+    """The pages on their way to one stream, in order."""
+
+    __slots__ = ("_coming", "_most", "_reads")
+
+    def __init__(self, reads: JobReads, most: int) -> None:
+        self._reads = reads
+        self._most = most
+        self._coming: deque[tuple[str, asyncio.Task[JobPage]]] = deque()
+
+    def __del__(self) -> None:
+        # A stream that was simply left; its loop may be closed by now.
+        with contextlib.suppress(RuntimeError):
+            self.close()
+
+    async def take(self, cursor: str) -> JobPage | None:
+        """Return the page if it was read ahead and is what it was taken for.
+
+        Cancellation: the page stays on its way; calling again is safe.
+        """
+        if not self._coming or self._coming[0][0] != cursor:
+            self.close()
+            return None
+        task = self._coming[0][1]
+        await asyncio.wait([task])
+        self._coming.popleft()
+        try:
+            page = task.result()
+        except OpenFunnelError:
+            page = None
+        if page is None or page.label != cursor:
+            self.close()
+            return None
+        return page
+
+    def go_on_from(self, page: JobPage) -> None:
+        """Ask for the pages after this one, or for none if they cannot be guessed."""
+        labels = _labels_after(page)
+        if self._coming and (not labels or self._coming[0][0] != labels[0]):
+            self.close()
+        asked = len(self._coming)
+        for label in labels[asked : self._most]:
+            task = asyncio.create_task(self._reads.page(label))
+            self._coming.append((label, task))
+
+    def close(self) -> None:
+        """Give up what is on its way."""
+        while self._coming:
+            task = self._coming.popleft()[1]
+            task.add_done_callback(_seen)
+            task.cancel()
+
+
+def _seen(task: asyncio.Task[JobPage]) -> None:
+    """Look at an outcome that nobody waits for, so that it is not reported lost."""
+    _ = task.cancelled() or task.exception()
+
+
+def _labels_after(page: JobPage) -> list[str]:
+    """Guess the labels after a page of a finished job; none if it leads elsewhere."""
+    manifest = page.snapshot.manifest
+    over = JobStatus.parse(page.snapshot.raw_status).is_terminal
+    match = _NUMBERED.fullmatch(page.label or "")
+    if not over or manifest is None or manifest.pages is None or match is None:
+        return []
+    stem, digits = match.groups()
+    first = int(digits) + 1
+    labels = [f"{stem}{n:0{len(digits)}}" for n in range(first, manifest.pages)]
+    return labels if labels and labels[0] == page.next_cursor else []

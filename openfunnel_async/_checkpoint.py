@@ -1,0 +1,83 @@
+"""A place in a job's rows that outlives the process."""
+
+import json
+from typing import Any, Self, cast
+
+import attrs
+
+from openfunnel_async._invalid import (
+    ConfigurationError,
+    check_job_id,
+    check_text,
+    check_whole,
+)
+
+VERSION = 1
+_LONGEST_LABEL = 1000
+
+
+@attrs.frozen(kw_only=True)
+class JobCheckpoint:
+    """The place after the last row that was handed out.
+
+    ``str()`` writes it as one line of JSON, without the key, to keep anywhere;
+    ``OpenFunnel.resume()`` takes that or the value and goes on with the next row.
+
+    Attributes:
+        job_id: The job.
+        page: Label of the page to go on with; None for the first.
+        offset: Rows of that page already used.
+        rows_before: Rows of the pages before it, so that a resumed stream can
+            still be held against the manifest.
+        limit: The job's limit, where known.
+
+    Raises:
+        ConfigurationError: A field that cannot be right.
+    """
+
+    job_id: str
+    page: str | None = None
+    offset: int = 0
+    rows_before: int = 0
+    limit: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        check_job_id(self.job_id)
+        if self.page is not None:
+            check_text("page", self.page, _LONGEST_LABEL)
+        check_whole("offset", self.offset, 0)
+        check_whole("rows_before", self.rows_before, 0)
+        if self.limit is not None:
+            check_whole("limit", self.limit, 1)
+
+    def __str__(self) -> str:
+        return json.dumps({"version": VERSION, **attrs.asdict(self)})
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what ``str()`` wrote.
+
+        Raises:
+            ConfigurationError: Not a checkpoint, or one of a newer version.
+        """
+        try:
+            fields: Any = json.loads(text)
+        except (ValueError, TypeError, RecursionError):
+            fields = None
+        if not isinstance(fields, dict) or "version" not in fields:
+            raise ConfigurationError(
+                "the checkpoint is not one: pass what str(checkpoint) gave, unchanged"
+            )
+        known = cast("dict[str, Any]", fields)
+        version = known.pop("version")
+        if version != VERSION:
+            raise ConfigurationError(
+                f"the checkpoint is of version {version!r:.20}, this package reads "
+                f"version {VERSION}; install the openfunnel-async that wrote it"
+            )
+        names = {field.name for field in attrs.fields(cls)}
+        if set(known) != names:
+            raise ConfigurationError(
+                f"the checkpoint must have exactly {', '.join(sorted(names))}"
+            )
+        return cls(**known)

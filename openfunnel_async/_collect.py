@@ -1,0 +1,126 @@
+"""Rows gathered into a result: all of them, or as many as are needed."""
+
+import math
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from openfunnel_async._models import BulkResult, CancelReceipt, Company, TakeResult
+from openfunnel_async._record import JobRecord
+from openfunnel_async._status import JobStatus
+from openfunnel_async._streams import RowStream
+from openfunnel_async.errors import (
+    JobCancelledError,
+    JobError,
+    JobFailedError,
+    OpenFunnelError,
+    WaitTimeoutError,
+)
+
+Where = Callable[[Company], bool]
+Cancel = Callable[[float | None], Awaitable[CancelReceipt]]
+
+
+async def collect(
+    record: JobRecord, stream: RowStream, seconds: float | None, *, partial_ok: bool
+) -> BulkResult:
+    """Read the stream to its end; see ``BulkJob.result``."""
+    gathered = _Gathered(record, stream)
+    try:
+        await gathered.read(seconds)
+    except JobFailedError:
+        if not partial_ok:
+            raise
+    if record.status is JobStatus.CANCELLED and not partial_ok:
+        msg = f"job {record.job_id} was cancelled after {len(gathered.rows)} rows"
+        raise JobCancelledError(
+            msg, record.job_id, record.snapshot, tuple(gathered.rows)
+        )
+    snapshot = record.snapshot
+    manifest = snapshot.manifest if snapshot is not None else None
+    rows = tuple(gathered.rows)
+    return BulkResult(status=record.status, rows=rows, manifest=manifest)
+
+
+async def take(  # noqa: PLR0913 -- what BulkJob.take was given
+    record: JobRecord,
+    stream: RowStream,
+    cancel: Cancel,
+    seconds: float | None,
+    *,
+    most: int,
+    where: Where | None,
+) -> TakeResult:
+    """Read until enough rows match, then cancel; see ``BulkJob.take``."""
+    began = anyio.current_time()
+    gathered = _Gathered(record, stream, most=most, where=where)
+    await gathered.read(seconds)
+    rows = tuple(gathered.rows)
+    left = None
+    if seconds is not None:
+        left = max(0.0, began + seconds - anyio.current_time())
+    failed: OpenFunnelError | None = None
+    try:
+        receipt = await cancel(left)
+    except JobError as exc:
+        raise type(exc)(exc.message, record.job_id, exc.snapshot, rows) from exc
+    except OpenFunnelError as exc:
+        failed = exc
+    else:
+        return TakeResult(
+            rows=rows, scanned=gathered.scanned, receipt=receipt, status=record.status
+        )
+    msg = (
+        f"job {record.job_id}: {len(rows)} rows were taken, but the cancel after them "
+        f"failed and the job may be billing on: {failed}"
+    )
+    raise JobError(msg, record.job_id, record.snapshot, rows) from failed
+
+
+class _Gathered:
+    """The rows of a stream as they come, kept whatever ends it."""
+
+    def __init__(
+        self,
+        record: JobRecord,
+        stream: RowStream,
+        *,
+        most: float = math.inf,
+        where: Where | None = None,
+    ) -> None:
+        self._record = record
+        self._stream = stream
+        self._most = most
+        self._where = where
+        self.rows: list[Company] = []
+
+    @property
+    def scanned(self) -> int:
+        return self._stream.delivered
+
+    async def read(self, seconds: float | None) -> None:
+        """Read to the end, or until there are enough; errors carry the rows."""
+        job_id = self._record.job_id
+        failed: JobError | None = None
+        with anyio.move_on_after(seconds) as scope:
+            try:
+                async with self._stream:
+                    await self._fill()
+            except JobError as exc:
+                failed = exc
+        rows = tuple(self.rows)
+        if failed is not None:
+            raise type(failed)(failed.message, job_id, failed.snapshot, rows)
+        if scope.cancelled_caught:
+            msg = (
+                f"job {job_id} was {self._record.status} after {seconds:g} s; "
+                "it goes on, and bills what it delivers"
+            )
+            raise WaitTimeoutError(msg, job_id, self._record.snapshot, rows)
+
+    async def _fill(self) -> None:
+        async for company in self._stream:
+            if self._where is None or self._where(company):
+                self.rows.append(company)
+                if len(self.rows) >= self._most:
+                    return

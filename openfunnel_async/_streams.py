@@ -1,0 +1,109 @@
+"""The streams that people iterate over: rows, or whole pages."""
+
+from typing import Self
+
+import anyio
+import attrs
+
+from openfunnel_async._checkpoint import JobCheckpoint
+from openfunnel_async._models import Company, JobPage
+from openfunnel_async._rows import Bookmark, PageReader
+
+
+class _Stream:
+    """What both kinds of streams have in common."""
+
+    def __init__(self, reader: PageReader, bookmark: Bookmark) -> None:
+        self._reader = reader
+        self._bookmark = bookmark
+        self._guard = anyio.ResourceGuard("iterating over")
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End the stream; the job goes on. Calling again does nothing."""
+        self._closed = True
+        self._reader.close()
+
+    def checkpoint(self) -> JobCheckpoint:
+        """Return the place after the last row handed out."""
+        return self._reader.place
+
+    async def _read_on(self) -> None:
+        """Read on, or end the stream and hold it against the manifest."""
+        if not await self._reader.advance():
+            self._closed = True
+            self._reader.settle()
+
+
+class RowStream(_Stream):
+    """The companies of a job, in order, each once, as they are delivered.
+
+    An async iterator and an async context manager. While the job runs it holds one
+    page; once the job is over, up to ``read_ahead`` pages are on their way. Leaving
+    it, also by a ``break``, gives those up and does not cancel the job.
+
+    Attributes:
+        delivered: Rows handed out so far by this stream.
+
+    Raises:
+        JobFailedError: After the last row of a failed job.
+        IncompleteResultsError: The rows do not add up to the manifest's count.
+        InvalidResponseError: Rows already handed out changed, or pages loop.
+
+    Cancellation: iterating can go on afterwards with the very next row.
+    """
+
+    def __init__(self, reader: PageReader, bookmark: Bookmark) -> None:
+        super().__init__(reader, bookmark)
+        self.delivered = 0
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Company:
+        with self._guard:
+            reader = self._reader
+            while not self._closed:
+                page = reader.page
+                if page is not None and reader.used < len(page.rows):
+                    row = page.rows[reader.used]
+                    reader.used += 1
+                    self.delivered += 1
+                    self._bookmark.reader = reader
+                    return row
+                await self._read_on()
+        raise StopAsyncIteration
+
+
+class PageStream(_Stream):
+    """The pages of a job, in order, each whole, as they are delivered.
+
+    The newest page of a running job is held back until it can grow no more. On a
+    resumed handle the first page comes without the rows that were used before.
+    Errors, cancellation and clean-up are those of ``RowStream``.
+    """
+
+    def __init__(self, reader: PageReader, bookmark: Bookmark) -> None:
+        super().__init__(reader, bookmark)
+        self._given: JobPage | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> JobPage:
+        with self._guard:
+            reader = self._reader
+            while not self._closed:
+                page = reader.page
+                if page is not None and page is not self._given and reader.is_whole:
+                    rows, reader.used = reader.fresh, len(page.rows)
+                    self._given, self._bookmark.reader = page, reader
+                    return attrs.evolve(page, rows=rows)
+                await self._read_on()
+        raise StopAsyncIteration

@@ -165,6 +165,9 @@ class JobSnapshot:
         error_message: The service's own words on a failure.
         processed: Companies delivered towards the limit; None until it starts.
         progress_message: A coarse label such as ``"retrieving_companies"``.
+        limit: Rows asked for, where the handle knows it.
+        eta: Seconds until the job is expected to be over, guessed from its own
+            speed so far; None while nothing can be said. Left out of comparisons.
     """
 
     job_id: str
@@ -174,11 +177,32 @@ class JobSnapshot:
     error_message: str | None = None
     processed: int | None = None
     progress_message: str | None = None
+    limit: int | None = None
+    eta: float | None = attrs.field(default=None, eq=False)
 
     @property
     def is_terminal(self) -> bool:
         """Whether the job can change no more."""
         return self.status.is_terminal
+
+    @property
+    def delivered(self) -> int | None:
+        """Companies delivered so far: the manifest's count, else ``processed``."""
+        if self.manifest is not None and self.manifest.count is not None:
+            return self.manifest.count
+        return self.processed
+
+    @property
+    def fraction(self) -> float | None:
+        """How much of the limit is delivered, 0.0-1.0; 1.0 once completed.
+
+        None where the limit or the delivered rows are not known.
+        """
+        if self.status is JobStatus.COMPLETED:
+            return 1.0
+        if self.delivered is None or not self.limit:
+            return None
+        return min(1.0, self.delivered / self.limit)
 
 
 @attrs.frozen(kw_only=True)

@@ -106,16 +106,34 @@ def poll_delay(policy: PollPolicy, clues: Clues) -> float:
     return min(max(delay, policy.shortest), policy.longest)
 
 
+def eta(clues: Clues) -> float | None:
+    """Return the seconds until the expected finish, None if nothing can be said.
+
+    Nothing can be said without a limit, before the first rows, after a cancel, and
+    once the guess has proved wrong: the moment has passed and rows are missing.
+    """
+    if clues.limit is None or not clues.processed or clues.since_cancel is not None:
+        return None
+    if clues.processed >= clues.limit:
+        return 0.0
+    ahead = _until_finish(clues, clues.limit)
+    return ahead if ahead > 0 else None
+
+
 def _distance(clues: Clues) -> float:
     """Return how far the expected finish lies ahead or behind."""
     if clues.limit is None:
         return _ELAPSED_SHARE * clues.since_start
+    return abs(_until_finish(clues, clues.limit))
+
+
+def _until_finish(clues: Clues, limit: int) -> float:
+    """Return the seconds until the expected finish, negative once it has passed."""
     took = (clues.since_delivering or 0.0) - clues.since_progress
     rate = (_PRIOR_SECONDS_PER_ROW * _PRIOR_ROWS + took) / (
         _PRIOR_ROWS + clues.processed
     )
-    missing = max(0, clues.limit - clues.processed)
-    return abs(missing * rate - clues.since_progress)
+    return max(0, limit - clues.processed) * rate - clues.since_progress
 
 
 def jittered(delay: float, jitter: float) -> float:

@@ -60,7 +60,8 @@ class JobReads:
         """Read one page; its snapshot keeps the answer's own word in raw_status."""
         page = await self._call(self._endpoints.page(self.record.job_id, cursor))
         seen = self.record.observe(page.snapshot)
-        shown = attrs.evolve(page.snapshot, status=seen.status)
+        # Its own word stays, for a stream ends by what its own answer says.
+        shown = attrs.evolve(seen, raw_status=page.snapshot.raw_status)
         page = attrs.evolve(page, snapshot=shown)
         for expected in self._expected:
             if expected.cursor == cursor:

@@ -12,7 +12,7 @@ import anyio
 import attrs
 
 from openfunnel_async._models import JobSnapshot
-from openfunnel_async._pacing import Clues, PollPolicy, jittered, poll_delay
+from openfunnel_async._pacing import Clues, PollPolicy, eta, jittered, poll_delay
 from openfunnel_async._status import JobStatus, effective, furthest
 from openfunnel_async.errors import OpenFunnelError
 
@@ -116,9 +116,17 @@ class JobRecord:
         self._note_progress(answer, now)
         self._answered_at = now
         status = self.status
-        # Most answers say what is known already; a copy for each would be a waste.
-        seen = (
-            answer if status is answer.status else attrs.evolve(answer, status=status)
+        ahead = None if status.is_terminal else eta(self._clues(now))
+        seen = JobSnapshot(
+            job_id=answer.job_id,
+            status=status,
+            raw_status=answer.raw_status,
+            manifest=answer.manifest,
+            error_message=answer.error_message,
+            processed=answer.processed,
+            progress_message=answer.progress_message,
+            limit=self.limit,
+            eta=ahead,
         )
         if seen != self.snapshot:
             for listener in self.listeners.values():
@@ -210,5 +218,7 @@ class JobRecord:
                 latched.status,
             )
         elif latched.manifest is None and answer.manifest is not None:
-            self.snapshot = attrs.evolve(answer, status=latched.status)
+            self.snapshot = attrs.evolve(
+                answer, status=latched.status, limit=self.limit
+            )
             self.announce()

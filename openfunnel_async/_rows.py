@@ -129,7 +129,7 @@ class PageReader:
             self.close()
             return False
         else:
-            self._reread(before, await self._later(before))
+            self._reread(before, await self._later())
         return True
 
     def close(self) -> None:
@@ -198,22 +198,30 @@ class PageReader:
             return await self._reads.page(cursor)
         return await self._reads.persist(lambda: self._reads.page(cursor))
 
-    async def _later(self, page: JobPage) -> JobPage:
+    async def _later(self) -> JobPage:
         """Wait until the page may have grown, and return what it is by then."""
         record = self._reads.record
         if not record.is_terminal:
             with self._reads.expecting(self._cursor) as expected:
                 await self._watch.pause(lambda: expected.page is not None)
                 return expected.page or await self._read(self._cursor)
+        if self._late_since is not None:
+            await anyio.sleep(record.draw_delay())
+        later = await self._read(self._cursor)
+        self._note_lateness(later)
+        return later
+
+    def _note_lateness(self, page: JobPage) -> None:
+        """Count how long answers go on contradicting the end that was seen."""
+        if page.next_cursor is not None or _status_of(page).is_terminal:
+            self._late_since = None
+            return
         now = anyio.current_time()
         if self._late_since is None:
             self._late_since = now
         elif now - self._late_since > self._reads.outage:
             msg = (
-                f"the job is {record.status}, "
+                f"the job is {self._reads.record.status}, "
                 f"yet its pages still say {page.snapshot.raw_status}"
             )
             raise InvalidResponseError(msg, "$.status")
-        else:
-            await anyio.sleep(record.draw_delay())
-        return await self._read(self._cursor)

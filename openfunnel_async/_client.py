@@ -1,12 +1,14 @@
 """``OpenFunnel``: the client that holds the key, the connections and the policies."""
 
 import asyncio
+import math
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Self
 
 import anyio
 
 from openfunnel_async._aiohttp import AiohttpTransport
+from openfunnel_async._budget import PollBudget
 from openfunnel_async._caller import Caller, hide
 from openfunnel_async._checkpoint import JobCheckpoint
 from openfunnel_async._config import hidden, read_key, read_origin
@@ -15,6 +17,7 @@ from openfunnel_async._endpoints import Endpoints
 from openfunnel_async._invalid import (
     ConfigurationError,
     check_job_id,
+    check_rate,
     check_seconds,
     check_timeout,
     check_whole,
@@ -45,6 +48,8 @@ class OpenFunnel:
         retry: What is repeated, and for how long.
         polling: How waits are paced.
         wait_timeout: Total seconds a wait takes unless told otherwise; None for ever.
+        max_polls_per_second: One budget for the polls of all handles; the job that
+            was not looked at for longest and is nearest its finish comes first.
         read_ahead: Most pages of a finished job to read at a time, 1-64.
         transport: Another way to carry requests; closed with the client.
 
@@ -64,6 +69,7 @@ class OpenFunnel:
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 -- frozen
         polling: PollPolicy = PollPolicy(),  # noqa: B008 -- frozen
         wait_timeout: float | None = 3600.0,
+        max_polls_per_second: float | None = None,
         read_ahead: int = 8,
         transport: Transport | None = None,
     ) -> None:
@@ -73,6 +79,11 @@ class OpenFunnel:
         self._retry = retry
         self._polling = polling
         self._wait_timeout = check_timeout(wait_timeout)
+        self._budget: PollBudget | None = None
+        if max_polls_per_second is not None:
+            self._budget = PollBudget(
+                check_rate("max_polls_per_second", max_polls_per_second)
+            )
         check_whole("read_ahead", read_ahead, 1, _MOST_AHEAD)
         self._read_ahead = read_ahead
         self._transport = transport if transport is not None else AiohttpTransport()
@@ -80,6 +91,7 @@ class OpenFunnel:
         self._caller = Caller(self._transport, key, retry, seconds)
         self._endpoints = Endpoints(self._origin, hide(key))
         self._custody = Custody()
+        self._submitted_at = -math.inf
         self._closing: asyncio.Task[None] | None = None
         self._submitter = Submitter(
             self._caller, self._endpoints, self._custody, self._make_job
@@ -218,10 +230,25 @@ class OpenFunnel:
         submitted_at: float | None,
         start: JobCheckpoint | None = None,
     ) -> BulkJob:
-        record = JobRecord(job_id, limit, self._polling, submitted_at)
-        reads = JobReads(self._caller, self._endpoints, record, self._retry)
+        record = JobRecord(
+            job_id,
+            limit,
+            self._polling,
+            submitted_at,
+            in_batch=self._is_batch(submitted_at),
+        )
+        reads = JobReads(
+            self._caller, self._endpoints, record, self._retry, self._budget
+        )
         start = start or JobCheckpoint(job_id=job_id, limit=limit)
         return BulkJob(reads, self._wait_timeout, start, self._read_ahead)
+
+    def _is_batch(self, submitted_at: float | None) -> bool:
+        """Whether another job was submitted within one pace before this one."""
+        if submitted_at is None:
+            return False
+        before, self._submitted_at = self._submitted_at, submitted_at
+        return submitted_at - before < self._polling.longest
 
 
 class _Running(AbstractAsyncContextManager[BulkJob]):

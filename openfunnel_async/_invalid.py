@@ -87,6 +87,15 @@ def check_seconds(name: str, value: object, *, above_zero: bool = False) -> floa
     raise ConfigurationError(f"{name} must be a finite number of seconds {bound}")
 
 
+def check_rate(name: str, value: object) -> float:
+    """Return a number of times a second, above 0, else raise."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        rate = float(value) if abs(value) < _MOST_SECONDS else math.inf
+        if math.isfinite(rate) and rate > 0:
+            return rate
+    raise ConfigurationError(f"{name} must be a number above 0, or None")
+
+
 def check_timeout(value: object, default: float | None = None) -> float | None:
     """Return a total time in seconds; ``...`` takes the default, None is for ever."""
     if isinstance(value, EllipsisType):

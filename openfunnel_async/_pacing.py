@@ -102,7 +102,7 @@ def poll_delay(policy: PollPolicy, clues: Clues) -> float:
     if clues.since_cancel is not None:
         delay = max(_SETTLE_FIRST, _SETTLE_SHARE * clues.since_cancel)
     else:
-        delay = policy.share * _distance(clues)
+        delay = policy.share * distance(clues)
     return min(max(delay, policy.shortest), policy.longest)
 
 
@@ -120,8 +120,8 @@ def eta(clues: Clues) -> float | None:
     return ahead if ahead > 0 else None
 
 
-def _distance(clues: Clues) -> float:
-    """Return how far the expected finish lies ahead or behind."""
+def distance(clues: Clues) -> float:
+    """Return how many seconds the expected finish lies ahead or behind."""
     if clues.limit is None:
         return _ELAPSED_SHARE * clues.since_start
     return abs(_until_finish(clues, clues.limit))

@@ -8,6 +8,7 @@ import anyio
 import attrs
 
 from openfunnel_async._answers import CancelAnswer
+from openfunnel_async._budget import PollBudget
 from openfunnel_async._caller import Caller, sit_out
 from openfunnel_async._endpoints import Call, Endpoints
 from openfunnel_async._models import JobPage, JobSnapshot
@@ -31,7 +32,7 @@ class Expected:
 class JobReads:
     """Make the calls about one job and report their answers to its record."""
 
-    __slots__ = ("_caller", "_endpoints", "_expected", "_retry", "record")
+    __slots__ = ("_budget", "_caller", "_endpoints", "_expected", "_retry", "record")
 
     def __init__(
         self,
@@ -39,10 +40,12 @@ class JobReads:
         endpoints: Endpoints,
         record: JobRecord,
         retry: RetryPolicy,
+        budget: PollBudget | None = None,
     ) -> None:
         self._caller = caller
         self._endpoints = endpoints
         self._retry = retry
+        self._budget = budget
         self._expected: list[Expected] = []
         self.record = record
 
@@ -55,6 +58,20 @@ class JobReads:
         """Read the status."""
         call = self._endpoints.snapshot(self.record.job_id)
         return self.record.observe(await self._call(call))
+
+    async def look_in_turn(self) -> JobSnapshot:
+        """Read the status when the client's budget of polls allows it."""
+        await self._turn()
+        return await self.look()
+
+    async def page_in_turn(self, cursor: str | None) -> JobPage:
+        """Read a page again when the client's budget of polls allows it."""
+        await self._turn()
+        return await self.page(cursor)
+
+    async def _turn(self) -> None:
+        if self._budget is not None:
+            await self._budget.turn(self.record.draw_urgency())
 
     async def page(self, cursor: str | None) -> JobPage:
         """Read one page; its snapshot keeps the answer's own word in raw_status."""

@@ -6,18 +6,28 @@ of it waits here.
 
 import asyncio
 import logging
+import math
 from collections import deque
 
 import anyio
 import attrs
 
+from openfunnel_async._budget import Urgency, urgency
 from openfunnel_async._models import JobSnapshot
-from openfunnel_async._pacing import Clues, PollPolicy, eta, jittered, poll_delay
+from openfunnel_async._pacing import (
+    Clues,
+    PollPolicy,
+    distance,
+    eta,
+    jittered,
+    poll_delay,
+)
 from openfunnel_async._status import JobStatus, effective, furthest
 from openfunnel_async.errors import OpenFunnelError
 
 _logger = logging.getLogger("openfunnel_async")
 _SUBMIT_GRACE = 5.0
+_FIRST_SPREAD = 0.5
 
 
 @attrs.frozen
@@ -35,6 +45,8 @@ class JobRecord:
         job_id: The job.
         limit: Rows asked for, where known.
         polling: How waits are paced.
+        in_batch: Whether other jobs were submitted just before, so that the first
+            looks had better be spread.
         submitted_at: The loop's time of one's own submit; None for an attached job.
     """
 
@@ -50,6 +62,7 @@ class JobRecord:
         "_words_warned",
         "accepted_at",
         "cancel_requested",
+        "in_batch",
         "job_id",
         "limit",
         "listeners",
@@ -65,7 +78,10 @@ class JobRecord:
         limit: int | None,
         polling: PollPolicy,
         submitted_at: float | None = None,
+        *,
+        in_batch: bool = False,
     ) -> None:
+        self.in_batch = in_batch
         self.job_id = job_id
         self.limit = limit
         self.polling = polling
@@ -167,7 +183,16 @@ class JobRecord:
     def draw_delay(self) -> float:
         """Return the seconds to leave between an answer now and the next look."""
         delay = poll_delay(self.polling, self._clues(anyio.current_time()))
+        if self.in_batch and self.snapshot is None and self.polling.jitter:
+            return jittered(delay, _FIRST_SPREAD)
         return jittered(delay, self.polling.jitter)
+
+    def draw_urgency(self) -> Urgency:
+        """Return how urgent a look at the job is, for the client's budget."""
+        looked = self._answered_at
+        if looked is None:
+            return urgency(-math.inf, 1.0)
+        return urgency(looked, distance(self._clues(looked)))
 
     @property
     def answered_at(self) -> float | None:

@@ -193,10 +193,11 @@ class PageReader:
         if over or not is_late:
             self._stand_on(page)
 
-    async def _read(self, cursor: str | None) -> JobPage:
+    async def _read(self, cursor: str | None, *, again: bool = False) -> JobPage:
         if not self._follow:
             return await self._reads.page(cursor)
-        return await self._reads.persist(lambda: self._reads.page(cursor))
+        read = self._reads.page_in_turn if again else self._reads.page
+        return await self._reads.persist(lambda: read(cursor))
 
     async def _later(self) -> JobPage:
         """Wait until the page may have grown, and return what it is by then."""
@@ -204,10 +205,10 @@ class PageReader:
         if not record.is_terminal:
             with self._reads.expecting(self._cursor) as expected:
                 await self._watch.pause(lambda: expected.page is not None)
-                return expected.page or await self._read(self._cursor)
+                return expected.page or await self._read(self._cursor, again=True)
         if self._late_since is not None:
             await anyio.sleep(record.draw_delay())
-        later = await self._read(self._cursor)
+        later = await self._read(self._cursor, again=True)
         self._note_lateness(later)
         return later
 

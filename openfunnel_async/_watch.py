@@ -52,7 +52,7 @@ class Watch:
             if self._reads.is_expected:
                 await record.news()
             elif not record.is_terminal:
-                await self._reads.persist(self._reads.look)
+                await self._reads.persist(self._reads.look_in_turn)
 
     async def pause(self, is_over: Callable[[], bool] = lambda: False) -> None:
         """Sleep until the next look is due, counted from the last answer.

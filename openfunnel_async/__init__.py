@@ -5,9 +5,11 @@ what can go wrong.
 """
 
 from openfunnel_async._aiohttp import AiohttpTransport
+from openfunnel_async._batch import JobOutcome
 from openfunnel_async._checkpoint import JobCheckpoint
 from openfunnel_async._client import OpenFunnel
 from openfunnel_async._job import BulkJob
+from openfunnel_async._merge import MergedCompany, MergedResults, merge_results
 from openfunnel_async._models import (
     BulkResult,
     CancelReceipt,
@@ -72,11 +74,14 @@ __all__ = [
     "JobError",
     "JobFailedError",
     "JobNotFoundError",
+    "JobOutcome",
     "JobPage",
     "JobSnapshot",
     "JobStatus",
     "LookalikeSearch",
     "Manifest",
+    "MergedCompany",
+    "MergedResults",
     "OpenFunnel",
     "OpenFunnelError",
     "PageStream",
@@ -96,4 +101,5 @@ __all__ = [
     "WireReply",
     "WireRequest",
     "__version__",
+    "merge_results",
 ]

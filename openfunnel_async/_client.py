@@ -2,18 +2,23 @@
 
 import asyncio
 import math
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
+from types import EllipsisType
 from typing import Literal, Self
 
 import anyio
 
 from openfunnel_async._aiohttp import AiohttpTransport
+from openfunnel_async._batch import Batch, JobOutcome
 from openfunnel_async._budget import PollBudget
 from openfunnel_async._caller import Caller, hide
 from openfunnel_async._checkpoint import JobCheckpoint
 from openfunnel_async._config import hidden, read_key, read_origin
+from openfunnel_async._credits import CreditCap, check_covered, check_searches
 from openfunnel_async._custody import Custody
 from openfunnel_async._endpoints import Endpoints
+from openfunnel_async._fleet import Completions, distinct, wait_all
 from openfunnel_async._invalid import (
     ConfigurationError,
     check_job_id,
@@ -23,12 +28,18 @@ from openfunnel_async._invalid import (
     check_whole,
 )
 from openfunnel_async._job import BulkJob
-from openfunnel_async._models import MAX_LIMIT, CreditBalance, LookalikeSearch
+from openfunnel_async._models import (
+    MAX_LIMIT,
+    CreditBalance,
+    JobSnapshot,
+    LookalikeSearch,
+)
 from openfunnel_async._pacing import PollPolicy, RetryPolicy
 from openfunnel_async._reads import JobReads
 from openfunnel_async._record import JobRecord
 from openfunnel_async._submit import Submitter
 from openfunnel_async._wire import Transport
+from openfunnel_async.errors import OpenFunnelError
 
 _MOST_AHEAD = 64
 OnExit = Literal["cancel_on_error", "cancel", "leave"]
@@ -196,6 +207,108 @@ class OpenFunnel:
         Cancellation: leaves nothing behind.
         """
         return await self._caller.call(self._endpoints.balance())
+
+    def as_completed(
+        self,
+        jobs: Iterable[BulkJob],
+        *,
+        timeout: float | EllipsisType | None = ...,
+    ) -> Completions:
+        """Yield every handle once, in the order in which they end.
+
+        One whose reading failed comes out as well, and so do, once the time is
+        over, those still going: ``job.error`` says why.
+
+        Args:
+            jobs: Handles; one given twice comes out once.
+            timeout: Total seconds; the client's ``wait_timeout`` by default, None
+                for ever.
+
+        Raises:
+            ConfigurationError: Something among the jobs is not a handle.
+
+        Cancellation: leaving early, also by a ``break``, ends the waits that are
+        left; the jobs go on.
+        """
+        seconds = check_timeout(timeout, self._wait_timeout)
+        return Completions(distinct(jobs), seconds)
+
+    async def wait_all(
+        self,
+        jobs: Iterable[BulkJob],
+        *,
+        timeout: float | EllipsisType | None = ...,  # noqa: ASYNC109 -- a total
+    ) -> dict[str, JobSnapshot | OpenFunnelError]:
+        """Wait for all handles and say of each id how it stands.
+
+        Args:
+            jobs: Handles.
+            timeout: Total seconds; the client's ``wait_timeout`` by default, None
+                for ever.
+
+        Returns:
+            For each id the terminal answer, or the error that ended its wait: a
+            ``WaitTimeoutError`` for those still going.
+
+        Raises:
+            ConfigurationError: Something among the jobs is not a handle.
+
+        Cancellation: the jobs go on and no task is left.
+        """
+        seconds = check_timeout(timeout, self._wait_timeout)
+        return await wait_all(distinct(jobs), seconds)
+
+    async def run_many(
+        self,
+        searches: Iterable[LookalikeSearch],
+        *,
+        max_active: int = 8,
+        max_credits: float | None = None,
+        on_error: Literal["collect", "cancel_rest"] = "collect",
+        check_balance: bool = False,
+    ) -> list[JobOutcome]:
+        """Run many searches, a few jobs at a time, and collect their rows.
+
+        The cap is a reservation: a job is submitted only if what was billed, what
+        the running ones may still bill up to their limits, and its own limit fit
+        under it. A search waits while running jobs may give room back.
+
+        Args:
+            searches: The searches; under a cap each needs a ``limit``.
+            max_active: Most jobs in flight, at least 1.
+            max_credits: Most credits to spend in all; None for no cap.
+            on_error: ``"collect"`` goes on, ``"cancel_rest"`` cancels the others
+                and submits no more once something fails.
+            check_balance: Whether to hold the worst case against the account's
+                credits before anything is sent.
+
+        Returns:
+            The outcomes, in the order of the searches. A search that no longer fits
+            has a ``CreditCapError``, and nothing was sent for it.
+
+        Raises:
+            ConfigurationError: An argument cannot be right; nothing was sent.
+            CreditCapError: The balance does not cover the worst case; likewise.
+            OpenFunnelError: As ``credit_balance()``, with ``check_balance``.
+
+        Cancellation: its jobs are cancelled, shielded, within 10 s; what could not
+        be cancelled stands in ``orphans``.
+        """
+        wanted = check_searches(searches, max_credits)
+        check_whole("max_active", max_active, 1)
+        if on_error not in {"collect", "cancel_rest"}:
+            raise ConfigurationError("on_error must be 'collect' or 'cancel_rest'")
+        if check_balance:
+            balance = await self.credit_balance()
+            check_covered(wanted, max_credits, balance.credits_left)
+        batch = Batch(
+            self.submit,
+            self._custody,
+            CreditCap(max_credits),
+            max_active=max_active,
+            cancel_rest=on_error == "cancel_rest",
+        )
+        return await batch.run(wanted)
 
     async def aclose(self) -> None:
         """Close the connections; jobs go on. Calling again does nothing.

@@ -1,0 +1,162 @@
+"""Many searches at once: a few jobs in flight, a cap on the spend, no job forgotten."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import anyio
+import attrs
+
+from openfunnel_async._credits import CreditCap, exposure
+from openfunnel_async._custody import Custody
+from openfunnel_async._job import BulkJob
+from openfunnel_async._models import BulkResult, LookalikeSearch
+from openfunnel_async._status import JobStatus
+from openfunnel_async.errors import (
+    CreditCapError,
+    JobFailedError,
+    OpenFunnelError,
+    SubmitOutcomeUnknownError,
+)
+
+Submit = Callable[[LookalikeSearch], Awaitable[BulkJob]]
+
+
+@attrs.frozen(kw_only=True)
+class JobOutcome:
+    """What became of one search of ``run_many``.
+
+    Attributes:
+        search: The search.
+        job: Its handle; None if no job was started, or none is known of.
+        result: Its rows, also of a job that was cancelled; None with an error.
+        error: What went wrong; a failed job's rows are on it. With a ``job`` that is
+            not terminal, that job may still be running and billing.
+    """
+
+    search: LookalikeSearch
+    job: BulkJob | None = None
+    result: BulkResult | None = None
+    error: OpenFunnelError | None = None
+
+
+class Batch:
+    """One call of ``run_many``."""
+
+    def __init__(
+        self,
+        submit: Submit,
+        custody: Custody,
+        cap: CreditCap,
+        *,
+        max_active: int,
+        cancel_rest: bool,
+    ) -> None:
+        self._submit = submit
+        self._custody = custody
+        self._cap = cap
+        self._slots = asyncio.Semaphore(max_active)
+        self._cancel_rest = cancel_rest
+        self._failed = False
+        self._running: dict[int, BulkJob] = {}
+        self._freed = asyncio.Event()
+        self._outcomes: dict[int, JobOutcome] = {}
+
+    async def run(self, searches: Sequence[LookalikeSearch]) -> list[JobOutcome]:
+        """Run the searches; the outcomes come in their order."""
+        whole = False
+        try:
+            async with anyio.create_task_group() as group:
+                for place, search in enumerate(searches):
+                    # One submit at a time, so none is sent before the last answer.
+                    await self._slots.acquire()
+                    job = await self._start(place, search)
+                    if job is None:
+                        self._slots.release()
+                    else:
+                        group.start_soon(self._collect, place, search, job)
+            whole = True
+        finally:
+            if not whole:
+                await self._abandon()
+        return [self._outcomes[place] for place in range(len(searches))]
+
+    async def _start(self, place: int, search: LookalikeSearch) -> BulkJob | None:
+        """Submit a search once it fits, or write down why it was not."""
+        most = exposure(search)
+        error = await self._room_for(most)
+        if error is None:
+            self._cap.reserve(most)
+            try:
+                job = self._running[place] = await self._submit(search)
+            except SubmitOutcomeUnknownError as exc:
+                error = exc  # It may bill, so the reservation stays.
+            except OpenFunnelError as exc:
+                error = exc
+                self._cap.release(most)
+            else:
+                return job
+            await self._note_failure()
+        self._outcomes[place] = JobOutcome(search=search, error=error)
+        return None
+
+    async def _room_for(self, most: float) -> OpenFunnelError | None:
+        """Wait while running jobs may give room back; say why there is none."""
+        while True:
+            if self._failed:
+                msg = "not submitted, because another search failed; nothing was sent"
+                return OpenFunnelError(msg)
+            if self._cap.fits_now(most):
+                return None
+            if not self._running or not self._cap.can_ever_fit(most):
+                msg = f"{most:g} credits no longer fit under max_credits; not sent"
+                return CreditCapError(msg)
+            await self._freed.wait()
+
+    async def _collect(self, place: int, search: LookalikeSearch, job: BulkJob) -> None:
+        """Read a job to its end and write down what became of it."""
+        result: BulkResult | None = None
+        error: OpenFunnelError | None = None
+        try:
+            result = await job.result(partial_ok=True)
+        except OpenFunnelError as exc:
+            error = exc
+        if result is not None and result.status is JobStatus.FAILED:
+            msg = f"job {job.id} failed"
+            error = JobFailedError(msg, job.id, job.snapshot, result.rows)
+            result = None
+        self._settle(search, job)
+        self._outcomes[place] = JobOutcome(
+            search=search, job=job, result=result, error=error
+        )
+        del self._running[place]
+        self._slots.release()
+        self._announce()
+        if error is not None:
+            await self._note_failure()
+
+    def _settle(self, search: LookalikeSearch, job: BulkJob) -> None:
+        """Give the reservation back as far as the manifest says what was billed."""
+        manifest = job.snapshot.manifest if job.snapshot is not None else None
+        billed = manifest.credits_consumed if manifest is not None else None
+        self._cap.settle(exposure(search), billed if job.is_terminal else None)
+
+    def _announce(self) -> None:
+        self._freed.set()
+        self._freed = asyncio.Event()
+
+    async def _note_failure(self) -> None:
+        """Cancel the others, the first time something fails, if that is wanted."""
+        if not self._cancel_rest or self._failed:
+            return
+        self._failed = True
+        self._announce()
+        await self._release(list(self._running.values()))
+
+    async def _abandon(self) -> None:
+        """Cancel what runs for a caller who has gone, shielded, within 10 s."""
+        with anyio.CancelScope(shield=True):
+            await self._release(list(self._running.values()))
+
+    async def _release(self, jobs: list[BulkJob]) -> None:
+        live = [job for job in jobs if not job.is_terminal]
+        await asyncio.gather(*map(self._custody.release, live))

@@ -1,0 +1,106 @@
+"""Reservations under a credit cap: pure arithmetic, no I/O.
+
+A job may bill up to its limit, at one credit a company (facts.md, "Money"), so that
+much is reserved before it is submitted. What it did bill takes the reservation's
+place when its manifest says so, and not before.
+"""
+
+import math
+from collections.abc import Iterable
+
+from openfunnel_async._invalid import ConfigurationError
+from openfunnel_async._models import CREDITS_PER_COMPANY, LookalikeSearch
+from openfunnel_async.errors import CreditCapError
+
+
+def check_searches(
+    searches: Iterable[LookalikeSearch], max_credits: object
+) -> list[LookalikeSearch]:
+    """Return the searches, if they can be run under the cap.
+
+    Raises:
+        ConfigurationError: Not a search, a cap that cannot be right, or a search
+            without a limit under a cap.
+    """
+    wanted = list(searches)
+    if not all(isinstance(search, LookalikeSearch) for search in wanted):  # pyright: ignore[reportUnnecessaryIsInstance] -- for callers without types
+        raise ConfigurationError("searches must be LookalikeSearch values")
+    if max_credits is None:
+        return wanted
+    if (
+        not isinstance(max_credits, (int, float))
+        or isinstance(max_credits, bool)
+        or not 0 <= max_credits < math.inf
+    ):
+        raise ConfigurationError("max_credits must be a number of at least 0, or None")
+    for place, search in enumerate(wanted):
+        if search.limit is None:
+            msg = (
+                f"under max_credits every search needs a limit; searches[{place}] "
+                "has none, so what it may bill is not known"
+            )
+            raise ConfigurationError(msg)
+    return wanted
+
+
+def check_covered(
+    searches: list[LookalikeSearch], max_credits: float | None, credits_left: float
+) -> None:
+    """Refuse searches whose worst case the account does not cover.
+
+    Raises:
+        CreditCapError: It does not.
+        ConfigurationError: A search without a limit has no worst case.
+    """
+    worst = math.fsum(map(exposure, searches))
+    if max_credits is None:
+        check_searches(searches, worst)
+    else:
+        worst = min(worst, max_credits)
+    if worst > credits_left:
+        msg = (
+            f"the searches may bill {worst:g} credits and the account has "
+            f"{credits_left:g} left; nothing was sent"
+        )
+        raise CreditCapError(msg)
+
+
+def exposure(search: LookalikeSearch) -> float:
+    """Return the most credits a search can bill; it must have a limit."""
+    return float((search.limit or 0) * CREDITS_PER_COMPANY)
+
+
+class CreditCap:
+    """What is spent and what may still be, held against a cap.
+
+    Args:
+        most: Credits that may be spent in all; None for no cap.
+    """
+
+    def __init__(self, most: float | None) -> None:
+        self._most = most
+        self._spent = 0.0
+        self._reserved = 0.0
+
+    def fits_now(self, amount: float) -> bool:
+        """Whether so much can be reserved beside what is reserved."""
+        return self._most is None or (
+            self._spent + self._reserved + amount <= self._most
+        )
+
+    def can_ever_fit(self, amount: float) -> bool:
+        """Whether it could, if everything reserved came back unspent."""
+        return self._most is None or self._spent + amount <= self._most
+
+    def reserve(self, amount: float) -> None:
+        """Set so much aside."""
+        self._reserved += amount
+
+    def release(self, amount: float) -> None:
+        """Give a reservation back: nothing was started for it."""
+        self._reserved -= amount
+
+    def settle(self, amount: float, billed: float | None) -> None:
+        """Put a bill in a reservation's place; the worst case if it is not known."""
+        self._reserved -= amount
+        self._spent += amount if billed is None else billed

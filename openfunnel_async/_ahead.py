@@ -61,15 +61,17 @@ class ReadAhead:
             self.close()
         asked = len(self._coming)
         for label in labels[asked : self._most]:
-            task = asyncio.create_task(self._reads.page(label))
+            task = self._reads.page_ahead(label)
             self._coming.append((label, task))
 
-    def close(self) -> None:
-        """Give up what is on its way."""
-        while self._coming:
-            task = self._coming.popleft()[1]
+    def close(self) -> set[asyncio.Task[JobPage]]:
+        """Give up what is on its way, and return what has yet to stop."""
+        given_up = {task for _, task in self._coming}
+        self._coming.clear()
+        for task in given_up:
             task.add_done_callback(_seen)
             task.cancel()
+        return given_up
 
 
 def _seen(task: asyncio.Task[JobPage]) -> None:

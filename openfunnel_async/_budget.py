@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import attrs
 
+from openfunnel_async._invalid import check_rate
+
 Urgency = Callable[[float], float]
 
 
@@ -77,6 +79,17 @@ class PollBudget:
             self._free_at = now + self._interval
             claim.turn.set_result(None)
         self._wind(loop)
+
+
+def poll_budget(per_second: object) -> PollBudget | None:
+    """Return the budget of so many polls a second; None for none.
+
+    Raises:
+        ConfigurationError: Not a number above 0.
+    """
+    if per_second is None:
+        return None
+    return PollBudget(check_rate("max_polls_per_second", per_second))
 
 
 def urgency(waited_since: float, distance: float) -> Urgency:

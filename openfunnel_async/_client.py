@@ -1,7 +1,6 @@
 """``OpenFunnel``: the client that holds the key, the connections and the policies."""
 
 import asyncio
-import math
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from types import EllipsisType
@@ -11,7 +10,7 @@ import anyio
 
 from openfunnel_async._aiohttp import AiohttpTransport
 from openfunnel_async._batch import Batch, JobOutcome
-from openfunnel_async._budget import PollBudget
+from openfunnel_async._budget import poll_budget
 from openfunnel_async._caller import Caller, hide
 from openfunnel_async._checkpoint import JobCheckpoint
 from openfunnel_async._config import hidden, read_key, read_origin
@@ -19,10 +18,10 @@ from openfunnel_async._credits import CreditCap, check_covered, check_searches
 from openfunnel_async._custody import Custody
 from openfunnel_async._endpoints import Endpoints
 from openfunnel_async._fleet import Completions, distinct, wait_all
+from openfunnel_async._handles import Handles
 from openfunnel_async._invalid import (
     ConfigurationError,
     check_job_id,
-    check_rate,
     check_seconds,
     check_timeout,
     check_whole,
@@ -35,14 +34,13 @@ from openfunnel_async._models import (
     LookalikeSearch,
 )
 from openfunnel_async._pacing import PollPolicy, RetryPolicy
-from openfunnel_async._reads import JobReads
-from openfunnel_async._record import JobRecord
+from openfunnel_async._reads import Means
+from openfunnel_async._running import OnExit, Running
 from openfunnel_async._submit import Submitter
 from openfunnel_async._wire import Transport
 from openfunnel_async.errors import OpenFunnelError
 
 _MOST_AHEAD = 64
-OnExit = Literal["cancel_on_error", "cancel", "leave"]
 
 
 class OpenFunnel:
@@ -87,26 +85,27 @@ class OpenFunnel:
         api_key = hidden(api_key)
         key = read_key(api_key)
         self._origin = read_origin(base_url)
-        self._retry = retry
-        self._polling = polling
-        self._wait_timeout = check_timeout(wait_timeout)
-        self._budget: PollBudget | None = None
-        if max_polls_per_second is not None:
-            self._budget = PollBudget(
-                check_rate("max_polls_per_second", max_polls_per_second)
-            )
-        check_whole("read_ahead", read_ahead, 1, _MOST_AHEAD)
-        self._read_ahead = read_ahead
-        self._transport = transport if transport is not None else AiohttpTransport()
         seconds = check_seconds("request_timeout", request_timeout, above_zero=True)
-        self._caller = Caller(self._transport, key, retry, seconds)
-        self._endpoints = Endpoints(self._origin, hide(key))
+        check_whole("read_ahead", read_ahead, 1, _MOST_AHEAD)
+        wait_timeout = check_timeout(wait_timeout)
+        budget = poll_budget(max_polls_per_second)
+        self._transport = transport if transport is not None else AiohttpTransport()
         self._custody = Custody()
-        self._submitted_at = -math.inf
-        self._closing: asyncio.Task[None] | None = None
-        self._submitter = Submitter(
-            self._caller, self._endpoints, self._custody, self._make_job
+        self._means = Means(
+            caller=Caller(self._transport, key, retry, seconds),
+            endpoints=Endpoints(self._origin, hide(key)),
+            retry=retry,
+            budget=budget,
+            lend=self._custody.lend,
         )
+        self._handles = Handles(
+            means=self._means,
+            polling=polling,
+            wait_timeout=wait_timeout,
+            read_ahead=read_ahead,
+        )
+        self._submitter = Submitter(self._means, self._custody, self._handles)
+        self._closing: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"<OpenFunnel {self._origin}>"
@@ -157,7 +156,8 @@ class OpenFunnel:
         if limit is not None:
             check_whole("limit", limit, 1, MAX_LIMIT)
         known = self._custody.abandoned(check_job_id(job_id))
-        return known if known is not None else self._make_job(job_id, limit, None)
+        start = JobCheckpoint(job_id=job_id, limit=limit)
+        return known if known is not None else self._handles.attached(start)
 
     def resume(self, checkpoint: JobCheckpoint | str) -> BulkJob:
         """Attach to a job at a place in its rows, without I/O.
@@ -173,7 +173,7 @@ class OpenFunnel:
         """
         if not isinstance(checkpoint, JobCheckpoint):
             checkpoint = JobCheckpoint.parse(checkpoint)
-        return self._make_job(checkpoint.job_id, checkpoint.limit, None, checkpoint)
+        return self._handles.attached(checkpoint)
 
     def running(
         self, search: LookalikeSearch, *, on_exit: OnExit = "cancel_on_error"
@@ -196,7 +196,7 @@ class OpenFunnel:
         if on_exit not in {"cancel_on_error", "cancel", "leave"}:
             msg = "on_exit must be 'cancel_on_error', 'cancel' or 'leave'"
             raise ConfigurationError(msg)
-        return _Running(self, self._custody, search, on_exit)
+        return Running(self.submit, self._custody, search, on_exit)
 
     async def credit_balance(self) -> CreditBalance:
         """Read the account's credits, which is free.
@@ -206,7 +206,7 @@ class OpenFunnel:
 
         Cancellation: leaves nothing behind.
         """
-        return await self._caller.call(self._endpoints.balance())
+        return await self._means.caller.call(self._means.endpoints.balance())
 
     def as_completed(
         self,
@@ -230,8 +230,8 @@ class OpenFunnel:
         Cancellation: leaving early, also by a ``break``, ends the waits that are
         left; the jobs go on.
         """
-        seconds = check_timeout(timeout, self._wait_timeout)
-        return Completions(distinct(jobs), seconds)
+        seconds = check_timeout(timeout, self._handles.wait_timeout)
+        return Completions(distinct(jobs), seconds, self._custody.lend)
 
     async def wait_all(
         self,
@@ -255,8 +255,8 @@ class OpenFunnel:
 
         Cancellation: the jobs go on and no task is left.
         """
-        seconds = check_timeout(timeout, self._wait_timeout)
-        return await wait_all(distinct(jobs), seconds)
+        seconds = check_timeout(timeout, self._handles.wait_timeout)
+        return await wait_all(Completions(distinct(jobs), seconds, self._custody.lend))
 
     async def run_many(
         self,
@@ -335,61 +335,3 @@ class OpenFunnel:
 
     async def __aexit__(self, *_exc: object) -> None:
         await self.aclose()
-
-    def _make_job(
-        self,
-        job_id: str,
-        limit: int | None,
-        submitted_at: float | None,
-        start: JobCheckpoint | None = None,
-    ) -> BulkJob:
-        record = JobRecord(
-            job_id,
-            limit,
-            self._polling,
-            submitted_at,
-            in_batch=self._is_batch(submitted_at),
-        )
-        reads = JobReads(
-            self._caller, self._endpoints, record, self._retry, self._budget
-        )
-        start = start or JobCheckpoint(job_id=job_id, limit=limit)
-        return BulkJob(reads, self._wait_timeout, start, self._read_ahead)
-
-    def _is_batch(self, submitted_at: float | None) -> bool:
-        """Whether another job was submitted within one pace before this one."""
-        if submitted_at is None:
-            return False
-        before, self._submitted_at = self._submitted_at, submitted_at
-        return submitted_at - before < self._polling.longest
-
-
-class _Running(AbstractAsyncContextManager[BulkJob]):
-    """A job that is seen to when its block is left."""
-
-    def __init__(
-        self,
-        client: OpenFunnel,
-        custody: Custody,
-        search: LookalikeSearch,
-        on_exit: OnExit,
-    ) -> None:
-        self._client = client
-        self._custody = custody
-        self._search = search
-        self._on_exit = on_exit
-        self._job: BulkJob | None = None
-
-    async def __aenter__(self) -> BulkJob:
-        self._job = await self._client.submit(self._search)
-        return self._job
-
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        wanted = self._on_exit == "cancel" or (
-            self._on_exit == "cancel_on_error" and kind is not None
-        )
-        if self._job is None or self._job.is_terminal or not wanted:
-            return
-        error = await self._custody.release(self._job)
-        if error is not None and kind is None:
-            raise error

@@ -27,6 +27,7 @@ class Custody:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._idle: set[asyncio.Task[Any]] = set()
         self._abandoned: dict[str, BulkJob] = {}
 
     @property
@@ -39,11 +40,12 @@ class Custody:
         return self._abandoned.get(job_id)
 
     def own(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run the work in a task that is kept until it is done."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        """Run the work in a task that closing waits for."""
+        return _kept(work, self._tasks)
+
+    def lend(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run the work in a task that closing cancels, if its owner has not."""
+        return _kept(work, self._idle)
 
     async def release(self, job: BulkJob) -> OpenFunnelError | None:
         """Cancel the job within 10 s, even if the caller is cancelled meanwhile.
@@ -69,16 +71,28 @@ class Custody:
         return None
 
     async def aclose(self) -> None:
-        """Let the tasks finish, for 20 s at most."""
-        if not self._tasks:
+        """Cancel what is idle and let the rest finish, for 20 s at most."""
+        for task in self._idle:
+            task.cancel()
+        if not self._tasks | self._idle:
             return
         with anyio.CancelScope(shield=True):
-            _, late = await asyncio.wait(self._tasks, timeout=_CLOSE_WITHIN)
+            waiting = self._tasks | self._idle
+            _, late = await asyncio.wait(waiting, timeout=_CLOSE_WITHIN)
             for task in late:
                 task.cancel()
             if late:
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.wait(late)
+
+
+def _kept(
+    work: Coroutine[Any, Any, T], tasks: set[asyncio.Task[Any]]
+) -> asyncio.Task[T]:
+    task = asyncio.create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+    return task
 
 
 def _is_over(job: BulkJob) -> bool:

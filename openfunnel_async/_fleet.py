@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
-from typing import Self
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Self
 
 import anyio
 
@@ -11,6 +11,8 @@ from openfunnel_async._invalid import ConfigurationError
 from openfunnel_async._job import BulkJob
 from openfunnel_async._models import JobSnapshot
 from openfunnel_async.errors import OpenFunnelError
+
+Lend = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 def distinct(jobs: Iterable[BulkJob]) -> list[BulkJob]:
@@ -34,8 +36,9 @@ class Completions:
     are left and leaves the jobs running.
     """
 
-    def __init__(self, jobs: list[BulkJob], seconds: float | None) -> None:
-        self._jobs = jobs
+    def __init__(self, jobs: list[BulkJob], seconds: float | None, lend: Lend) -> None:
+        self._lend = lend
+        self.jobs = jobs
         self._seconds = seconds
         self._ended: asyncio.Queue[BulkJob] = asyncio.Queue()
         self._left = len(jobs)
@@ -49,8 +52,8 @@ class Completions:
         with self._guard:
             if self._waits is None:
                 self._waits = {
-                    asyncio.create_task(_wait(job, self._seconds, self._ended))
-                    for job in self._jobs
+                    self._lend(_wait(job, self._seconds, self._ended))
+                    for job in self.jobs
                 }
             if not self._left:
                 raise StopAsyncIteration
@@ -94,14 +97,14 @@ async def _wait(
 
 
 async def wait_all(
-    jobs: list[BulkJob], seconds: float | None
+    completions: Completions,
 ) -> dict[str, JobSnapshot | OpenFunnelError]:
     """Wait for all and say of each id how it stands; see ``OpenFunnel.wait_all``."""
-    async with Completions(jobs, seconds) as ended:
+    async with completions as ended:
         async for _ in ended:
             pass
     outcomes: dict[str, JobSnapshot | OpenFunnelError] = {}
-    for job in jobs:
+    for job in completions.jobs:
         known = job.snapshot if job.is_terminal else job.error
         if known is not None:
             outcomes[job.id] = known

@@ -1,8 +1,9 @@
 """Read about one job: status, pages, the cancel call; every answer is recorded."""
 
+import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Generator
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, TypeVar
 
 import anyio
 import attrs
@@ -18,6 +19,7 @@ from openfunnel_async._retries import is_curable, retry_after_of
 from openfunnel_async.errors import JobNotFoundError, OpenFunnelError
 
 T = TypeVar("T")
+Lend = Callable[[Coroutine[Any, Any, JobPage]], asyncio.Task[JobPage]]
 _NOT_YET_PAUSE = 0.5
 
 
@@ -29,34 +31,43 @@ class Expected:
     page: JobPage | None = None
 
 
+@attrs.frozen(kw_only=True)
+class Means:
+    """What all handles of a client share.
+
+    Attributes:
+        caller: Sends, and repeats what may be repeated.
+        endpoints: Builds the calls.
+        retry: What is repeated, and for how long.
+        budget: The polls of all handles; None for as many as they like.
+        lend: Runs a read ahead in a task that the client ends when it is closed.
+    """
+
+    caller: Caller
+    endpoints: Endpoints
+    retry: RetryPolicy
+    budget: PollBudget | None
+    lend: Lend
+
+
 class JobReads:
     """Make the calls about one job and report their answers to its record."""
 
-    __slots__ = ("_budget", "_caller", "_endpoints", "_expected", "_retry", "record")
+    __slots__ = ("_expected", "_means", "record")
 
-    def __init__(
-        self,
-        caller: Caller,
-        endpoints: Endpoints,
-        record: JobRecord,
-        retry: RetryPolicy,
-        budget: PollBudget | None = None,
-    ) -> None:
-        self._caller = caller
-        self._endpoints = endpoints
-        self._retry = retry
-        self._budget = budget
+    def __init__(self, means: Means, record: JobRecord) -> None:
+        self._means = means
         self._expected: list[Expected] = []
         self.record = record
 
     @property
     def outage(self) -> float:
         """Seconds of unbroken failure that ``persist`` survives."""
-        return self._retry.outage
+        return self._means.retry.outage
 
     async def look(self) -> JobSnapshot:
         """Read the status."""
-        call = self._endpoints.snapshot(self.record.job_id)
+        call = self._means.endpoints.snapshot(self.record.job_id)
         return self.record.observe(await self._call(call))
 
     async def look_in_turn(self) -> JobSnapshot:
@@ -70,12 +81,12 @@ class JobReads:
         return await self.page(cursor)
 
     async def _turn(self) -> None:
-        if self._budget is not None:
-            await self._budget.turn(self.record.draw_urgency())
+        if self._means.budget is not None:
+            await self._means.budget.turn(self.record.draw_urgency())
 
     async def page(self, cursor: str | None) -> JobPage:
         """Read one page; its snapshot keeps the answer's own word in raw_status."""
-        page = await self._call(self._endpoints.page(self.record.job_id, cursor))
+        page = await self._call(self._means.endpoints.page(self.record.job_id, cursor))
         seen = self.record.observe(page.snapshot)
         # Its own word stays, for a stream ends by what its own answer says.
         shown = attrs.evolve(seen, raw_status=page.snapshot.raw_status)
@@ -84,6 +95,10 @@ class JobReads:
             if expected.cursor == cursor:
                 expected.page = page
         return page
+
+    def page_ahead(self, cursor: str) -> asyncio.Task[JobPage]:
+        """Start reading a page; the client ends it when it is closed."""
+        return self._means.lend(self.page(cursor))
 
     @contextlib.contextmanager
     def expecting(self, cursor: str | None) -> Generator[Expected]:
@@ -103,7 +118,7 @@ class JobReads:
 
     async def cancel(self) -> CancelAnswer:
         """Send the cancel."""
-        return await self._call(self._endpoints.cancel(self.record.job_id))
+        return await self._call(self._means.endpoints.cancel(self.record.job_id))
 
     async def persist(self, read: Callable[[], Awaitable[T]]) -> T:
         """Read again at the job's pace while a retry may cure what fails.
@@ -119,8 +134,12 @@ class JobReads:
             except OpenFunnelError as exc:
                 error = exc
             asked = retry_after_of(error) or 0.0
-            over = anyio.current_time() - began >= self._retry.outage
-            if over or not is_curable(error) or asked > self._retry.max_retry_after:
+            over = anyio.current_time() - began >= self._means.retry.outage
+            if (
+                over
+                or not is_curable(error)
+                or asked > self._means.retry.max_retry_after
+            ):
                 raise error
             pause = max(self.record.draw_delay(), asked)
             await sit_out(pause, error, self.record.stalled)
@@ -129,7 +148,7 @@ class JobReads:
         """Make the call; soon after one's own submit a 404 means "not yet"."""
         while True:
             try:
-                return await self._caller.call(call, on_stall=self.record.stalled)
+                return await self._means.caller.call(call, on_stall=self.record.stalled)
             except JobNotFoundError as exc:
                 missing = exc
             left = self.record.visible_by - anyio.current_time()

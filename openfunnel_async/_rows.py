@@ -5,6 +5,8 @@ that is still going only means "not written yet" (facts.md, "Read"), so the same
 is read again, what was handed out is compared, and only what is new is handed on.
 """
 
+import asyncio
+
 import anyio
 
 from openfunnel_async._ahead import ReadAhead
@@ -126,15 +128,18 @@ class PageReader:
         elif before.next_cursor is not None:
             await self._turn_over(before, before.next_cursor)
         elif self.is_whole or not self._follow:
-            self.close()
+            await self.aclose()
             return False
         else:
             self._reread(before, await self._later())
         return True
 
-    def close(self) -> None:
-        """Give up what is read ahead."""
-        self._ahead.close()
+    async def aclose(self) -> None:
+        """Give up what is read ahead and see it gone."""
+        given_up = self._ahead.close()
+        if given_up:
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait(given_up)
 
     def settle(self) -> None:
         """At the end, hold what was read against the manifest and the status.

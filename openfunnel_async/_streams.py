@@ -28,7 +28,7 @@ class _Stream:
     async def aclose(self) -> None:
         """End the stream; the job goes on. Calling again does nothing."""
         self._closed = True
-        self._reader.close()
+        await self._reader.aclose()
 
     def checkpoint(self) -> JobCheckpoint:
         """Return the place after the last row handed out."""

@@ -7,35 +7,29 @@ read to its end even when its caller is cancelled, and the job it made is cancel
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 import anyio
 
 from openfunnel_async._answers import Submitted
-from openfunnel_async._caller import Caller
 from openfunnel_async._custody import Custody
-from openfunnel_async._endpoints import Endpoints
+from openfunnel_async._handles import Handles
 from openfunnel_async._job import BulkJob
 from openfunnel_async._models import LookalikeSearch
+from openfunnel_async._reads import Means
 from openfunnel_async._wire import SendProgress
 from openfunnel_async.errors import SubmitOutcomeUnknownError
 
 _logger = logging.getLogger("openfunnel_async")
 _READ_WITHIN = 5.0
 
-MakeJob = Callable[[str, int | None, float | None], BulkJob]
-
 
 class Submitter:
     """Start jobs for callers who may go away."""
 
-    def __init__(
-        self, caller: Caller, endpoints: Endpoints, custody: Custody, make_job: MakeJob
-    ) -> None:
-        self._caller = caller
-        self._endpoints = endpoints
+    def __init__(self, means: Means, custody: Custody, handles: Handles) -> None:
+        self._means = means
         self._custody = custody
-        self._make_job = make_job
+        self._handles = handles
 
     async def submit(self, search: LookalikeSearch) -> BulkJob:
         """Start the job and return its handle, or see to it that none is left."""
@@ -54,12 +48,12 @@ class Submitter:
     async def _send(
         self, search: LookalikeSearch, progress: SendProgress, gone: asyncio.Event
     ) -> BulkJob:
-        call = self._endpoints.submit(search)
-        answer: Submitted = await self._caller.call(
+        call = self._means.endpoints.submit(search)
+        answer: Submitted = await self._means.caller.call(
             call, progress=progress, is_wanted=lambda: not gone.is_set()
         )
         limit = search.limit if search.limit is not None else answer.requested_limit
-        return self._make_job(answer.job_id, limit, anyio.current_time())
+        return self._handles.submitted(answer.job_id, limit, anyio.current_time())
 
     async def _rescue(
         self,
@@ -94,7 +88,7 @@ class Submitter:
             return task.result()
         if isinstance(error, SubmitOutcomeUnknownError) and error.job_id is not None:
             now = anyio.current_time()
-            return self._make_job(error.job_id, error.search.limit, now)
+            return self._handles.submitted(error.job_id, error.search.limit, now)
         return None
 
 

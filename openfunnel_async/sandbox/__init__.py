@@ -3,53 +3,122 @@
 It acts out the project's contract with the service (tests/contract in the source
 tree) and knows nothing of the client. Jobs, pages, cancels, credits and errors are
 real; companies and their hosts are made up.
+
+What goes wrong is a list of values, to be used in any test, and changed while it
+runs. Each strikes one request, or as many as its ``times`` say, and is then gone:
+
+    async with Sandbox(faults=[LostAnswer(on="submit")]) as sandbox:
+        ...
+        assert len(sandbox.jobs) == 1  # it took effect, though no answer came
+
+=============================== ===============================================
+at or before the accept         `FaultyProxy.refusing`, `ResetOnAccept`
+once the headers were read      ``ResetConnection(after="headers")``
+in place of any effect          `StatusFault`, `Redirect`
+once the request took effect    `LostAnswer`, ``ResetConnection()``, `SlowAnswer`,
+                                ``StatusFault(processed=True)``
+in mid-answer                   `CutBody`, `TrickledBody`, `OversizedBody`
+the answer itself               `BodyFault`, `EditedAnswer`, `MalformedAnswer`,
+                                `SetCookie`
+the job                         `UnknownStatus`, `StaleRead`,
+                                `CompletesUnderCancel`; see also `Unknowns`
+between two requests            ``Sandbox(keep_alive=0.02)``, `CloseIdle`
+=============================== ===============================================
+
+A `FaultyProxy` does the like to any server, byte by byte and connection by
+connection. Pauses of faults and plans are real seconds, whatever the sandbox's
+``speed``.
 """
 
 from ._companies import Row, RowShape
+from ._deliveries import (
+    Cut,
+    Delivery,
+    Dropped,
+    Garbled,
+    Late,
+    Paced,
+    Padded,
+    Whole,
+)
 from ._evidence import JobView, SeenRequest
 from ._faults import (
     BodyFault,
-    CompletesUnderCancel,
+    EditedAnswer,
     Exchange,
     Fault,
-    LostAnswer,
-    StaleRead,
+    Redirect,
+    SetCookie,
     StatusFault,
     Target,
     TargetedFault,
-    UnknownStatus,
 )
+from ._job_faults import CompletesUnderCancel, StaleRead, UnknownStatus
 from ._jobs import Job, JobState
 from ._ledger import Ledger, LedgerEntry
 from ._lives import JobLife, realistic_life
-from ._messages import (
-    Delivery,
-    Dropped,
-    Kind,
-    SandboxReply,
-    SandboxRequest,
-    Whole,
+from ._messages import Kind, SandboxReply, SandboxRequest
+from ._proxy import FaultyProxy
+from ._proxy_plans import (
+    CloseIdle,
+    ConnectionPlan,
+    CutAfter,
+    Delay,
+    PassThrough,
+    ProxyConnection,
+    ResetAfter,
+    ResetOnAccept,
+    Trickle,
 )
 from ._server import Sandbox
 from ._service import Plan, Service
+from ._socket_faults import (
+    CutBody,
+    LostAnswer,
+    MalformedAnswer,
+    OversizedBody,
+    ResetConnection,
+    SlowAnswer,
+    TrickledBody,
+)
 from ._unknowns import Unknowns
 
 __all__ = [
     "BodyFault",
+    "CloseIdle",
     "CompletesUnderCancel",
+    "ConnectionPlan",
+    "Cut",
+    "CutAfter",
+    "CutBody",
+    "Delay",
     "Delivery",
     "Dropped",
+    "EditedAnswer",
     "Exchange",
     "Fault",
+    "FaultyProxy",
+    "Garbled",
     "Job",
     "JobLife",
     "JobState",
     "JobView",
     "Kind",
+    "Late",
     "Ledger",
     "LedgerEntry",
     "LostAnswer",
+    "MalformedAnswer",
+    "OversizedBody",
+    "Paced",
+    "Padded",
+    "PassThrough",
     "Plan",
+    "ProxyConnection",
+    "Redirect",
+    "ResetAfter",
+    "ResetConnection",
+    "ResetOnAccept",
     "Row",
     "RowShape",
     "Sandbox",
@@ -57,10 +126,14 @@ __all__ = [
     "SandboxRequest",
     "SeenRequest",
     "Service",
+    "SetCookie",
+    "SlowAnswer",
     "StaleRead",
     "StatusFault",
     "Target",
     "TargetedFault",
+    "Trickle",
+    "TrickledBody",
     "UnknownStatus",
     "Unknowns",
     "Whole",

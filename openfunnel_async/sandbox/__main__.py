@@ -12,7 +12,8 @@ from contextlib import AsyncExitStack
 
 import anyio
 
-from ._server import HOST, Sandbox
+from ._server import Sandbox
+from ._sockets import HOST
 
 CANNOT_LISTEN = 1
 

@@ -27,10 +27,11 @@ class SeenRequest:
         query: Decoded pairs.
         headers: Pairs of lower-case name and value; the key's value is not kept,
             in its place stands ``right`` or ``wrong``.
-        body: The bytes.
+        body: The bytes; empty where a fault did not wait for them.
         job_id: The job its path names; for a submit, the job it made.
-        status: The status answered, also where the answer was dropped.
-        answered: Whether an answer went out.
+        status: The status answered, also where the answer was dropped; 0 where
+            that happened before the request took effect.
+        answered: Whether an answer went out, if only a part of it.
     """
 
     time: float

@@ -1,20 +1,22 @@
 """Faults as values: what goes wrong, on which requests, how many times.
 
 A fault stands around the service. It may let the request through, before or after
-it does its harm, change what is answered, and say how the answer is delivered.
+it does its harm, change what is answered, and say how the answer is delivered. Here
+are those that answer something else.
 """
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from typing import Literal, Protocol, Self, cast
+from collections.abc import Callable
+from typing import Any, Literal, Protocol, Self, cast
 
 import attrs
 from attrs import validators
 
 from ._jobs import Job, JobState
-from ._messages import Dropped, Kind, SandboxReply, json_reply
+from ._messages import Kind, SandboxReply, json_reply
 
 Target = Literal["submit", "read", "cancel", "balance", "sign-up", "verify", "any"]
 
@@ -54,6 +56,11 @@ class Fault(ABC):
     """
 
     times: int = attrs.field(default=1, validator=validators.ge(1))
+
+    @property
+    def waits_for_body(self) -> bool:
+        """Tell whether the request's body is read before the fault acts."""
+        return True
 
     @abstractmethod
     def strikes(self, exchange: Exchange) -> bool:
@@ -142,79 +149,70 @@ class BodyFault(TargetedFault):
 
 
 @attrs.frozen(kw_only=True)
-class LostAnswer(TargetedFault):
-    """Lets the request take effect and closes the connection without an answer."""
+class EditedAnswer(TargetedFault):
+    """Lets the request take effect and puts its JSON answer through a function.
 
-    def answer(self, exchange: Exchange) -> SandboxReply:
-        """Serve, and drop what was to be said."""
-        return attrs.evolve(exchange.serve(), delivery=Dropped())
+    For an envelope of wrong types, another job's id, rows that are null or changed,
+    a cursor that leads back:
 
+        EditedAnswer(on="read", edit=lambda page: page | {"rows": None})
 
-@attrs.frozen(kw_only=True)
-class UnknownStatus(Fault):
-    """Says an unheard-of word in place of a job's status.
-
-    Strikes reads of jobs that are still going: facts.md, "Read", takes any other
-    word for that.
+    An answer whose body is no JSON object stays as it is.
 
     Attributes:
-        word: The word.
+        edit: Takes the object and gives what is said in its place: anything JSON
+            can say, and NaN and Infinity, which it cannot.
     """
 
-    word: str
-
-    def strikes(self, exchange: Exchange) -> bool:
-        """Tell whether this reads a job that is still going."""
-        if exchange.kind != "read" or exchange.job is None:
-            return False
-        return not exchange.job.at(exchange.moment).is_terminal
+    edit: Callable[[dict[str, Any]], object]
 
     def answer(self, exchange: Exchange) -> SandboxReply:
-        """Serve, and put the word in."""
+        """Serve, and edit what was to be said."""
+        return edited(exchange.serve(), self.edit)
+
+
+def edited(
+    reply: SandboxReply, edit: Callable[[dict[str, Any]], object]
+) -> SandboxReply:
+    """Put a JSON object in a reply through a function."""
+    content: object = json.loads(reply.body) if reply.body else None
+    if not isinstance(content, dict):
+        return reply
+    changed = edit(cast("dict[str, Any]", content))
+    return json_reply(reply.status, changed, headers=reply.headers)
+
+
+@attrs.frozen(kw_only=True)
+class Redirect(TargetedFault):
+    """Sends the client elsewhere; the request takes no effect here.
+
+    Attributes:
+        location: Where to, as the Location header has it.
+        status: Which redirect.
+    """
+
+    location: str
+    status: Literal[301, 302, 303, 307, 308] = attrs.field(
+        default=302, validator=validators.in_((301, 302, 303, 307, 308))
+    )
+
+    def answer(self, exchange: Exchange) -> SandboxReply:  # noqa: ARG002 - not served
+        """Answer with the place to go."""
+        return SandboxReply(status=self.status, headers={"location": self.location})
+
+
+@attrs.frozen(kw_only=True)
+class SetCookie(TargetedFault):
+    """Lets the request take effect and adds a cookie to its answer.
+
+    Attributes:
+        cookie: The Set-Cookie header.
+    """
+
+    cookie: str
+
+    def answer(self, exchange: Exchange) -> SandboxReply:
+        """Serve, and add the header."""
         reply = exchange.serve()
-        if reply.status != 200:
-            return reply
-        content = cast("dict[str, object]", json.loads(reply.body))
-        return json_reply(200, content | {"status": self.word})
-
-
-@attrs.frozen(kw_only=True)
-class StaleRead(Fault):
-    """Answers a read with the job as it was just before its status changed.
-
-    Strikes reads of jobs that have been something else before, so the status
-    always goes backwards.
-    """
-
-    def strikes(self, exchange: Exchange) -> bool:
-        """Tell whether this reads a job that has a past."""
-        return self._past(exchange) is not None
-
-    def answer(self, exchange: Exchange) -> SandboxReply:
-        """Serve the past."""
-        return exchange.serve(shown=self._past(exchange))
-
-    def _past(self, exchange: Exchange) -> JobState | None:
-        if exchange.kind != "read" or exchange.job is None:
-            return None
-        return exchange.job.previous_state(exchange.moment)
-
-
-@attrs.frozen(kw_only=True)
-class CompletesUnderCancel(Fault):
-    """Lets a job complete, all rows delivered, in the instant its cancel arrives.
-
-    The cancel then answers 409, as for any job that got there first.
-    """
-
-    def strikes(self, exchange: Exchange) -> bool:
-        """Tell whether this cancels a job nobody cancelled yet."""
-        if exchange.kind != "cancel" or exchange.job is None:
-            return False
-        return exchange.job.at(exchange.moment).status in ("pending", "running")
-
-    def answer(self, exchange: Exchange) -> SandboxReply:
-        """Finish the job, then serve."""
-        if exchange.job is not None:
-            exchange.job.finish(exchange.moment)
-        return exchange.serve()
+        headers = {**reply.headers, "set-cookie": self.cookie}
+        return attrs.evolve(reply, headers=headers)

@@ -22,7 +22,7 @@ class LedgerEntry:
     credits: float
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Ledger:
     """An account's credits and its bills, in the order the jobs ended.
 
@@ -34,6 +34,11 @@ class Ledger:
     _entries: dict[str, LedgerEntry] = attrs.field(
         init=False, factory=dict[str, LedgerEntry]
     )
+
+    def __repr__(self) -> str:
+        """Show the number of bills and the totals."""
+        bills = f"{len(self._entries)} bill{'' if len(self._entries) == 1 else 's'}"
+        return f"<Ledger {bills}, {self.used:.12g} of {self.total:.12g} credits used>"
 
     @property
     def entries(self) -> tuple[LedgerEntry, ...]:

@@ -8,6 +8,8 @@ from typing import Literal
 
 import attrs
 
+from ._deliveries import Delivery, Whole
+
 Kind = Literal["submit", "read", "cancel", "balance", "sign-up", "verify", "other"]
 
 
@@ -31,24 +33,12 @@ class SandboxRequest:
 
 
 @attrs.frozen(kw_only=True)
-class Whole:
-    """The reply goes out as it is."""
-
-
-@attrs.frozen(kw_only=True)
-class Dropped:
-    """The connection ends without a byte of the reply."""
-
-
-Delivery = Whole | Dropped
-
-
-@attrs.frozen(kw_only=True)
 class SandboxReply:
     """An answer before it meets a socket.
 
     Attributes:
-        status: The status code.
+        status: The status code; 0 where the request was dropped before anything
+            was decided.
         headers: Values by lower-case name.
         body: The bytes, not compressed.
         delivery: How the answer goes onto the wire; `Dropped` means it does not.
@@ -57,7 +47,7 @@ class SandboxReply:
     status: int
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     body: bytes = b""
-    delivery: Delivery = Whole()
+    delivery: Delivery = attrs.field(factory=Whole)
 
 
 @attrs.frozen(kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
+import asyncio
 from types import TracebackType
 from typing import Self, cast
 
@@ -10,19 +10,17 @@ import attrs
 from aiohttp import web
 from attrs import validators
 
-from ._messages import Dropped, SandboxReply, SandboxRequest
+from ._messages import SandboxRequest
 from ._service import Service
-
-HOST = "127.0.0.1"
-
-_SMALLEST_WORTH_PACKING = 500
+from ._sockets import HOST
+from ._wire import deliver
 
 
 @attrs.define(eq=False, kw_only=True, repr=False)
 class Sandbox(Service):
     """A local OpenFunnel: an async context manager around a loopback server.
 
-    Takes every option of `Service`, and ``port``.
+    Takes every option of `Service`, ``port`` and ``keep_alive``.
 
     Example:
         >>> async def main() -> None:
@@ -32,13 +30,20 @@ class Sandbox(Service):
     Attributes:
         port: The port to listen on; 0 takes a free one, and once the sandbox runs
             this is its number.
+        keep_alive: Real seconds after which it closes a connection that has nothing
+            to do, also one that never had. At 0.02 many a pooled connection closes
+            just as its client takes it up again.
 
     Raises:
         OSError: On entry, when the port is taken.
     """
 
     port: int = attrs.field(default=0, validator=validators.ge(0))
+    keep_alive: float = attrs.field(default=3600.0, validator=validators.gt(0))
     _runner: web.ServerRunner | None = attrs.field(init=False, default=None)
+    _answering: set[asyncio.Task[object]] = attrs.field(
+        init=False, factory=set["asyncio.Task[object]"]
+    )
 
     @property
     def base_url(self) -> str:
@@ -47,7 +52,9 @@ class Sandbox(Service):
 
     async def __aenter__(self) -> Self:
         """Start listening."""
-        runner = web.ServerRunner(web.Server(self._serve), access_log=None)
+        runner = web.ServerRunner(
+            web.Server(self._serve, keepalive_timeout=self.keep_alive, access_log=None)
+        )
         await runner.setup()
         try:
             await web.TCPSite(runner, HOST, self.port).start()
@@ -65,35 +72,30 @@ class Sandbox(Service):
         traceback: TracebackType | None,
     ) -> None:
         """Stop listening and close what is open; what was seen stays."""
+        # aiohttp would wait out every slow answer, whether its client is there or not.
+        for task in tuple(self._answering):
+            task.cancel()
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        reply = self.handle(
-            SandboxRequest(
-                method=request.method,
-                path=request.rel_url.raw_path,
-                query=tuple(request.rel_url.query.items()),
-                headers={name.lower(): text for name, text in request.headers.items()},
-                body=await request.read(),
-            )
+        reply = self.handle(await self._arrived(request))
+        task = cast("asyncio.Task[object]", asyncio.current_task())
+        self._answering.add(task)
+        try:
+            return await deliver(request, reply)
+        finally:
+            self._answering.discard(task)
+
+    async def _arrived(self, request: web.BaseRequest) -> SandboxRequest:
+        """Read a request, its body only if a fault does not strike before that."""
+        head = SandboxRequest(
+            method=request.method,
+            path=request.rel_url.raw_path,
+            query=tuple(request.rel_url.query.items()),
+            headers={name.lower(): text for name, text in request.headers.items()},
         )
-        if isinstance(reply.delivery, Dropped):
-            return _hang_up(request)
-        return _response(reply, request.headers.get("Accept-Encoding", ""))
-
-
-def _hang_up(request: web.BaseRequest) -> web.StreamResponse:
-    """Close the connection; nothing of the response returned here goes out."""
-    if request.transport is not None:
-        request.transport.close()
-    return web.Response()
-
-
-def _response(reply: SandboxReply, accepted: str) -> web.Response:
-    headers, body = dict(reply.headers), reply.body
-    if "gzip" in accepted and len(body) >= _SMALLEST_WORTH_PACKING:
-        headers["content-encoding"] = "gzip"
-        body = gzip.compress(body, compresslevel=1, mtime=0)
-    return web.Response(status=reply.status, headers=headers, body=body)
+        if self._ends_at_the_head(head):
+            return head
+        return attrs.evolve(head, body=await request.read())

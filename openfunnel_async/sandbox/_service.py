@@ -15,18 +15,14 @@ from . import _routes
 from ._accounts import Account, Accounts, derived_key
 from ._clock import Clock
 from ._companies import RowShape
+from ._deliveries import Dropped
 from ._evidence import KEY_HEADER, JobView, SeenRequest
 from ._faults import Fault
 from ._front import Visit, answer
 from ._jobs import Job, JobState
 from ._ledger import Ledger
 from ._lives import JobLife, realistic_life
-from ._messages import (
-    Dropped,
-    Kind,
-    SandboxReply,
-    SandboxRequest,
-)
+from ._messages import Kind, SandboxReply, SandboxRequest
 from ._operations import Operations
 from ._sign_up import SignUpDesk
 from ._unknowns import Unknowns
@@ -170,22 +166,35 @@ class Service:
 
     def handle(self, request: SandboxRequest) -> SandboxReply:
         """Answer a request, and write it into `requests`."""
-        moment = self._settle()
-        route = _routes.find(request.method, request.path)
-        account = self._accounts.find(request.headers.get(KEY_HEADER, ""))
-        jobs = {} if account is None else account.jobs
+        visit = self._visit(request)
         made = len(self._operations.jobs)
-        visit = Visit(request=request, route=route, account=account, moment=moment)
-        call = _Call(
-            kind=route.kind,
-            moment=moment,
-            job=jobs.get(route.job_id or ""),
-            answer=functools.partial(answer, self._operations, visit),
-        )
-        reply = self._through_faults(call)
-        job_id = next(islice(self._operations.jobs, made, None), route.job_id)
+        reply = self._through_faults(self._call(visit))
+        job_id = next(islice(self._operations.jobs, made, None), visit.route.job_id)
         self.requests.append(_seen(visit, job_id, reply))
         return reply
+
+    def _ends_at_the_head(self, request: SandboxRequest) -> bool:
+        """Tell whether a fault strikes a request without waiting for its body."""
+        call = self._call(self._visit(request))
+        fault = next((fault for fault in self.faults if fault.strikes(call)), None)
+        return fault is not None and not fault.waits_for_body
+
+    def _visit(self, request: SandboxRequest) -> Visit:
+        return Visit(
+            request=request,
+            route=_routes.find(request.method, request.path),
+            account=self._accounts.find(request.headers.get(KEY_HEADER, "")),
+            moment=self._settle(),
+        )
+
+    def _call(self, visit: Visit) -> _Call:
+        jobs = {} if visit.account is None else visit.account.jobs
+        return _Call(
+            kind=visit.route.kind,
+            moment=visit.moment,
+            job=jobs.get(visit.route.job_id or ""),
+            answer=functools.partial(answer, self._operations, visit),
+        )
 
     def _through_faults(self, call: _Call) -> SandboxReply:
         """Let the first fault that strikes answer, else the service."""

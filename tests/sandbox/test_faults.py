@@ -1,16 +1,34 @@
 """Faults: what each does, to which requests, and how often."""
 
+import json
+
 import pytest
 
 from openfunnel_async.sandbox import (
     BodyFault,
     CompletesUnderCancel,
+    Cut,
+    CutBody,
+    Delivery,
     Dropped,
+    EditedAnswer,
     Fault,
+    Garbled,
     JobLife,
+    Late,
     LostAnswer,
+    MalformedAnswer,
+    OversizedBody,
+    Paced,
+    Padded,
+    Redirect,
+    ResetConnection,
+    SetCookie,
+    SlowAnswer,
     StaleRead,
     StatusFault,
+    TrickledBody,
+    Unknowns,
     UnknownStatus,
     Whole,
 )
@@ -94,6 +112,81 @@ def test_a_body_fault_puts_other_bytes_in_place_of_the_answer() -> None:
     assert (reply.status, reply.body) == (200, b"<p>")
     assert reply.headers["content-type"] == "text/html"
     assert len(caller.service.jobs) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "delivery"),
+    [
+        (ResetConnection(), Dropped(reset=True)),
+        (CutBody(keep=7, framed=False), Cut(keep=7, framed=False)),
+        (SlowAnswer(delay=3), Late(seconds=3)),
+        (TrickledBody(chunk=5, pause=1), Paced(chunk=5, pause=1)),
+        (OversizedBody(megabytes=0.5, gzip=True), Padded(size=500_000, gzip=True)),
+    ],
+)
+def test_a_fault_of_the_wire_is_a_value_on_the_reply(
+    fault: Fault, delivery: Delivery
+) -> None:
+    caller = _with(fault)
+    faulty, other = caller.submit().reply, caller.submit().reply
+    assert (faulty.delivery, faulty.status) == (delivery, 200)
+    assert len(faulty.body) == len(other.body)
+    assert len(caller.service.jobs) == 2
+
+
+def test_a_garbled_reply_has_the_answer_beside_it() -> None:
+    reply = _with(MalformedAnswer(kind="http09")).submit().reply
+    assert reply.delivery == Garbled(data=reply.body)
+
+
+def test_a_reset_after_the_headers_takes_no_effect() -> None:
+    caller = _with(ResetConnection(after="headers"))
+    reply = caller.submit().reply
+    assert (reply.delivery, reply.status) == (Dropped(reset=True), 0)
+    assert caller.service.jobs == {}
+
+
+def test_a_redirect_takes_no_effect() -> None:
+    caller = _with(Redirect(location="https://elsewhere.example/x"))
+    reply = caller.submit().reply
+    assert reply.status == 302
+    assert reply.headers["location"] == "https://elsewhere.example/x"
+    assert caller.service.jobs == {}
+
+
+def test_a_cookie_comes_with_the_answer() -> None:
+    caller = _with(SetCookie(cookie="session=1; Path=/"))
+    answer = caller.balance()
+    assert answer.reply.headers["set-cookie"] == "session=1; Path=/"
+    assert answer.reply.headers["content-type"] == "application/json"
+    assert answer.status == 200
+
+
+def test_an_answer_may_be_edited() -> None:
+    """Seen to fail with the request not served."""
+    edit = EditedAnswer(on="submit", edit=lambda body: {**body, "job_id": 7})
+    caller = _with(edit)
+    assert json.loads(caller.submit().body) == {
+        "job_id": 7,
+        "message": "The job is in the queue.",
+        "status": "pending",
+        "requested_limit": 100,
+    }
+    assert len(caller.service.jobs) == 1
+
+
+@pytest.mark.parametrize("content", [None, [1], "no object"])
+def test_an_answer_may_be_edited_into_anything(content: object) -> None:
+    reply = _with(EditedAnswer(edit=lambda _: content)).balance().reply
+    assert json.loads(reply.body) == content
+
+
+def test_an_answer_without_an_object_is_not_edited() -> None:
+    caller = by_hand(
+        unknowns=Unknowns(bare_bodies="empty"), faults=[EditedAnswer(edit=lambda _: 1)]
+    )
+    answer = caller.cancel("no-such-job")
+    assert (answer.status, answer.reply.body) == (404, b"")
 
 
 def test_an_unknown_status_shows_on_a_job_that_is_going() -> None:

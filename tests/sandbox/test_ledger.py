@@ -113,3 +113,11 @@ def test_accounts_pay_for_themselves() -> None:
     caller.service.advance(1000)
     assert caller.balance().body["credits_used"] == 0
     assert other.balance().body["credits_used"] == 100
+
+
+def test_a_ledger_shows_its_totals_in_one_line() -> None:
+    caller = by_hand(credits=500)
+    assert repr(caller.service.ledger) == "<Ledger 0 bills, 0 of 500 credits used>"
+    caller.start(limit=120)
+    caller.service.advance(1000)
+    assert repr(caller.service.ledger) == "<Ledger 1 bill, 120 of 500 credits used>"

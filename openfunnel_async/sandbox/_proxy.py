@@ -1,0 +1,160 @@
+"""A TCP proxy on loopback that resets, cuts, trickles and delays by plan."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self, cast
+from urllib.parse import SplitResult, urlsplit
+
+import attrs
+
+from ._proxy_link import Link, Upstream
+from ._proxy_plans import ConnectionPlan, PassThrough, ProxyConnection
+from ._sockets import HOST, bound
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def _changeable(plan: Iterable[ConnectionPlan]) -> list[ConnectionPlan]:
+    return list(plan)
+
+
+def _valid_upstream(_: object, __: object, url: str) -> None:
+    """Refuse an upstream without a host or a port."""
+    parts = urlsplit(url)
+    if not parts.hostname or not _port(parts):
+        raise ValueError(f"an upstream is like http://127.0.0.1:8787, not {url!r}")
+
+
+def _port(parts: SplitResult) -> int | None:
+    return parts.port or _DEFAULT_PORTS.get(parts.scheme)
+
+
+@attrs.define(eq=False, kw_only=True, repr=False)
+class FaultyProxy:
+    """A TCP proxy in front of any address: an async context manager.
+
+    Each connection takes the next plan off the list; those after the last pass
+    through. On leaving, every connection is reset and everything closed.
+
+    Example:
+        >>> async def main() -> None:
+        ...     plan = [ResetAfter(received=0), Trickle(size=10)]
+        ...     async with (
+        ...         Sandbox() as sandbox,
+        ...         FaultyProxy(upstream=sandbox.base_url, plan=plan) as proxy,
+        ...     ):
+        ...         print(proxy.base_url)
+
+    Attributes:
+        upstream: The base URL it stands in front of.
+        plan: What happens to the connections to come; may be changed at any time.
+        port: Its own port, once it runs.
+
+    Raises:
+        OSError: On entry, when the upstream's name is not known.
+    """
+
+    upstream: str = attrs.field(validator=_valid_upstream)
+    plan: list[ConnectionPlan] = attrs.field(
+        factory=list[ConnectionPlan], converter=_changeable
+    )
+    port: int = attrs.field(init=False, default=0)
+    _links: list[Link] = attrs.field(init=False, factory=list[Link])
+    _carrying: set[asyncio.Task[None]] = attrs.field(
+        init=False, factory=set["asyncio.Task[None]"]
+    )
+    _accepting: asyncio.Task[None] | None = attrs.field(init=False, default=None)
+    _leads_to: Upstream = attrs.field(init=False)
+
+    def __repr__(self) -> str:
+        """Show where it leads, and how many connections it has seen."""
+        return f"<FaultyProxy to {self.upstream}, {len(self._links)} connections>"
+
+    @property
+    def base_url(self) -> str:
+        """Tell the upstream's URL with this proxy's address in it."""
+        parts = urlsplit(self.upstream)
+        return parts._replace(netloc=f"{HOST}:{self.port}").geturl()
+
+    @property
+    def connections(self) -> tuple[ProxyConnection, ...]:
+        """Tell what has happened to every connection so far, oldest first."""
+        return tuple(link.record for link in self._links)
+
+    async def __aenter__(self) -> Self:
+        """Start listening."""
+        parts = urlsplit(self.upstream)
+        (family, *_, address), *_ = await asyncio.get_running_loop().getaddrinfo(
+            parts.hostname, _port(parts), type=socket.SOCK_STREAM
+        )
+        self._leads_to = Upstream(family=family, address=address)
+        self._listen(bound(0))
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop listening and reset what is open; what was seen stays."""
+        # In this order every connection accepted is under a task that closes it.
+        await self._stop_listening()
+        for task in self._carrying:
+            task.cancel()
+        await asyncio.gather(*self._carrying, return_exceptions=True)
+
+    @asynccontextmanager
+    async def refusing(self) -> AsyncGenerator[None]:
+        """Refuse every connection meanwhile; those there are go on.
+
+        The port stays this proxy's, but nobody listens: a client's connect fails,
+        and no plan is used up.
+        """
+        await self._stop_listening()
+        reserved = bound(self.port)
+        try:
+            yield
+        finally:
+            self._listen(reserved)
+
+    def _listen(self, listener: socket.socket) -> None:
+        listener.listen()
+        self.port = cast("tuple[str, int]", listener.getsockname())[1]
+        self._accepting = asyncio.create_task(self._accept(listener))
+
+    async def _accept(self, listener: socket.socket) -> None:
+        """Accept until `_stop_listening` knocks."""
+        loop = asyncio.get_running_loop()
+        with listener:
+            while True:
+                client, _ = await loop.sock_accept(listener)
+                if self._accepting is None:
+                    client.close()
+                    return
+                plan = self.plan.pop(0) if self.plan else PassThrough()
+                link = Link(plan)
+                self._links.append(link)
+                task = loop.create_task(link.carry(client, self._leads_to))
+                self._carrying.add(task)
+                task.add_done_callback(self._carrying.discard)
+
+    async def _stop_listening(self) -> None:
+        """Wake the task that accepts, and let it go.
+
+        A cancellation in the instant of an accept would leave a socket that nobody
+        knows, and nobody closes.
+        """
+        accepting, self._accepting = self._accepting, None
+        if accepting is None:
+            return
+        with socket.socket() as knock:
+            knock.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(knock, (HOST, self.port))
+            await accepting

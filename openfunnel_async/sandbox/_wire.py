@@ -1,0 +1,134 @@
+"""Acts a reply's delivery out on the connection its request came by."""
+
+from __future__ import annotations
+
+import asyncio
+from http.client import responses
+from typing import assert_never
+
+from aiohttp import web
+
+from ._deliveries import (
+    Cut,
+    Dropped,
+    Garbled,
+    Late,
+    Paced,
+    Padded,
+    Whole,
+    packed,
+)
+from ._messages import SandboxReply
+from ._sockets import reset_on_close
+
+_SMALLEST_WORTH_PACKING = 500
+
+
+async def deliver(request: web.BaseRequest, reply: SandboxReply) -> web.StreamResponse:
+    """Send a reply the way its delivery says.
+
+    Returns:
+        What aiohttp is to send next; nothing of it goes out where the connection
+        was ended here or the client has left.
+    """
+    try:
+        return await _deliver(request, reply)
+    except ConnectionError:
+        return web.Response()
+
+
+async def _deliver(request: web.BaseRequest, reply: SandboxReply) -> web.StreamResponse:
+    delivery = reply.delivery
+    match delivery:
+        case Whole():
+            return _whole(request, reply)
+        case Late():
+            await asyncio.sleep(delivery.seconds)
+            return _whole(request, reply)
+        case Paced():
+            return await _paced(request, _whole(request, reply), delivery)
+        case Padded():
+            return await _padded(request, reply, delivery)
+        case Dropped():
+            return await _end(request, b"", reset=delivery.reset)
+        case Cut() | Garbled():
+            reset = isinstance(delivery, Cut) and delivery.reset
+            return await _end(request, _last_words(reply, delivery), reset=reset)
+        case _ as never:
+            assert_never(never)
+
+
+def _whole(request: web.BaseRequest, reply: SandboxReply) -> web.Response:
+    """Make aiohttp's response, packed where that pays and the client takes it."""
+    headers, body = dict(reply.headers), reply.body
+    accepted = request.headers.get("Accept-Encoding", "")
+    if "gzip" in accepted and len(body) >= _SMALLEST_WORTH_PACKING:
+        headers["content-encoding"] = "gzip"
+        body = packed(body)
+    return web.Response(status=reply.status, headers=headers, body=body)
+
+
+async def _paced(
+    request: web.BaseRequest, whole: web.Response, delivery: Paced
+) -> web.StreamResponse:
+    body = whole.body if isinstance(whole.body, bytes) else b""
+    response = web.StreamResponse(status=whole.status, headers=whole.headers)
+    response.content_length = len(body)
+    await response.prepare(request)
+    for start in range(0, len(body), delivery.chunk):
+        if start:
+            await asyncio.sleep(delivery.pause)
+        await response.write(body[start : start + delivery.chunk])
+    return response
+
+
+async def _padded(
+    request: web.BaseRequest, reply: SandboxReply, delivery: Padded
+) -> web.StreamResponse:
+    response = web.StreamResponse(status=reply.status, headers=reply.headers)
+    if delivery.gzip:
+        response.headers["content-encoding"] = "gzip"
+        response.enable_chunked_encoding()
+    else:
+        response.content_length = delivery.length(reply.body)
+    await response.prepare(request)
+    for piece in delivery.pieces(reply.body):
+        if piece:
+            await response.write(piece)
+        # Packing takes its time, and a write that need not wait gives none away.
+        await asyncio.sleep(0)
+    return response
+
+
+def _last_words(reply: SandboxReply, delivery: Cut | Garbled) -> bytes:
+    """Write what goes out: of a cut reply its head, and the part of the body."""
+    if isinstance(delivery, Garbled):
+        return delivery.data
+    kept, lost = delivery.parts(reply.body)
+    headers = {**reply.headers, "connection": "close"}
+    if delivery.gzip:
+        headers["content-encoding"] = "gzip"
+    if delivery.framed:
+        headers["content-length"] = str(len(kept) + len(lost))
+    lines = [f"HTTP/1.1 {reply.status} {responses.get(reply.status, '')}"]
+    lines += [f"{name}: {text}" for name, text in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + kept
+
+
+async def _end(
+    request: web.BaseRequest, data: bytes, *, reset: bool
+) -> web.StreamResponse:
+    """Send bytes and end the connection behind aiohttp's back."""
+    transport = request.transport
+    if transport is not None and data:
+        # With no room to wait in, drained means handed to the system: a reset
+        # throws away what still waits here.
+        transport.set_write_buffer_limits(0)
+        await request.writer.write(data)
+        await request.writer.drain()
+    if transport is not None and reset:
+        reset_on_close(transport.get_extra_info("socket"))
+        transport.abort()
+    elif transport is not None:
+        transport.close()
+    return web.Response()

@@ -10,7 +10,8 @@ from openfunnel_async import (
     RequestRejectedError,
     ServerError,
 )
-from openfunnel_async._endpoints import CancelAnswer, Endpoints, Kind
+from openfunnel_async._answers import CancelAnswer
+from openfunnel_async._endpoints import Endpoints, Kind
 from tests.support.scripted import (
     JOB,
     KEY,

@@ -112,9 +112,11 @@ class _Gathered:
         if failed is not None:
             raise type(failed)(failed.message, job_id, failed.snapshot, rows)
         if scope.cancelled_caught:
+            goes_on = "it goes on, and bills what it delivers"
+            if self._record.is_terminal:
+                goes_on = "its rows were not all read; reading them again is free"
             msg = (
-                f"job {job_id} was {self._record.status} after {seconds:g} s; "
-                "it goes on, and bills what it delivers"
+                f"job {job_id} was {self._record.status} after {seconds:g} s; {goes_on}"
             )
             raise WaitTimeoutError(msg, job_id, self._record.snapshot, rows)
 

@@ -15,7 +15,8 @@ from openfunnel_async import (
     SubmitOutcomeUnknownError,
     WireReply,
 )
-from openfunnel_async._endpoints import Call, Endpoints, Kind, Submitted
+from openfunnel_async._answers import Submitted
+from openfunnel_async._endpoints import Call, Endpoints, Kind
 from openfunnel_async._wire import CutReplyError
 from tests.support.scripted import broken, reply, submit_reply
 

@@ -8,12 +8,11 @@ import attrs
 from openfunnel_async._invalid import (
     ConfigurationError,
     check_job_id,
-    check_text,
+    check_label,
     check_whole,
 )
 
 VERSION = 1
-_LONGEST_LABEL = 1000
 
 
 @attrs.frozen(kw_only=True)
@@ -44,7 +43,7 @@ class JobCheckpoint:
     def __attrs_post_init__(self) -> None:
         check_job_id(self.job_id)
         if self.page is not None:
-            check_text("page", self.page, _LONGEST_LABEL)
+            check_label("page", self.page)
         check_whole("offset", self.offset, 0)
         check_whole("rows_before", self.rows_before, 0)
         if self.limit is not None:

@@ -113,6 +113,12 @@ def check_text(name: str, value: object, longest: int) -> None:
         raise ConfigurationError(msg)
 
 
+def check_label(name: str, value: object) -> None:
+    """Refuse what cannot be a page's label: labels are the service's own texts."""
+    if not isinstance(value, str) or not value or not is_unicode(value):
+        raise ConfigurationError(f"{name} must be a page's label, or None")
+
+
 def is_unicode(value: str) -> bool:
     """Whether the text can be written as UTF-8."""
     try:

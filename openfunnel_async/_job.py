@@ -12,7 +12,7 @@ from openfunnel_async._checkpoint import JobCheckpoint
 from openfunnel_async._collect import collect, take
 from openfunnel_async._invalid import (
     ConfigurationError,
-    check_text,
+    check_label,
     check_timeout,
     check_whole,
 )
@@ -35,7 +35,6 @@ from openfunnel_async.errors import (
 )
 
 _CANCEL_SETTLES = 60.0
-_LONGEST_CURSOR = 1000
 
 
 class BulkJob:
@@ -138,7 +137,7 @@ class BulkJob:
         Cancellation: leaves nothing behind; calling again is safe.
         """
         if cursor is not None:
-            check_text("cursor", cursor, _LONGEST_CURSOR)
+            check_label("cursor", cursor)
         return await self._reads.page(cursor)
 
     async def wait_until_terminal(

@@ -148,6 +148,9 @@ def _converter(*, telling: bool) -> Converter:
             made,
             status=override(rename="status", struct_hook=_status),
             raw_status=override(rename="status"),
+            # The handle adds these; a key of that name is none of the service's.
+            limit=override(omit=True),
+            eta=override(omit=True),
         ),
     )
     return made

@@ -73,6 +73,13 @@ def test_an_unknown_word_is_kept() -> None:
     assert (snapshot.status, snapshot.raw_status) == (JobStatus.UNKNOWN, "paused")
 
 
+def test_what_the_handle_adds_is_not_taken_from_an_answer() -> None:
+    """Caught: the snapshot's own limit and eta read from keys of the same name."""
+    said = {"job_id": JOB, "status": "running", "limit": "many", "eta": 3}
+    snapshot = ENDPOINTS.snapshot(JOB).read(reply(200, said))
+    assert (snapshot.limit, snapshot.eta) == (None, None)
+
+
 def test_a_status_read_builds_no_rows() -> None:
     assert ENDPOINTS.snapshot(JOB).read(job_reply(rows=["unbuilt"])).job_id == JOB
 

@@ -19,6 +19,7 @@ from openfunnel_async.errors import (
 )
 
 Submit = Callable[[LookalikeSearch], Awaitable[BulkJob]]
+Attach = Callable[[str], BulkJob]
 
 
 @attrs.frozen(kw_only=True)
@@ -42,9 +43,10 @@ class JobOutcome:
 class Batch:
     """One call of ``run_many``."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- what a batch is made of, once
         self,
         submit: Submit,
+        attach: Attach,
         custody: Custody,
         cap: CreditCap,
         *,
@@ -52,52 +54,72 @@ class Batch:
         cancel_rest: bool,
     ) -> None:
         self._submit = submit
+        self._attach = attach
         self._custody = custody
         self._cap = cap
         self._slots = asyncio.Semaphore(max_active)
         self._cancel_rest = cancel_rest
         self._failed = False
-        self._running: dict[int, BulkJob] = {}
+        self._made: list[BulkJob] = []
+        self._active = 0
         self._freed = asyncio.Event()
         self._outcomes: dict[int, JobOutcome] = {}
 
     async def run(self, searches: Sequence[LookalikeSearch]) -> list[JobOutcome]:
-        """Run the searches; the outcomes come in their order."""
-        whole = False
+        """Run the searches; the outcomes come in their order.
+
+        The work goes on in a task of its own: when the caller is cancelled, the jobs
+        are cancelled at once, beside the rescue of a submit under way.
+        """
+        work = self._custody.own(self._work(searches))
+        is_done = False
         try:
-            async with anyio.create_task_group() as group:
-                for place, search in enumerate(searches):
-                    # One submit at a time, so none is sent before the last answer.
-                    await self._slots.acquire()
-                    job = await self._start(place, search)
-                    if job is None:
-                        self._slots.release()
-                    else:
-                        group.start_soon(self._collect, place, search, job)
-            whole = True
+            await asyncio.shield(work)
+            is_done = True
         finally:
-            if not whole:
-                await self._abandon()
+            if not is_done:
+                releases = self._release_all()
+                work.cancel()
+                with anyio.CancelScope(shield=True):
+                    await asyncio.wait([work, *releases])
         return [self._outcomes[place] for place in range(len(searches))]
+
+    async def _work(self, searches: Sequence[LookalikeSearch]) -> None:
+        async with anyio.create_task_group() as group:
+            for place, search in enumerate(searches):
+                # One submit at a time, so none is sent before the last answer.
+                await self._slots.acquire()
+                job = await self._start(place, search)
+                if job is None:
+                    self._slots.release()
+                else:
+                    self._active += 1
+                    group.start_soon(self._collect, place, search, job)
 
     async def _start(self, place: int, search: LookalikeSearch) -> BulkJob | None:
         """Submit a search once it fits, or write down why it was not."""
-        most = exposure(search)
+        most, job = exposure(search), None
         error = await self._room_for(most)
         if error is None:
             self._cap.reserve(most)
             try:
-                job = self._running[place] = await self._submit(search)
+                return self._keep(await self._submit(search))
             except SubmitOutcomeUnknownError as exc:
                 error = exc  # It may bill, so the reservation stays.
+                job = self._keep(self._attach(exc.job_id)) if exc.job_id else None
             except OpenFunnelError as exc:
                 error = exc
                 self._cap.release(most)
-            else:
-                return job
-            await self._note_failure()
-        self._outcomes[place] = JobOutcome(search=search, error=error)
+            self._note_failure()
+        self._outcomes[place] = JobOutcome(search=search, job=job, error=error)
         return None
+
+    def _keep(self, job: BulkJob) -> BulkJob:
+        """Know of a job that was made; one that came too late is cancelled."""
+        self._made.append(job)
+        if self._failed:
+            self._custody.begin_release(job)
+        return job
 
     async def _room_for(self, most: float) -> OpenFunnelError | None:
         """Wait while running jobs may give room back; say why there is none."""
@@ -107,7 +129,7 @@ class Batch:
                 return OpenFunnelError(msg)
             if self._cap.fits_now(most):
                 return None
-            if not self._running or not self._cap.can_ever_fit(most):
+            if not self._active or not self._cap.can_ever_fit(most):
                 msg = f"{most:g} credits no longer fit under max_credits; not sent"
                 return CreditCapError(msg)
             await self._freed.wait()
@@ -124,39 +146,34 @@ class Batch:
             msg = f"job {job.id} failed"
             error = JobFailedError(msg, job.id, job.snapshot, result.rows)
             result = None
-        self._settle(search, job)
         self._outcomes[place] = JobOutcome(
             search=search, job=job, result=result, error=error
         )
-        del self._running[place]
-        self._slots.release()
-        self._announce()
+        self._settle(search, job)
         if error is not None:
-            await self._note_failure()
+            self._note_failure()
 
     def _settle(self, search: LookalikeSearch, job: BulkJob) -> None:
-        """Give the reservation back as far as the manifest says what was billed."""
+        """Give the room back as far as the manifest says what was billed."""
         manifest = job.snapshot.manifest if job.snapshot is not None else None
         billed = manifest.credits_consumed if manifest is not None else None
         self._cap.settle(exposure(search), billed if job.is_terminal else None)
+        self._active -= 1
+        self._slots.release()
+        self._announce()
 
     def _announce(self) -> None:
         self._freed.set()
         self._freed = asyncio.Event()
 
-    async def _note_failure(self) -> None:
+    def _note_failure(self) -> None:
         """Cancel the others, the first time something fails, if that is wanted."""
-        if not self._cancel_rest or self._failed:
-            return
-        self._failed = True
-        self._announce()
-        await self._release(list(self._running.values()))
+        if self._cancel_rest and not self._failed:
+            self._failed = True
+            self._release_all()
+            self._announce()
 
-    async def _abandon(self) -> None:
-        """Cancel what runs for a caller who has gone, shielded, within 10 s."""
-        with anyio.CancelScope(shield=True):
-            await self._release(list(self._running.values()))
-
-    async def _release(self, jobs: list[BulkJob]) -> None:
-        live = [job for job in jobs if not job.is_terminal]
-        await asyncio.gather(*map(self._custody.release, live))
+    def _release_all(self) -> list[asyncio.Task[OpenFunnelError | None]]:
+        """Begin to cancel every job that was made and is not over."""
+        live = [job for job in self._made if not job.is_terminal]
+        return [self._custody.begin_release(job) for job in live]

@@ -56,10 +56,10 @@ class PollBudget:
         try:
             await claim.turn
         except asyncio.CancelledError:
-            if claim not in self._claims:
+            if claim.turn.done() and not claim.turn.cancelled():
                 # Granted and cancelled in the same moment: hand it on.
-                self._free_at = min(self._free_at, loop.time())
-                self._wind(loop)
+                self._free_at = loop.time()
+                self._rewind(loop)
             raise
         finally:
             self._claims.discard(claim)
@@ -67,6 +67,12 @@ class PollBudget:
     def _wind(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is None and self._claims:
             self._timer = loop.call_at(self._free_at, self._grant, loop)
+
+    def _rewind(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._wind(loop)
 
     def _grant(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give the turn to the most urgent claim."""

@@ -14,7 +14,12 @@ from openfunnel_async._budget import poll_budget
 from openfunnel_async._caller import Caller, hide
 from openfunnel_async._checkpoint import JobCheckpoint
 from openfunnel_async._config import hidden, read_key, read_origin
-from openfunnel_async._credits import CreditCap, check_covered, check_searches
+from openfunnel_async._credits import (
+    CreditCap,
+    check_covered,
+    check_searches,
+    worst_case,
+)
 from openfunnel_async._custody import Custody
 from openfunnel_async._endpoints import Endpoints
 from openfunnel_async._fleet import Completions, distinct, wait_all
@@ -299,10 +304,11 @@ class OpenFunnel:
         if on_error not in {"collect", "cancel_rest"}:
             raise ConfigurationError("on_error must be 'collect' or 'cancel_rest'")
         if check_balance:
-            balance = await self.credit_balance()
-            check_covered(wanted, max_credits, balance.credits_left)
+            worst = worst_case(wanted, max_credits)
+            check_covered(worst, (await self.credit_balance()).credits_left)
         batch = Batch(
             self.submit,
+            self.job,
             self._custody,
             CreditCap(max_credits),
             max_active=max_active,

@@ -43,20 +43,25 @@ def check_searches(
     return wanted
 
 
-def check_covered(
-    searches: list[LookalikeSearch], max_credits: float | None, credits_left: float
-) -> None:
+def worst_case(searches: list[LookalikeSearch], max_credits: float | None) -> float:
+    """Return the most credits that the searches can bill together.
+
+    Raises:
+        ConfigurationError: A search without a limit has no worst case.
+    """
+    if any(search.limit is None for search in searches):
+        msg = "check_balance needs a limit on every search; one has none"
+        raise ConfigurationError(msg)
+    worst = math.fsum(map(exposure, searches))
+    return worst if max_credits is None else min(worst, max_credits)
+
+
+def check_covered(worst: float, credits_left: float) -> None:
     """Refuse searches whose worst case the account does not cover.
 
     Raises:
         CreditCapError: It does not.
-        ConfigurationError: A search without a limit has no worst case.
     """
-    worst = math.fsum(map(exposure, searches))
-    if max_credits is None:
-        check_searches(searches, worst)
-    else:
-        worst = min(worst, max_credits)
     if worst > credits_left:
         msg = (
             f"the searches may bill {worst:g} credits and the account has "

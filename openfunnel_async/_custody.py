@@ -53,13 +53,17 @@ class Custody:
         Returns:
             What kept it from being cancelled; its id then stays among ``orphans``.
         """
-        task = self.own(self._cancel(job))
+        task = self.begin_release(job)
         with anyio.CancelScope(shield=True):
             await asyncio.shield(task)
         return task.result()
 
-    async def _cancel(self, job: BulkJob) -> OpenFunnelError | None:
+    def begin_release(self, job: BulkJob) -> asyncio.Task[OpenFunnelError | None]:
+        """Begin to cancel the job; from now on it is accounted for."""
         self._abandoned[job.id] = job
+        return self.own(self._cancel(job))
+
+    async def _cancel(self, job: BulkJob) -> OpenFunnelError | None:
         try:
             await job.cancel(timeout=_CANCEL_WITHIN)
         except OpenFunnelError as exc:
@@ -67,7 +71,7 @@ class Custody:
                 "job %s could not be cancelled and may be billing: %s", job.id, exc
             )
             return exc
-        del self._abandoned[job.id]
+        self._abandoned.pop(job.id, None)
         return None
 
     async def aclose(self) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any, Self
 
 import anyio
@@ -12,7 +13,9 @@ from openfunnel_async._job import BulkJob
 from openfunnel_async._models import JobSnapshot
 from openfunnel_async.errors import OpenFunnelError
 
-Lend = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+Outcome = JobSnapshot | OpenFunnelError
+Wait = asyncio.Task[Outcome]
+Lend = Callable[[Coroutine[Any, Any, Outcome]], Wait]
 
 
 def distinct(jobs: Iterable[BulkJob]) -> list[BulkJob]:
@@ -37,29 +40,39 @@ class Completions:
     """
 
     def __init__(self, jobs: list[BulkJob], seconds: float | None, lend: Lend) -> None:
-        self._lend = lend
-        self.jobs = jobs
+        self._jobs = jobs
         self._seconds = seconds
-        self._ended: asyncio.Queue[BulkJob] = asyncio.Queue()
-        self._left = len(jobs)
-        self._waits: set[asyncio.Task[None]] | None = None
+        self._lend = lend
+        self._ended: asyncio.Queue[tuple[BulkJob, Wait]] = asyncio.Queue()
+        self._waits: dict[BulkJob, Wait] | None = None
+        self._given = 0
+        self._closed = False
         self._guard = anyio.ResourceGuard("iterating over")
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> BulkJob:
+        return (await self.next_outcome())[0]
+
+    async def next_outcome(self) -> tuple[BulkJob, Outcome]:
+        """Return the next handle with what its wait ended in.
+
+        Raises:
+            StopAsyncIteration: All have come out, or this was closed.
+            ConfigurationError: The client was closed meanwhile.
+        """
         with self._guard:
-            if self._waits is None:
-                self._waits = {
-                    self._lend(_wait(job, self._seconds, self._ended))
-                    for job in self.jobs
-                }
-            if not self._left:
+            self._start()
+            if self._closed or self._given == len(self._jobs):
                 raise StopAsyncIteration
-            job = await self._ended.get()
-            self._left -= 1
-            return job
+            job, wait = await self._ended.get()
+            if self._closed:
+                raise StopAsyncIteration
+            if wait.cancelled():
+                raise ConfigurationError("the client was closed meanwhile")
+            self._given += 1
+            return job, wait.result()
 
     async def __aenter__(self) -> Self:
         return self
@@ -79,33 +92,46 @@ class Completions:
             with anyio.CancelScope(shield=True):
                 await asyncio.wait(waits)
 
-    def _stop(self) -> set[asyncio.Task[None]]:
-        self._left = 0
-        waits = {wait for wait in self._waits or () if not wait.done()}
+    def _start(self) -> None:
+        """Begin to wait, the first time; the tasks hold nothing of the iteration."""
+        if self._waits is not None or self._closed:
+            return
+        self._waits = {}
+        for job in self._jobs:
+            wait = self._waits[job] = self._lend(_wait(job, self._seconds))
+            wait.add_done_callback(partial(_report, self._ended, job))
+
+    def _stop(self) -> list[Wait]:
+        self._closed = True
+        waits = [wait for wait in (self._waits or {}).values() if not wait.done()]
         for wait in waits:
             wait.cancel()
         return waits
 
 
-async def _wait(
-    job: BulkJob, seconds: float | None, ended: asyncio.Queue[BulkJob]
+async def _wait(job: BulkJob, seconds: float | None) -> Outcome:
+    try:
+        return await job.wait_until_terminal(timeout=seconds)
+    except OpenFunnelError as exc:
+        return exc
+
+
+def _report(
+    ended: asyncio.Queue[tuple[BulkJob, Wait]], job: BulkJob, wait: Wait
 ) -> None:
-    """Wait for one job; holds nothing of the iteration, so that can be let go."""
-    with contextlib.suppress(OpenFunnelError):
-        await job.wait_until_terminal(timeout=seconds)
-    ended.put_nowait(job)
+    # Looked at, so that what nobody waits for any more is not reported lost.
+    _ = wait.cancelled() or wait.exception()
+    ended.put_nowait((job, wait))
 
 
-async def wait_all(
-    completions: Completions,
-) -> dict[str, JobSnapshot | OpenFunnelError]:
+async def wait_all(completions: Completions) -> dict[str, Outcome]:
     """Wait for all and say of each id how it stands; see ``OpenFunnel.wait_all``."""
-    async with completions as ended:
-        async for _ in ended:
-            pass
-    outcomes: dict[str, JobSnapshot | OpenFunnelError] = {}
-    for job in completions.jobs:
-        known = job.snapshot if job.is_terminal else job.error
-        if known is not None:
-            outcomes[job.id] = known
+    outcomes: dict[str, Outcome] = {}
+    async with completions:
+        with contextlib.suppress(StopAsyncIteration):
+            while True:
+                job, outcome = await completions.next_outcome()
+                # Of two handles of one job, what is certain counts.
+                if isinstance(outcome, JobSnapshot) or job.id not in outcomes:
+                    outcomes[job.id] = outcome
     return outcomes

@@ -7,7 +7,6 @@ is thrown away and reading goes on one cursor after the other.
 """
 
 import asyncio
-import contextlib
 import re
 from collections import deque
 
@@ -28,11 +27,6 @@ class ReadAhead:
         self._reads = reads
         self._most = most
         self._coming: deque[tuple[str, asyncio.Task[JobPage]]] = deque()
-
-    def __del__(self) -> None:
-        # A stream that was simply left; its loop may be closed by now.
-        with contextlib.suppress(RuntimeError):
-            self.close()
 
     async def take(self, cursor: str) -> JobPage | None:
         """Return the page if it was read ahead and is what it was taken for.

@@ -22,7 +22,6 @@ from openfunnel_async._codec import MAX_BODY
 from openfunnel_async._invalid import ConfigurationError
 from openfunnel_async._version import __version__
 from openfunnel_async._wire import (
-    CutReplyError,
     SendProgress,
     UntrustedCertificateError,
     WireReply,
@@ -142,33 +141,40 @@ class AiohttpTransport:
             # The frames below hold the headers; the cancellation goes on without.
             raise exc.with_traceback(None) from None
         else:
-            return await _read(response)
+            return await _read(response, request.progress)
         raise failed
 
 
-async def _read(response: aiohttp.ClientResponse) -> WireReply:
-    """Read the body up to the cap; what broke off is kept with the error."""
+async def _read(response: aiohttp.ClientResponse, progress: SendProgress) -> WireReply:
+    """Read the body up to the cap; of one that breaks off, keep what came."""
     content, chunks, size = response.content, list[bytes](), 0
-    broken: str | None = None
+    is_broken = True
+    fault = ""
     try:
         while not content.at_eof() and size <= MAX_BODY:
             chunks.append(await content.readany())
             size += len(chunks[-1])
+        is_broken = False
     except (aiohttp.ClientError, OSError, ValueError) as exc:
-        broken = f"the reply broke off ({_name(exc)})"
+        fault = f"the reply broke off ({_name(exc)})"
     except asyncio.CancelledError as exc:
         raise exc.with_traceback(None) from None
     finally:
         if not content.at_eof() or content.exception() is not None:
             response.close()
-    reply = WireReply(
+        if is_broken:
+            progress.partial = _reply(response, chunks)
+    if is_broken:
+        raise TransportError(fault, True)
+    return _reply(response, chunks)
+
+
+def _reply(response: aiohttp.ClientResponse, chunks: list[bytes]) -> WireReply:
+    return WireReply(
         status_code=response.status,
         headers={name.lower(): value for name, value in response.headers.items()},
         body=b"".join(chunks),
     )
-    if broken is not None:
-        raise CutReplyError(broken, reply)
-    return reply
 
 
 def _session(

@@ -19,12 +19,11 @@ from openfunnel_async._models import (
     LookalikeSearch,
 )
 from openfunnel_async._status import JobStatus
-from openfunnel_async._wire import CutReplyError, WireReply
+from openfunnel_async._wire import WireReply
 from openfunnel_async.errors import (
     InvalidResponseError,
     OpenFunnelError,
     SubmitOutcomeUnknownError,
-    TransportError,
 )
 
 _READABLE_ID = re.compile(rb'"job_id"\s*:\s*"([A-Za-z0-9._~-]{1,128})"')
@@ -84,10 +83,11 @@ def _refused_submit(
     return _unknown(search, str(error), None)
 
 
-def lost_submit(search: LookalikeSearch, error: TransportError) -> OpenFunnelError:
+def lost_submit(
+    search: LookalikeSearch, why: str, partial: WireReply | None
+) -> SubmitOutcomeUnknownError:
     """Return what it means that a sent submit got no complete reply."""
-    reply = error.reply if isinstance(error, CutReplyError) else None
-    return _unknown(search, str(error), reply)
+    return _unknown(search, why, partial)
 
 
 def _unknown(

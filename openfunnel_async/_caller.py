@@ -7,12 +7,11 @@ from typing import TypeVar
 import anyio
 import attrs
 
-from openfunnel_async._endpoints import Call, Kind
+from openfunnel_async._endpoints import Call
 from openfunnel_async._pacing import RetryPolicy
 from openfunnel_async._retries import RetryBudget, Tries, retry_after_of
 from openfunnel_async._wire import (
     API_KEY_HEADER,
-    CutReplyError,
     Headers,
     SecretText,
     SendProgress,
@@ -96,9 +95,9 @@ class Caller:
             return call.read(self._without_key(reply))
         finally:
             progress.finish()
-        if call.kind is Kind.SUBMIT and failed.request_sent:
-            raise call.lost(failed)
-        raise _plain(failed)
+        if call.lost is not None and failed.request_sent:
+            raise call.lost(str(failed), progress.partial)
+        raise failed
 
     def _keyed(self, request: WireRequest, progress: SendProgress) -> WireRequest:
         """Put the key on, for the moment of sending."""
@@ -142,13 +141,6 @@ async def sit_out(
         if on_stall is not None:
             on_stall(until, error)
     await anyio.sleep(pause)
-
-
-def _plain(error: TransportError) -> TransportError:
-    """Return the error as the public tree has it, without the broken reply."""
-    if isinstance(error, CutReplyError):
-        return TransportError(error.message, error.request_sent)
-    return error
 
 
 def hide(key: SecretText) -> Callable[[str], str]:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import anyio
 
+from openfunnel_async._invalid import ConfigurationError
 from openfunnel_async._job import BulkJob
 from openfunnel_async._status import JobStatus
 from openfunnel_async.errors import OpenFunnelError
@@ -29,6 +30,7 @@ class Custody:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._idle: set[asyncio.Task[Any]] = set()
         self._abandoned: dict[str, BulkJob] = {}
+        self._closed = False
 
     @property
     def orphans(self) -> tuple[str, ...]:
@@ -44,7 +46,14 @@ class Custody:
         return _kept(work, self._tasks)
 
     def lend(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run the work in a task that closing cancels, if its owner has not."""
+        """Run the work in a task that closing cancels, if its owner has not.
+
+        Raises:
+            ConfigurationError: The client is closed.
+        """
+        if self._closed:
+            work.close()
+            raise ConfigurationError("the client is closed; make a new one")
         return _kept(work, self._idle)
 
     async def release(self, job: BulkJob) -> OpenFunnelError | None:
@@ -76,6 +85,7 @@ class Custody:
 
     async def aclose(self) -> None:
         """Cancel what is idle and let the rest finish, for 20 s at most."""
+        self._closed = True
         for task in self._idle:
             task.cancel()
         if not self._tasks | self._idle:

@@ -30,7 +30,7 @@ from openfunnel_async._models import (
     LookalikeSearch,
 )
 from openfunnel_async._wire import Headers, WireReply, WireRequest
-from openfunnel_async.errors import OpenFunnelError, TransportError
+from openfunnel_async.errors import OpenFunnelError
 
 T = TypeVar("T")
 _JOBS = "/api/v1/account/search-lookalikes-bulk"
@@ -49,10 +49,6 @@ class Kind(enum.Enum):
     READ = "read"
 
 
-def _as_it_is(error: TransportError) -> OpenFunnelError:
-    return error
-
-
 @attrs.frozen(kw_only=True)
 class Call(Generic[T]):
     """A request and how to read what comes of it.
@@ -61,13 +57,14 @@ class Call(Generic[T]):
         kind: Decides what may be repeated.
         request: The request, still without the key.
         read: Turns a reply into a value, or raises the error that it means.
-        lost: The error to raise when a sent request got no complete reply.
+        lost: From why, and what had come, to the error to raise when a sent request
+            got no complete reply; without it the failure itself is raised.
     """
 
     kind: Kind
     request: WireRequest
     read: Callable[[WireReply], T]
-    lost: Callable[[TransportError], OpenFunnelError] = _as_it_is
+    lost: Callable[[str, WireReply | None], OpenFunnelError] | None = None
 
 
 class Endpoints:

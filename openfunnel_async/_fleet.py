@@ -37,10 +37,13 @@ class Completions:
     A wait may end by an error; ``job.error`` then says which. An async iterator and
     an async context manager: leaving it, also by a ``break``, ends the waits that
     are left and leaves the jobs running.
+
+    Attributes:
+        jobs: All of them.
     """
 
     def __init__(self, jobs: list[BulkJob], seconds: float | None, lend: Lend) -> None:
-        self._jobs = jobs
+        self.jobs = jobs
         self._seconds = seconds
         self._lend = lend
         self._ended: asyncio.Queue[tuple[BulkJob, Wait]] = asyncio.Queue()
@@ -64,7 +67,7 @@ class Completions:
         """
         with self._guard:
             self._start()
-            if self._closed or self._given == len(self._jobs):
+            if self._closed or self._given == len(self.jobs):
                 raise StopAsyncIteration
             job, wait = await self._ended.get()
             if self._closed:
@@ -97,7 +100,7 @@ class Completions:
         if self._waits is not None or self._closed:
             return
         self._waits = {}
-        for job in self._jobs:
+        for job in self.jobs:
             wait = self._waits[job] = self._lend(_wait(job, self._seconds))
             wait.add_done_callback(partial(_report, self._ended, job))
 
@@ -134,4 +137,4 @@ async def wait_all(completions: Completions) -> dict[str, Outcome]:
                 # Of two handles of one job, what is certain counts.
                 if isinstance(outcome, JobSnapshot) or job.id not in outcomes:
                     outcomes[job.id] = outcome
-    return outcomes
+    return {job.id: outcomes[job.id] for job in completions.jobs if job.id in outcomes}

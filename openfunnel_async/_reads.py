@@ -29,6 +29,7 @@ class Expected:
 
     cursor: str | None
     page: JobPage | None = None
+    is_asked_for: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -110,6 +111,13 @@ class JobReads:
         finally:
             self._expected.remove(expected)
             self.record.announce()
+
+    def is_asked_for(self, cursor: str | None) -> bool:
+        """Whether a stream that waits for the page has its request under way."""
+        return any(
+            expected.is_asked_for and expected.cursor == cursor
+            for expected in self._expected
+        )
 
     @property
     def is_expected(self) -> bool:

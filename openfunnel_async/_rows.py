@@ -12,7 +12,7 @@ import anyio
 from openfunnel_async._ahead import ReadAhead
 from openfunnel_async._checkpoint import JobCheckpoint
 from openfunnel_async._models import Company, JobPage
-from openfunnel_async._reads import JobReads
+from openfunnel_async._reads import Expected, JobReads
 from openfunnel_async._status import JobStatus
 from openfunnel_async._watch import Watch
 from openfunnel_async.errors import (
@@ -134,9 +134,13 @@ class PageReader:
             self._reread(before, await self._later())
         return True
 
+    def give_up(self) -> set[asyncio.Task[JobPage]]:
+        """Give up what is read ahead, and return what has yet to stop."""
+        return self._ahead.close()
+
     async def aclose(self) -> None:
         """Give up what is read ahead and see it gone."""
-        given_up = self._ahead.close()
+        given_up = self.give_up()
         if given_up:
             with anyio.CancelScope(shield=True):
                 await asyncio.wait(given_up)
@@ -209,13 +213,23 @@ class PageReader:
         record = self._reads.record
         if not record.is_terminal:
             with self._reads.expecting(self._cursor) as expected:
-                await self._watch.pause(lambda: expected.page is not None)
-                return expected.page or await self._read(self._cursor, again=True)
+                return await self._when_due(expected)
         if self._late_since is not None:
             await anyio.sleep(record.draw_delay())
         later = await self._read(self._cursor, again=True)
         self._note_lateness(later)
         return later
+
+    async def _when_due(self, expected: Expected) -> JobPage:
+        """Read the page when a look is due, or take what another stream read."""
+        while True:
+            await self._watch.pause(lambda: expected.page is not None)
+            if expected.page is not None:
+                return expected.page
+            if not self._reads.is_asked_for(expected.cursor):
+                expected.is_asked_for = True
+                return await self._read(expected.cursor, again=True)
+            await self._reads.record.news()
 
     def _note_lateness(self, page: JobPage) -> None:
         """Count how long answers go on contradicting the end that was seen."""

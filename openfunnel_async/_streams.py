@@ -1,5 +1,6 @@
 """The streams that people iterate over: rows, or whole pages."""
 
+import contextlib
 from typing import Self
 
 import anyio
@@ -18,6 +19,11 @@ class _Stream:
         self._bookmark = bookmark
         self._guard = anyio.ResourceGuard("iterating over")
         self._closed = False
+
+    def __del__(self) -> None:
+        # A stream that was simply left; its loop may be closed by now.
+        with contextlib.suppress(RuntimeError):
+            self._reader.give_up()
 
     async def __aenter__(self) -> Self:
         return self

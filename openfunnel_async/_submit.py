@@ -10,14 +10,18 @@ import logging
 
 import anyio
 
-from openfunnel_async._answers import Submitted
+from openfunnel_async._answers import Submitted, lost_submit
 from openfunnel_async._custody import Custody
 from openfunnel_async._handles import Handles
 from openfunnel_async._job import BulkJob
 from openfunnel_async._models import LookalikeSearch
 from openfunnel_async._reads import Means
 from openfunnel_async._wire import SendProgress
-from openfunnel_async.errors import SubmitOutcomeUnknownError
+from openfunnel_async.errors import (
+    OpenFunnelError,
+    SubmitOutcomeUnknownError,
+    TransportError,
+)
 
 _logger = logging.getLogger("openfunnel_async")
 _READ_WITHIN = 5.0
@@ -39,6 +43,8 @@ class Submitter:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
+            if task.cancelled() and not _is_being_cancelled():
+                raise self._cut_off(search, progress) from None
             gone.set()
             rescue = self._custody.own(self._rescue(task, progress, search))
             with anyio.CancelScope(shield=True):
@@ -69,7 +75,7 @@ class Submitter:
         if not task.done():
             task.cancel()
             await asyncio.wait([task])
-        job = self._job_of(task)
+        job = self._job_of(task, search, progress)
         if job is not None:
             await self._custody.release(job)
         elif sent and (task.cancelled() or _is_unknown(task)):
@@ -79,17 +85,39 @@ class Submitter:
                 search.limit if search.limit is not None else "an unknown number of",
             )
 
-    def _job_of(self, task: asyncio.Task[BulkJob]) -> BulkJob | None:
+    def _cut_off(
+        self, search: LookalikeSearch, progress: SendProgress
+    ) -> OpenFunnelError:
+        """Say what is known of a submit that the closing client cut off."""
+        why = "the client was closed"
+        if progress.was_sent:
+            return lost_submit(search, why, progress.partial)
+        return TransportError(f"{why} before anything was sent", False)
+
+    def _job_of(
+        self,
+        task: asyncio.Task[BulkJob],
+        search: LookalikeSearch,
+        progress: SendProgress,
+    ) -> BulkJob | None:
         """Return the job that the submit made, also one out of a broken answer."""
+        error: BaseException | None
         if task.cancelled():
-            return None
-        error = task.exception()
+            error = self._cut_off(search, progress)
+        else:
+            error = task.exception()
         if error is None:
             return task.result()
         if isinstance(error, SubmitOutcomeUnknownError) and error.job_id is not None:
             now = anyio.current_time()
             return self._handles.submitted(error.job_id, error.search.limit, now)
         return None
+
+
+def _is_being_cancelled() -> bool:
+    """Whether this task was asked to stop, rather than the work it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _is_unknown(task: asyncio.Task[BulkJob]) -> bool:

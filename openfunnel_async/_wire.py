@@ -64,9 +64,16 @@ class SendProgress:
 
     A transport that knows calls ``waiting()`` before it connects and ``sent()``
     before the first byte; one that does not is taken to send from the start.
+
+    Attributes:
+        state: How far the exchange under way has come.
+        was_sent: Whether the last exchange that ended may have been sent.
+        partial: What had come of a reply that broke off; it may name a job.
     """
 
     state: SendState = SendState.IDLE
+    was_sent: bool = False
+    partial: "WireReply | None" = None
 
     @property
     def may_be_sent(self) -> bool:
@@ -80,7 +87,8 @@ class SendProgress:
 
     def begin(self) -> None:
         """Note that an exchange begins, with a transport that may say no more."""
-        self.state = SendState.UNREPORTED
+        self.state, self.was_sent = SendState.UNREPORTED, False
+        self.partial = None
 
     def waiting(self) -> None:
         """Note that nothing is sent yet."""
@@ -92,7 +100,7 @@ class SendProgress:
 
     def finish(self) -> None:
         """Note that no exchange is under way."""
-        self.state = SendState.IDLE
+        self.state, self.was_sent = SendState.IDLE, self.may_be_sent
 
 
 def _size(body: bytes | None) -> str:
@@ -175,12 +183,3 @@ class Transport(Protocol):
 
 class UntrustedCertificateError(TransportError):
     """The server's certificate was refused; trying again cannot help."""
-
-
-class CutReplyError(TransportError):
-    """The reply broke off; what had come of it may still name the job."""
-
-    def __init__(self, message: str, reply: WireReply) -> None:
-        super().__init__(message, True)
-        self.args = (message, reply)
-        self.reply = reply

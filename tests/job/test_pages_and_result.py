@@ -88,7 +88,7 @@ async def test_a_single_page_is_one_request() -> None:
     assert (len(page.rows), transport.cursors()) == (2, ["page_0000"])
 
 
-@pytest.mark.parametrize("cursor", ["", " ", "x" * 1001, "\ud800"])
+@pytest.mark.parametrize("cursor", ["", "\ud800"])
 async def test_a_bad_cursor_is_refused_before_anything_is_sent(cursor: str) -> None:
     transport = ScriptedTransport()
     async with connect(transport) as client:

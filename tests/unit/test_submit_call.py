@@ -17,8 +17,7 @@ from openfunnel_async import (
 )
 from openfunnel_async._answers import Submitted
 from openfunnel_async._endpoints import Call, Endpoints, Kind
-from openfunnel_async._wire import CutReplyError
-from tests.support.scripted import broken, reply, submit_reply
+from tests.support.scripted import reply, submit_reply
 
 SEARCH = LookalikeSearch(query="voice", limit=50)
 
@@ -164,21 +163,26 @@ def test_any_other_4xx_is_a_typed_refusal(status: int, kind: type[APIError]) -> 
     assert type(caught.value) is kind
 
 
-def test_a_reply_that_broke_off_keeps_its_id_if_it_was_accepted() -> None:
-    cut = CutReplyError("broke off", reply(200, b'{"job_id": "job-9", "mess'))
-    error = submit().lost(cut)
+def lost(partial: WireReply | None) -> SubmitOutcomeUnknownError:
+    """Return what is known when no more than this came of the answer."""
+    call = submit(LookalikeSearch(query="voice"))
+    assert call.lost is not None
+    error = call.lost("the connection was reset", partial)
     assert isinstance(error, SubmitOutcomeUnknownError)
+    return error
+
+
+def test_a_reply_that_broke_off_keeps_its_id_if_it_was_accepted() -> None:
+    error = lost(reply(200, b'{"job_id": "job-9", "mess'))
     assert (error.accepted, error.job_id) == (True, "job-9")
 
 
 def test_a_refusal_that_broke_off_proves_nothing() -> None:
-    error = submit().lost(CutReplyError("broke off", reply(500, b'{"job_id": "job-9"')))
-    assert isinstance(error, SubmitOutcomeUnknownError)
+    error = lost(reply(500, b'{"job_id": "job-9"'))
     assert (error.accepted, error.job_id) == (False, None)
 
 
 def test_a_lost_answer_leaves_the_outcome_open() -> None:
-    error = submit(LookalikeSearch(query="voice")).lost(broken("reset"))
-    assert isinstance(error, SubmitOutcomeUnknownError)
+    error = lost(None)
     assert (error.accepted, error.job_id, error.max_exposure) == (False, None, None)
-    assert "reset" in str(error)
+    assert "the connection was reset" in str(error)

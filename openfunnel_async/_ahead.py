@@ -15,7 +15,7 @@ from openfunnel_async._reads import JobReads
 from openfunnel_async._status import JobStatus
 from openfunnel_async.errors import OpenFunnelError
 
-_NUMBERED = re.compile(r"(.*?)(\d+)", re.ASCII | re.DOTALL)
+_NUMBERED = re.compile(r"(.*?)(\d{1,9})", re.ASCII | re.DOTALL)
 
 
 class ReadAhead:
@@ -50,11 +50,11 @@ class ReadAhead:
 
     def go_on_from(self, page: JobPage) -> None:
         """Ask for the pages after this one, or for none if they cannot be guessed."""
-        labels = _labels_after(page)
+        labels = _labels_after(page, self._most)
         if self._coming and (not labels or self._coming[0][0] != labels[0]):
             self.close()
         asked = len(self._coming)
-        for label in labels[asked : self._most]:
+        for label in labels[asked:]:
             task = self._reads.page_ahead(label)
             self._coming.append((label, task))
 
@@ -73,8 +73,8 @@ def _seen(task: asyncio.Task[JobPage]) -> None:
     _ = task.cancelled() or task.exception()
 
 
-def _labels_after(page: JobPage) -> list[str]:
-    """Guess the labels after a page of a finished job; none if it leads elsewhere."""
+def _labels_after(page: JobPage, most: int) -> list[str]:
+    """Guess the next labels of a finished job; none if the page leads elsewhere."""
     manifest = page.snapshot.manifest
     over = JobStatus.parse(page.snapshot.raw_status).is_terminal
     match = _NUMBERED.fullmatch(page.label or "")
@@ -82,5 +82,6 @@ def _labels_after(page: JobPage) -> list[str]:
         return []
     stem, digits = match.groups()
     first = int(digits) + 1
-    labels = [f"{stem}{n:0{len(digits)}}" for n in range(first, manifest.pages)]
+    end = min(manifest.pages, first + most)
+    labels = [f"{stem}{n:0{len(digits)}}" for n in range(first, end)]
     return labels if labels and labels[0] == page.next_cursor else []

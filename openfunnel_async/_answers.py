@@ -30,16 +30,14 @@ _READABLE_ID = re.compile(rb'"job_id"\s*:\s*"([A-Za-z0-9._~-]{1,128})"')
 _REFUSED = 4
 
 
-@attrs.frozen(kw_only=True)
-class Submitted:
+class Submitted(NamedTuple):
     """What a submit's reply says: the id, and the limit where it is echoed."""
 
     job_id: str
     requested_limit: int | None
 
 
-@attrs.frozen(kw_only=True)
-class CancelAnswer:
+class CancelAnswer(NamedTuple):
     """What a cancel's reply says.
 
     ``accepted`` is False for a 409: the job is already completed, failed or

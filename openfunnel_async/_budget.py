@@ -4,19 +4,19 @@ import asyncio
 import math
 from collections.abc import Callable
 
-import attrs
-
 from openfunnel_async._invalid import check_rate
 
 Urgency = Callable[[float], float]
 
 
-@attrs.define(eq=False)
 class _Claim:
     """Somebody who waits for a turn."""
 
-    urgency: Urgency
-    turn: asyncio.Future[None]
+    __slots__ = ("turn", "urgency")
+
+    def __init__(self, urgency: Urgency, turn: asyncio.Future[None]) -> None:
+        self.urgency = urgency
+        self.turn = turn
 
 
 class PollBudget:

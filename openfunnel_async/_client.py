@@ -104,8 +104,8 @@ class OpenFunnel:
             lend=self._custody.lend,
         )
         self._handles = Handles(
-            means=self._means,
-            polling=polling,
+            self._means,
+            polling,
             wait_timeout=wait_timeout,
             read_ahead=read_ahead,
         )

@@ -5,6 +5,7 @@ every scalar has a strict hook. A row is never refused for what its fields look
 like, because it is paid for (design: Rows).
 """
 
+import functools
 import json
 import logging
 import math
@@ -73,11 +74,11 @@ def structure(value: object, shape: type[_T]) -> _T:
         InvalidResponseError: Its path says which field cannot be believed.
     """
     try:
-        return _FAST.structure(value, shape)
+        return _converter(telling=False).structure(value, shape)
     except (TypeError, KeyError):
         pass
     try:
-        return _TELLING.structure(value, shape)
+        return _converter(telling=True).structure(value, shape)
     except (cattrs.BaseValidationError, TypeError, KeyError) as exc:
         first = transform_error(exc, path="$", format_exception=_fault)[0]
     fault, _, path = first.rpartition(" @ ")
@@ -123,8 +124,12 @@ def _not_negative(value: float) -> bool:
     return math.isfinite(value) and value >= 0
 
 
+@functools.cache
 def _converter(*, telling: bool) -> Converter:
-    """Return a strict converter; one that tells where it failed is slower."""
+    """Return a strict converter; one that tells where it failed is slower.
+
+    Made when first used, as making one takes longer than importing this package.
+    """
     made = Converter(detailed_validation=telling)
     made.register_structure_hook(str, _strict((str,), "text"))
     made.register_structure_hook(bool, _strict((bool,), "true or false"))
@@ -172,10 +177,6 @@ def _texts(value: Any, _type: object) -> tuple[str, ...]:  # noqa: ANN401 -- JSO
     if _is_texts(value):
         return tuple(cast("list[str]", value))
     raise _WrongTypeError("must be a list of texts")
-
-
-_FAST = _converter(telling=False)
-_TELLING = _converter(telling=True)
 
 
 _KINDS: dict[str, tuple[type, ...]] = {

@@ -7,7 +7,7 @@ replies mean, ``_answers`` says.
 import enum
 from collections.abc import Callable
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import attrs
 
@@ -49,8 +49,7 @@ class Kind(enum.Enum):
     READ = "read"
 
 
-@attrs.frozen(kw_only=True)
-class Call(Generic[T]):
+class Call(NamedTuple, Generic[T]):
     """A request and how to read what comes of it.
 
     Attributes:

@@ -7,6 +7,7 @@ rows, a fifth of the time since the submit stands for the way.
 """
 
 import random
+from typing import NamedTuple
 
 import attrs
 
@@ -76,8 +77,7 @@ class RetryPolicy:
         check_seconds("max_retry_after", self.max_retry_after)
 
 
-@attrs.frozen(kw_only=True)
-class Clues:
+class Clues(NamedTuple):
     """What a pacer may know of a job, all times in seconds before now.
 
     Attributes:

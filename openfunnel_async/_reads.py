@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import anyio
 import attrs
@@ -23,17 +23,18 @@ Lend = Callable[[Coroutine[Any, Any, JobPage]], asyncio.Task[JobPage]]
 _NOT_YET_PAUSE = 0.5
 
 
-@attrs.define(eq=False)
 class Expected:
     """A page that a stream waits for; filled in by whoever reads it first."""
 
-    cursor: str | None
-    page: JobPage | None = None
-    is_asked_for: bool = False
+    __slots__ = ("cursor", "is_asked_for", "page")
+
+    def __init__(self, cursor: str | None) -> None:
+        self.cursor = cursor
+        self.page: JobPage | None = None
+        self.is_asked_for = False
 
 
-@attrs.frozen(kw_only=True)
-class Means:
+class Means(NamedTuple):
     """What all handles of a client share.
 
     Attributes:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import math
 from collections import deque
+from typing import NamedTuple
 
 import anyio
 import attrs
@@ -30,8 +31,7 @@ _SUBMIT_GRACE = 5.0
 _FIRST_SPREAD = 0.5
 
 
-@attrs.frozen
-class Stall:
+class Stall(NamedTuple):
     """A pause that the service asks for (Retry-After): until when, and why."""
 
     until: float

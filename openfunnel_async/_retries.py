@@ -7,8 +7,6 @@ billed POST after a lost answer; that is the bug this module exists against.
 
 from http import HTTPStatus
 
-import attrs
-
 from openfunnel_async._endpoints import Kind
 from openfunnel_async._pacing import RetryPolicy, backoff
 from openfunnel_async._wire import UntrustedCertificateError
@@ -25,7 +23,6 @@ _BUDGET = 20.0
 _EARNED = 0.2
 
 
-@attrs.define
 class RetryBudget:
     """The retries that all calls of a client share.
 
@@ -34,7 +31,8 @@ class RetryBudget:
     the service's own bidding (Retry-After).
     """
 
-    left: float = _BUDGET
+    def __init__(self) -> None:
+        self.left = _BUDGET
 
     def spend(self) -> bool:
         """Take one retry, if there is one left."""

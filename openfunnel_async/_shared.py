@@ -6,19 +6,20 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 import anyio
-import attrs
 
 from openfunnel_async._record import JobRecord
 
 T = TypeVar("T")
 
 
-@attrs.define(eq=False)
 class Run(Generic[T]):
     """One run of the work and how many hold it."""
 
-    task: asyncio.Task[T]
-    holders: int = 0
+    __slots__ = ("holders", "task")
+
+    def __init__(self, task: asyncio.Task[T]) -> None:
+        self.task = task
+        self.holders = 0
 
 
 class Shared(Generic[T]):

@@ -58,7 +58,6 @@ class SendState(enum.Enum):
     SENT = "sent"
 
 
-@attrs.define(eq=False)
 class SendProgress:
     """Where a transport may note how far it has come.
 
@@ -71,9 +70,12 @@ class SendProgress:
         partial: What had come of a reply that broke off; it may name a job.
     """
 
-    state: SendState = SendState.IDLE
-    was_sent: bool = False
-    partial: "WireReply | None" = None
+    __slots__ = ("partial", "state", "was_sent")
+
+    def __init__(self, state: SendState = SendState.IDLE) -> None:
+        self.state = state
+        self.was_sent = False
+        self.partial: WireReply | None = None
 
     @property
     def may_be_sent(self) -> bool:

@@ -7,7 +7,8 @@ import anyio
 import attrs
 
 from openfunnel_async._credits import CreditCap, exposure
-from openfunnel_async._custody import Custody
+from openfunnel_async._custody import Custody, is_being_cancelled
+from openfunnel_async._invalid import ConfigurationError
 from openfunnel_async._job import BulkJob
 from openfunnel_async._models import BulkResult, LookalikeSearch
 from openfunnel_async._status import JobStatus
@@ -61,6 +62,7 @@ class Batch:
         self._cancel_rest = cancel_rest
         self._failed = False
         self._made: list[BulkJob] = []
+        self._releases: dict[BulkJob, asyncio.Task[OpenFunnelError | None]] = {}
         self._active = 0
         self._freed = asyncio.Event()
         self._outcomes: dict[int, JobOutcome] = {}
@@ -70,12 +72,21 @@ class Batch:
 
         The work goes on in a task of its own: when the caller is cancelled, the jobs
         are cancelled at once, beside the rescue of a submit under way.
+
+        Raises:
+            ConfigurationError: The client was closed meanwhile.
         """
-        work = self._custody.own(self._work(searches))
+        work = self._custody.lend(self._work(searches))
+        work.add_done_callback(self._release_if_cut_off)
         is_done = False
         try:
             await asyncio.shield(work)
             is_done = True
+        except asyncio.CancelledError:
+            if is_being_cancelled():
+                raise
+            msg = "the client was closed meanwhile; the jobs of run_many are cancelled"
+            raise ConfigurationError(msg) from None
         finally:
             if not is_done:
                 releases = self._release_all()
@@ -118,7 +129,7 @@ class Batch:
         """Know of a job that was made; one that came too late is cancelled."""
         self._made.append(job)
         if self._failed:
-            self._custody.begin_release(job)
+            self._release(job)
         return job
 
     async def _room_for(self, most: float) -> OpenFunnelError | None:
@@ -173,7 +184,16 @@ class Batch:
             self._release_all()
             self._announce()
 
+    def _release_if_cut_off(self, work: asyncio.Task[None]) -> None:
+        """Cancel the jobs in the moment that the work ends without its outcomes."""
+        if work.cancelled() or work.exception() is not None:
+            self._release_all()
+
     def _release_all(self) -> list[asyncio.Task[OpenFunnelError | None]]:
-        """Begin to cancel every job that was made and is not over."""
-        live = [job for job in self._made if not job.is_terminal]
-        return [self._custody.begin_release(job) for job in live]
+        """Begin to cancel every job that was made and is not over, each once."""
+        return [self._release(job) for job in self._made if not job.is_terminal]
+
+    def _release(self, job: BulkJob) -> asyncio.Task[OpenFunnelError | None]:
+        if job not in self._releases:
+            self._releases[job] = self._custody.begin_release(job)
+        return self._releases[job]

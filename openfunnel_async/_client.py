@@ -198,7 +198,7 @@ class OpenFunnel:
         Cancellation: the job is cancelled on the way out, shielded, within 10 s; an
         id that could not be cancelled stands in ``orphans``.
         """
-        if on_exit not in {"cancel_on_error", "cancel", "leave"}:
+        if on_exit not in ("cancel_on_error", "cancel", "leave"):
             msg = "on_exit must be 'cancel_on_error', 'cancel' or 'leave'"
             raise ConfigurationError(msg)
         return Running(self.submit, self._custody, search, on_exit)
@@ -301,7 +301,7 @@ class OpenFunnel:
         """
         wanted = check_searches(searches, max_credits)
         check_whole("max_active", max_active, 1)
-        if on_error not in {"collect", "cancel_rest"}:
+        if on_error not in ("collect", "cancel_rest"):
             raise ConfigurationError("on_error must be 'collect' or 'cancel_rest'")
         if check_balance:
             worst = worst_case(wanted, max_credits)

@@ -22,6 +22,8 @@ def check_searches(
         ConfigurationError: Not a search, a cap that cannot be right, or a search
             without a limit under a cap.
     """
+    if not isinstance(searches, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] -- for callers without types
+        raise ConfigurationError("searches must be a list of LookalikeSearch values")
     wanted = list(searches)
     if not all(isinstance(search, LookalikeSearch) for search in wanted):  # pyright: ignore[reportUnnecessaryIsInstance] -- for callers without types
         raise ConfigurationError("searches must be LookalikeSearch values")

@@ -88,16 +88,25 @@ class Custody:
         self._closed = True
         for task in self._idle:
             task.cancel()
-        if not self._tasks | self._idle:
-            return
+        until = anyio.current_time() + _CLOSE_WITHIN
         with anyio.CancelScope(shield=True):
-            waiting = self._tasks | self._idle
-            _, late = await asyncio.wait(waiting, timeout=_CLOSE_WITHIN)
+            # What ends may leave a cancel to be made behind, so look again.
+            while late := self._tasks | self._idle:
+                left = until - anyio.current_time()
+                if left <= 0:
+                    break
+                await asyncio.wait(late, timeout=left)
             for task in late:
                 task.cancel()
             if late:
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.wait(late)
+
+
+def is_being_cancelled() -> bool:
+    """Whether this task was asked to stop, rather than the work it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _kept(

@@ -24,6 +24,8 @@ def distinct(jobs: Iterable[BulkJob]) -> list[BulkJob]:
     Raises:
         ConfigurationError: Something among them is not a handle.
     """
+    if not isinstance(jobs, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] -- for callers without types
+        raise ConfigurationError("jobs must be a list of handles")
     handles = list(dict.fromkeys(jobs))
     for job in handles:
         if not isinstance(job, BulkJob):  # pyright: ignore[reportUnnecessaryIsInstance] -- for callers without types

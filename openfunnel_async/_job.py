@@ -175,7 +175,7 @@ class BulkJob:
         Cancellation: the job goes on and the handle stays usable.
         """
         seconds = check_timeout(timeout, self._wait_timeout)
-        if on_timeout not in {"leave", "cancel"}:
+        if on_timeout not in ("leave", "cancel"):
             raise ConfigurationError("on_timeout must be 'leave' or 'cancel'")
         self._error = None
         try:

@@ -11,7 +11,7 @@ import logging
 import anyio
 
 from openfunnel_async._answers import Submitted, lost_submit
-from openfunnel_async._custody import Custody
+from openfunnel_async._custody import Custody, is_being_cancelled
 from openfunnel_async._handles import Handles
 from openfunnel_async._job import BulkJob
 from openfunnel_async._models import LookalikeSearch
@@ -43,7 +43,7 @@ class Submitter:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            if task.cancelled() and not _is_being_cancelled():
+            if task.cancelled() and not is_being_cancelled():
                 raise self._cut_off(search, progress) from None
             gone.set()
             rescue = self._custody.own(self._rescue(task, progress, search))
@@ -112,12 +112,6 @@ class Submitter:
             now = anyio.current_time()
             return self._handles.submitted(error.job_id, error.search.limit, now)
         return None
-
-
-def _is_being_cancelled() -> bool:
-    """Whether this task was asked to stop, rather than the work it waits for."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _is_unknown(task: asyncio.Task[BulkJob]) -> bool:

@@ -13,7 +13,6 @@ from collections import deque
 from openfunnel_async._models import JobPage
 from openfunnel_async._reads import JobReads
 from openfunnel_async._status import JobStatus
-from openfunnel_async.errors import OpenFunnelError
 
 _NUMBERED = re.compile(r"(.*?)(\d{1,9})", re.ASCII | re.DOTALL)
 
@@ -39,10 +38,9 @@ class ReadAhead:
         task = self._coming[0][1]
         await asyncio.wait([task])
         self._coming.popleft()
-        try:
+        page = None
+        if not task.cancelled() and task.exception() is None:
             page = task.result()
-        except OpenFunnelError:
-            page = None
         if page is None or page.label != cursor:
             self.close()
             return None

@@ -69,7 +69,7 @@ class JobCheckpoint:
             )
         known = cast("dict[str, Any]", fields)
         version = known.pop("version")
-        if version != VERSION:
+        if type(version) is not int or version != VERSION:
             raise ConfigurationError(
                 f"the checkpoint is of version {version!r:.20}, this package reads "
                 f"version {VERSION}; install the openfunnel-async that wrote it"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from inspect import iscoroutinefunction
 from types import EllipsisType
 from typing import Literal
 
@@ -342,7 +343,8 @@ class BulkJob:
                 for ever.
 
         Raises:
-            ConfigurationError: n is not a whole number of at least 1.
+            ConfigurationError: n is not a whole number of at least 1, or where is
+                no plain function.
             JobFailedError: The job failed; the matches are on the error's ``rows``.
             WaitTimeoutError: The time is over; likewise. The job goes on unless the
                 message says that its cancel was accepted.
@@ -353,6 +355,8 @@ class BulkJob:
         cancels it.
         """
         check_whole("n", n, 1)
+        if where is not None and (not callable(where) or iscoroutinefunction(where)):
+            raise ConfigurationError("where must be a plain function of a company")
         seconds = check_timeout(timeout, self._wait_timeout)
 
         async def stop(left: float | None) -> CancelReceipt:

@@ -1,10 +1,10 @@
 """The sum at the end: who was found, what it cost, and whether the books agree."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import attrs
 
-from openfunnel_async import Company
+from openfunnel_async import BulkResult, Company, merge_results
 from openfunnel_async.cli._part import Part, amount
 from openfunnel_async.sandbox import Ledger
 
@@ -69,23 +69,18 @@ def add_up(parts: Sequence[Part]) -> Tally:
     )
 
 
-def unique(parts: Iterable[Part]) -> tuple[Found, ...]:
+def unique(parts: Sequence[Part]) -> tuple[Found, ...]:
     """Take each company once, in the order of the searches and of their rows."""
-    found: dict[str, Found] = {}
-    for part in parts:
-        for index, company in enumerate(part.rows):
-            identity = _identity(company) or f"{part.name}/{index}"
-            known = found.get(identity)
-            if known is None:
-                found[identity] = Found(company=company, by=(part.title,))
-            elif part.title not in known.by:
-                found[identity] = attrs.evolve(known, by=(*known.by, part.title))
-    return tuple(found.values())
-
-
-def _identity(company: Company) -> str | None:
-    """Tell companies apart by LinkedIn page; facts.md, "Rows": domains repeat."""
-    return company.linkedin_url or company.domain
+    merged = merge_results(
+        BulkResult(status=part.job.status, rows=tuple(part.rows), manifest=None)
+        for part in parts
+    )
+    return tuple(
+        Found(
+            company=one.company, by=tuple(parts[place].title for place in one.found_by)
+        )
+        for one in merged.companies
+    )
 
 
 def disagreements(

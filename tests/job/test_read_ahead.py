@@ -1,0 +1,218 @@
+"""Pages of a finished job read ahead: faster, and not a row different."""
+
+import json
+import math
+import tracemalloc
+from typing import Any, Literal
+
+import anyio
+import pytest
+
+from openfunnel_async import ConfigurationError, JobCheckpoint, WireReply
+from openfunnel_async.sandbox import EditedAnswer, JobLife, Unknowns
+from tests.crash.finished import LATENCY, STRAIGHT, World, book
+from tests.job.streams import names, numbered
+from tests.support.scripted import (
+    JOB,
+    ScriptedTransport,
+    Seen,
+    connect,
+    job_reply,
+    manifest,
+    reply,
+    rows,
+)
+
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
+
+
+@pytest.mark.parametrize("read_ahead", [1, 8, 64])
+async def test_it_takes_a_round_trip_for_so_many_pages(read_ahead: int) -> None:
+    """Caught: one page fewer read ahead than allowed; all of them at once."""
+    world = World(4000, read_ahead=read_ahead)
+    async with world.client:
+        job = await world.finished()
+        began = anyio.current_time()
+        found = (await job.result()).rows
+        took = anyio.current_time() - began
+    world.check(job, found)
+    assert took == pytest.approx(LATENCY * (1 + math.ceil(39 / read_ahead)))
+    assert world.wire.most == min(read_ahead, 39)
+
+
+async def test_each_page_is_asked_for_once() -> None:
+    """Caught: a page read ahead and read again in its turn."""
+    world = World(1000)
+    async with world.client:
+        job = await world.finished()
+        await job.result()
+    # What is asked for in the same moment arrives in any order.
+    first, *others = world.cursors()[-10:]
+    expected = [f"page_{number:04}" for number in range(1, 10)]
+    assert (first, sorted(map(str, others))) == (None, expected)
+
+
+@pytest.mark.parametrize("labels", ["numbered", "opaque"])
+@pytest.mark.parametrize("past_end", ["404", "422", "empty"])
+@pytest.mark.parametrize("read_ahead", [1, 8, 64])
+@pytest.mark.parametrize("miscounted", [-3, 0, 5])
+async def test_the_rows_are_the_same_however_they_are_asked_for(
+    labels: Literal["numbered", "opaque"],
+    past_end: Literal["404", "422", "empty"],
+    read_ahead: int,
+    miscounted: int,
+) -> None:
+    """Caught: the manifest's number of pages taken for the end."""
+
+    def miscount(page: dict[str, Any]) -> object:
+        return page | {"manifest": page["manifest"] | {"pages": 13 + miscounted}}
+
+    unknowns = Unknowns(labels=labels, past_end_cursor=past_end)
+    world = World(1250, read_ahead=read_ahead, unknowns=unknowns)
+    async with world.client:
+        job = await world.finished()
+        edit = EditedAnswer(on="read", edit=miscount, times=100)
+        world.service.faults.append(edit)
+        found = (await job.result()).rows
+    world.check(job, found)
+    if labels == "opaque":
+        assert world.wire.most == 1
+
+
+async def test_a_resumed_stream_reads_ahead_as_well() -> None:
+    world = World(2000)
+    async with world.client:
+        job = await world.finished()
+        place = JobCheckpoint(
+            job_id=job.id, page="page_0003", offset=40, rows_before=300
+        )
+        began = anyio.current_time()
+        found = (await world.client.resume(place).result()).rows
+        assert anyio.current_time() - began == pytest.approx(LATENCY * 3)
+    world.check(job, found, start=340)
+
+
+async def test_whole_pages_are_read_ahead_as_well() -> None:
+    world = World(900)
+    async with world.client:
+        job = await world.finished()
+        began = anyio.current_time()
+        async with job.pages() as stream:
+            found = [row async for page in stream for row in page.rows]
+        assert anyio.current_time() - began == pytest.approx(LATENCY * 2)
+    world.check(job, found)
+
+
+async def test_nothing_is_read_ahead_while_the_job_runs() -> None:
+    """Caught: read ahead as soon as there is a next cursor."""
+    life = JobLife(queue=0, first_page_after=0, seconds_per_page=0, closing=60)
+    world = World(1200, life=life)
+    async with world.client:
+        job = await world.client.submit(world.search)
+        stream = job.rows()
+        found = [await anext(stream) for _ in range(1200)]
+        assert anyio.current_time() < 60
+        found += [company async for company in stream]
+    world.check(job, found)
+    assert world.wire.most == 1
+    expected = [None, *(f"page_{number:04}" for number in range(1, 12))]
+    assert world.cursors()[:12] == expected
+
+
+async def test_a_cursor_that_leads_elsewhere_is_followed() -> None:
+    """Caught: the guess trusted: the pages between were handed out."""
+    transport = ScriptedTransport(read=book(STRAIGHT | {2: 7, 7: 8, 8: 9}))
+    async with connect(transport) as client:
+        found = await names(client.job(JOB))
+    assert found == [*numbered(6), *(f"Company {row}" for row in range(14, 20))]
+
+
+@pytest.mark.parametrize(
+    ("said", "times"), [("page_0009", 1), ("page_0009", 2), (None, 1)]
+)
+async def test_a_page_that_does_not_say_what_it_is_is_read_again(
+    said: str | None, times: int
+) -> None:
+    """Caught: a page without its label taken for the one asked for."""
+    route, wrong = book(), [times]
+
+    def read(seen: Seen) -> WireReply:
+        if seen.cursor == "page_0003" and wrong[0]:
+            wrong[0] -= 1
+            return job_reply("completed", rows=rows(90, 95), page=said)
+        return route(seen)
+
+    async with connect(ScriptedTransport(read=read)) as client:
+        assert await names(client.job(JOB)) == numbered(12)
+    assert wrong == [0]
+
+
+@pytest.mark.parametrize(
+    ("status", "times"), [(503, 4), (429, 4), (404, 1), (422, 1), (401, 1)]
+)
+async def test_a_page_that_fails_is_asked_for_again_in_its_turn(
+    status: int, times: int
+) -> None:
+    """Caught: the failure of a page read ahead raised as it is."""
+    route, failures = book(), [times]
+
+    def read(seen: Seen) -> WireReply:
+        if seen.cursor == "page_0003" and failures[0]:
+            failures[0] -= 1
+            return reply(status)
+        return route(seen)
+
+    async with connect(ScriptedTransport(read=read)) as client:
+        assert await names(client.job(JOB)) == numbered(12)
+    assert failures == [0]
+
+
+async def test_without_a_number_of_pages_nothing_is_guessed() -> None:
+    transport = ScriptedTransport(read=book(pages=None))
+    async with connect(transport) as client:
+        stream = client.job(JOB).rows()
+        await anext(stream)
+        await anyio.sleep(1)
+        assert transport.count("read") == 1
+        assert await names(client.job(JOB)) == numbered(12)
+
+
+@pytest.mark.parametrize("value", [0, 65, -1, True, 1.5, "8", None])
+async def test_what_is_no_number_of_pages_is_refused(value: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"read_ahead .* from 1 to 64"):
+        connect(ScriptedTransport(), read_ahead=value)
+
+
+async def test_a_number_of_pages_beyond_belief_costs_nothing() -> None:
+    """Caught: the labels of all pages to come written out for each page."""
+    route = book()
+
+    def read(seen: Seen) -> WireReply:
+        answer = json.loads(route(seen).body)
+        return reply(200, answer | {"manifest": answer["manifest"] | {"pages": 10**5}})
+
+    async with connect(ScriptedTransport(read=read)) as client:
+        tracemalloc.start()
+        try:
+            assert await names(client.job(JOB)) == numbered(12)
+            assert tracemalloc.get_traced_memory()[1] < 2_000_000
+        finally:
+            tracemalloc.stop()
+
+
+async def test_a_label_of_endless_digits_is_no_number() -> None:
+    """Caught: `ValueError` of int(), which refuses to read so many digits."""
+    labels = ["page_" + "0" * 4999 + digit for digit in "01"]
+
+    def read(seen: Seen) -> WireReply:
+        at = labels.index(seen.cursor or labels[0])
+        return job_reply(
+            "completed",
+            rows=rows(at, at + 1),
+            page=labels[at],
+            next_cursor=None if at else labels[1],
+            manifest=manifest(2, pages=2),
+        )
+
+    async with connect(ScriptedTransport(read=read)) as client:
+        assert await names(client.job(JOB)) == numbered(2)

@@ -7,6 +7,7 @@ not say which, so one GET finds out; it is never inferred.
 import anyio
 
 from openfunnel_async._answers import CancelAnswer
+from openfunnel_async._endpoints import Kind
 from openfunnel_async._models import CREDITS_PER_COMPANY, CancelReceipt
 from openfunnel_async._reads import JobReads
 from openfunnel_async._record import JobRecord
@@ -25,7 +26,7 @@ class Cancellation:
 
     def __init__(self, reads: JobReads) -> None:
         self._reads = reads
-        self._request = Shared(reads.record, self._ask)
+        self._request = Shared(reads.record, Kind.CANCEL, self._ask)
 
     async def request(self, deadline: float) -> CancelAnswer:
         """Ask, or share the asking under way.

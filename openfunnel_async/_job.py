@@ -355,7 +355,7 @@ class BulkJob:
         cancels it.
         """
         check_whole("n", n, 1)
-        if where is not None and (not callable(where) or iscoroutinefunction(where)):
+        if where is not None and iscoroutinefunction(where):
             raise ConfigurationError("where must be a plain function of a company")
         seconds = check_timeout(timeout, self._wait_timeout)
 

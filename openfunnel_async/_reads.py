@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import anyio
@@ -11,7 +12,7 @@ import attrs
 from openfunnel_async._answers import CancelAnswer
 from openfunnel_async._budget import PollBudget
 from openfunnel_async._caller import Caller, sit_out
-from openfunnel_async._endpoints import Call, Endpoints
+from openfunnel_async._endpoints import Call, Endpoints, Kind
 from openfunnel_async._models import JobPage, JobSnapshot
 from openfunnel_async._pacing import RetryPolicy
 from openfunnel_async._record import JobRecord
@@ -151,13 +152,15 @@ class JobReads:
             ):
                 raise error
             pause = max(self.record.draw_delay(), asked)
-            await sit_out(pause, error, self.record.stalled)
+            await sit_out(pause, error, partial(self.record.stalled, Kind.READ))
 
     async def _call(self, call: Call[T]) -> T:
         """Make the call; soon after one's own submit a 404 means "not yet"."""
         while True:
             try:
-                return await self._means.caller.call(call, on_stall=self.record.stalled)
+                return await self._means.caller.call(
+                    call, on_stall=partial(self.record.stalled, call.kind)
+                )
             except JobNotFoundError as exc:
                 missing = exc
             left = self.record.visible_by - anyio.current_time()

@@ -14,6 +14,7 @@ import anyio
 import attrs
 
 from openfunnel_async._budget import Urgency, urgency
+from openfunnel_async._endpoints import Kind
 from openfunnel_async._models import JobSnapshot
 from openfunnel_async._pacing import (
     Clues,
@@ -68,7 +69,7 @@ class JobRecord:
         "listeners",
         "polling",
         "snapshot",
-        "stall",
+        "stalls",
         "submitted_at",
     )
 
@@ -89,7 +90,7 @@ class JobRecord:
         self.snapshot: JobSnapshot | None = None
         self.cancel_requested = False
         self.accepted_at: float | None = None
-        self.stall: Stall | None = None
+        self.stalls: dict[Kind, Stall] = {}
         self.listeners: dict[int, deque[JobSnapshot]] = {}
         submitted = submitted_at is not None
         self._furthest = JobStatus.PENDING if submitted else JobStatus.UNKNOWN
@@ -122,7 +123,7 @@ class JobRecord:
 
     def observe(self, answer: JobSnapshot) -> JobSnapshot:
         """Take an answer in and return it with the effective status."""
-        self.stall = None
+        self.stalls.pop(Kind.READ, None)
         if self.is_terminal and self.snapshot is not None:
             self._compare(self.snapshot, answer)
             return self.snapshot
@@ -158,9 +159,9 @@ class JobRecord:
             self.accepted_at = anyio.current_time()
         self.announce()
 
-    def stalled(self, until: float, cause: OpenFunnelError) -> None:
-        """Note that the service asks to wait; its next answer ends that."""
-        self.stall = Stall(until, cause)
+    def stalled(self, kind: Kind, until: float, cause: OpenFunnelError) -> None:
+        """Note that the service asks this kind of request to wait."""
+        self.stalls[kind] = Stall(until, cause)
         self.announce()
 
     def announce(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 
+from openfunnel_async._endpoints import Kind
 from openfunnel_async._record import JobRecord
 
 T = TypeVar("T")
@@ -29,12 +30,16 @@ class Shared(Generic[T]):
     take it away from the others. Its end is news of the job.
     """
 
-    __slots__ = ("_record", "_run", "_start")
+    __slots__ = ("_kind", "_record", "_run", "_start")
 
     def __init__(
-        self, record: JobRecord, start: Callable[[], Coroutine[Any, Any, T]]
+        self,
+        record: JobRecord,
+        kind: Kind,
+        start: Callable[[], Coroutine[Any, Any, T]],
     ) -> None:
         self._record = record
+        self._kind = kind
         self._start = start
         self._run: Run[T] | None = None
 
@@ -66,6 +71,8 @@ class Shared(Generic[T]):
     def _enter(self) -> Run[T]:
         run = self._run
         if run is None or run.task.done():
+            # What an earlier run was told is no reason to give this one up.
+            self._record.stalls.pop(self._kind, None)
             run = self._run = Run(asyncio.create_task(self._start()))
             run.task.add_done_callback(lambda _task: self._record.announce())
         run.holders += 1
@@ -92,6 +99,7 @@ class Shared(Generic[T]):
             await asyncio.wait([run.task])
 
     def _give_up_beyond(self, deadline: float) -> None:
-        stall = self._record.stall
+        # A cancel is not held up by what a read was told, nor the other way round.
+        stall = self._record.stalls.get(self._kind)
         if stall is not None and stall.until > deadline:
             raise stall.cause

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import anyio
 
+from openfunnel_async._endpoints import Kind
 from openfunnel_async._models import JobSnapshot
 from openfunnel_async._reads import JobReads
 from openfunnel_async._shared import Shared
@@ -20,7 +21,7 @@ class Watch:
 
     def __init__(self, reads: JobReads) -> None:
         self._reads = reads
-        self._loop = Shared(reads.record, self._poll)
+        self._loop = Shared(reads.record, Kind.READ, self._poll)
 
     async def follow(
         self, deadline: float, on_progress: OnProgress | None = None

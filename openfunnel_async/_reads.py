@@ -92,8 +92,15 @@ class JobReads:
         page = await self._call(self._means.endpoints.page(self.record.job_id, cursor))
         seen = self.record.observe(page.snapshot)
         # Its own word stays, for a stream ends by what its own answer says.
-        shown = attrs.evolve(seen, raw_status=page.snapshot.raw_status)
-        page = attrs.evolve(page, snapshot=shown)
+        said = page.snapshot.raw_status
+        if seen.raw_status != said:
+            seen = attrs.evolve(seen, raw_status=said)
+        page = JobPage(
+            snapshot=seen,
+            label=page.label,
+            rows=page.rows,
+            next_cursor=page.next_cursor,
+        )
         for expected in self._expected:
             if expected.cursor == cursor:
                 expected.page = page

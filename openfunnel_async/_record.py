@@ -133,7 +133,9 @@ class JobRecord:
         self._note_progress(answer, now)
         self._answered_at = now
         status = self.status
-        ahead = None if status.is_terminal else eta(self._clues(now))
+        ahead = None
+        if self.limit is not None and self._processed and not status.is_terminal:
+            ahead = eta(self._clues(now))
         seen = JobSnapshot(
             job_id=answer.job_id,
             status=status,

@@ -1,0 +1,131 @@
+"""`python -m tests.benchmarks`: measure, print the tables, write them down."""
+
+import argparse
+import asyncio
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import aiohttp
+import attrs
+
+from tests.benchmarks import calls, fleet, harvest, importing, memory, pace
+from tests.benchmarks.server import ROOT, serving
+from tests.benchmarks.tables import Table
+
+_PAGE = ROOT / "docs" / "benchmarks.md"
+_HEAD = """\
+# Benchmarks
+
+Written by `nox -s bench`. CPU is compared only within a run, by alternating blocks: a
+ratio says more than a time, which is this machine's and this hour's. None of this is a
+test. Where a number falls short of what is to be reached it says so, and why.
+"""
+
+
+@attrs.frozen(kw_only=True)
+class Size:
+    """How much is measured."""
+
+    rounds: int
+    calls: int
+    repeats: Mapping[int, int]
+    fleet: int
+    pace: float
+    fleet_rounds: int
+    memory_runs: int
+    polls: int
+    imports: int
+    paced: Mapping[str, int]
+
+
+_FULL = Size(
+    rounds=41,
+    calls=20,
+    repeats={0: 9, 20: 3, 100: 1, 200: 1},
+    fleet=5000,
+    pace=3.0,
+    fleet_rounds=2,
+    memory_runs=3,
+    polls=10_000,
+    imports=15,
+    paced={"small": 400, "medium": 400, "large": 40},
+)
+_QUICK = Size(
+    rounds=1,
+    calls=1,
+    repeats={0: 1},
+    fleet=20,
+    pace=0.01,
+    fleet_rounds=1,
+    memory_runs=1,
+    polls=20,
+    imports=1,
+    paced={"small": 1, "medium": 1, "large": 1},
+)
+
+
+def _tables(size: Size) -> Iterator[Callable[[], Table]]:
+    """Give each section's measurement, with one server for those that need one."""
+    with serving(*sorted({0, 20, *size.repeats})) as origins:
+        yield lambda: asyncio.run(
+            calls.measure(origins[0], rounds=size.rounds, calls=size.calls)
+        )
+        by_latency = {latency: origins[latency] for latency in size.repeats}
+        yield lambda: asyncio.run(harvest.measure(by_latency, size.repeats))
+        yield lambda: asyncio.run(
+            fleet.measure(
+                origins[20],
+                jobs=size.fleet,
+                pace=size.pace,
+                rounds=size.fleet_rounds,
+            )
+        )
+        yield lambda: memory.measure(
+            origins[0], runs=size.memory_runs, jobs=size.fleet, polls=size.polls
+        )
+    yield lambda: importing.measure(runs=size.imports)
+    yield lambda: pace.measure(each=size.paced)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what the command line asks for; 0 also where a number is missed."""
+    options = _parser().parse_args(arguments)
+    if options.out is None and not options.quick:
+        options.out = _PAGE
+    missing = calls.missing_peers()
+    if missing and not options.quick:
+        sys.stderr.write(f"install the group bench first: no {', '.join(missing)}\n")
+        return 2
+    told = [f"{_HEAD}\n{_machine()}\n"]
+    for measure in _tables(_QUICK if options.quick else _FULL):
+        table = str(measure())
+        sys.stdout.write(f"{table}\n\n")
+        sys.stdout.flush()
+        told.append(f"{table}\n")
+    if options.out is not None:
+        options.out.write_text("\n".join(told), encoding="utf-8")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
+    parser.add_argument("--quick", action="store_true", help="a proof that all runs")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="write there, not to docs"
+    )
+    return parser
+
+
+def _machine() -> str:
+    return (
+        f"Measured on {platform.python_implementation()} {platform.python_version()} "
+        f"with aiohttp {aiohttp.__version__}, on {os.cpu_count()} cores under a load "
+        f"of {os.getloadavg()[0]:.1f} when it began."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,153 @@
+"""What the benchmark server says: bytes that are ready before anybody asks.
+
+What a job says is read from its id: `STATUS_ONLY` and `PAGE_CARRYING` are running,
+`FINISHED` is over and has all its pages, and a job of `waiting()` ends by itself.
+"""
+
+import json
+from collections import Counter
+from typing import Any
+
+JOBS = "/api/v1/account/search-lookalikes-bulk"
+STATUS_ONLY = "status-only"
+PAGE_CARRYING = "page-carrying"
+FINISHED = "finished"
+ROWS_A_PAGE = 100
+PAGES = 100
+ROWS = ROWS_A_PAGE * PAGES
+PROCESSED = 300
+
+Json = dict[str, Any]
+
+
+def waiting(polls: int, name: object) -> str:
+    """Return the id of a job that is completed at its so manyth poll."""
+    return f"wait-{polls}-{name}"
+
+
+def label(page: int) -> str:
+    """Return a page's label."""
+    return f"page_{page:04}"
+
+
+def address(origin: str, job_id: str, cursor: str | None = None) -> str:
+    """Return where to read a job, or one page of it."""
+    query = "" if cursor is None else f"?cursor={cursor}"
+    return f"{origin}{JOBS}/{job_id}{query}"
+
+
+def _row(number: int) -> Json:
+    """Return a company of six fields, about 340 bytes of JSON."""
+    return {
+        "name": f"Company {number}",
+        "domain": f"company{number}.example",
+        "linkedin_url": f"https://www.linkedin.com/company/company-{number}",
+        "headquarters": "Berlin, Germany",
+        "match_reason": f"Builds voice agents for clinics. {'x' * 147}",
+        "employee_count": number,
+    }
+
+
+def _rows(page: int) -> list[Json]:
+    first = page * ROWS_A_PAGE
+    return [_row(number) for number in range(first, first + ROWS_A_PAGE)]
+
+
+def _manifest() -> Json:
+    return {
+        "count": ROWS,
+        "pages": PAGES,
+        "page_size": ROWS_A_PAGE,
+        "credits_consumed": ROWS,
+        "derived_query": None,
+        "resolved_seed_domains": ["example.com"],
+        "unresolved_seed_domains": [],
+        "rerank_degraded": False,
+        "partial": False,
+    }
+
+
+def _answer(job_id: str, status: str, **told: object) -> bytes:
+    answer: Json = {
+        "job_id": job_id,
+        "status": status,
+        "manifest": None,
+        "error_message": None,
+        "rows": [],
+        "page": None,
+        "next_cursor": None,
+        "count": 0,
+        "processed": PROCESSED,
+        "progress_message": "retrieving_companies",
+    }
+    return json.dumps(answer | told, separators=(",", ":")).encode()
+
+
+def _running_page() -> bytes:
+    return _answer(
+        PAGE_CARRYING,
+        "running",
+        rows=_rows(0),
+        page=label(0),
+        next_cursor=label(1),
+        count=ROWS_A_PAGE,
+    )
+
+
+def _finished_page(page: int) -> bytes:
+    return _answer(
+        FINISHED,
+        "completed",
+        manifest=_manifest(),
+        rows=_rows(page),
+        page=label(page),
+        next_cursor=label(page + 1) if page + 1 < PAGES else None,
+        count=ROWS_A_PAGE,
+        processed=ROWS,
+    )
+
+
+def _reply(body: bytes, status: bytes = b"200 OK") -> bytes:
+    head = (
+        b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    )
+    return head % (status, len(body)) + body
+
+
+class Answers:
+    """All replies, by job and cursor; what differs by poll is put in at the last."""
+
+    def __init__(self) -> None:
+        running = _reply(_running_page())
+        self._ready = {
+            (STATUS_ONLY, ""): _reply(_answer(STATUS_ONLY, "running")),
+            (PAGE_CARRYING, ""): running,
+            (PAGE_CARRYING, label(0)): running,
+        }
+        for page in range(PAGES):
+            self._ready[FINISHED, label(page)] = _reply(_finished_page(page))
+        self._ready[FINISHED, ""] = self._ready[FINISHED, label(0)]
+        self._missing = _reply(b'{"detail":"no such job"}', b"404 Not Found")
+        self._polls: Counter[str] = Counter()
+
+    def reply(self, target: str) -> bytes:
+        """Return the reply to a GET of the target, head and body."""
+        path, _, query = target.partition("?")
+        job_id = path.removeprefix(f"{JOBS}/")
+        cursors = (
+            pair.removeprefix("cursor=")
+            for pair in query.split("&")
+            if pair.startswith("cursor=")
+        )
+        ready = self._ready.get((job_id, next(cursors, "")))
+        if ready is not None:
+            return ready
+        return self._waiting(job_id) if job_id.startswith("wait-") else self._missing
+
+    def _waiting(self, job_id: str) -> bytes:
+        self._polls[job_id] += 1
+        polls = self._polls[job_id]
+        if polls < int(job_id.split("-")[1]):
+            return _reply(_answer(job_id, "running", processed=polls))
+        del self._polls[job_id]
+        return _reply(_answer(job_id, "completed", processed=polls))

@@ -1,0 +1,81 @@
+"""The CPU of `import openfunnel_async`, in fresh processes."""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from tests.benchmarks.server import ROOT
+from tests.benchmarks.tables import Cell, Figure, Goal, Table
+
+_DEPENDENCIES = "aiohttp, anyio, attrs, cattrs"
+_PACKAGE = "openfunnel_async"
+_BEYOND = Goal(
+    15,
+    why="Most goes into the methods that attrs writes and compiles for each class, and "
+    "into the converters of cattrs.",
+)
+# Whole imports, for comparison; they are slow, so a few runs are enough.
+_OTHERS = ("httpx", "openai")
+_OTHERS_RUNS = 5
+
+
+def measure(*, runs: int) -> Table:
+    """Import in turns, run after run, from bytecode that is there."""
+    others = [name for name in _OTHERS if runs > 1 and find_spec(name) is not None]
+    probes: dict[str, tuple[str, str]] = {
+        _DEPENDENCIES: ("", _DEPENDENCIES),
+        _PACKAGE: (_DEPENDENCIES, _PACKAGE),
+        **{name: ("", name) for name in others},
+    }
+    took: dict[str, list[float]] = {name: [] for name in probes}
+    with tempfile.TemporaryDirectory() as bytecode:
+        for run in range(runs + 1):
+            for name, (before, wanted) in probes.items():
+                if name in others and run > _OTHERS_RUNS:
+                    continue
+                cpu = _cpu(before, wanted, bytecode)
+                if run:  # The first one writes the bytecode.
+                    took[name].append(1000 * cpu)
+    found = {name: statistics.median(each) for name, each in took.items()}
+    rows: list[Sequence[Cell]] = [
+        ["its four dependencies", Figure(found[_DEPENDENCIES], digits=1), None],
+        [
+            "**`import openfunnel_async`** beyond them",
+            Figure(found[_PACKAGE], _BEYOND, digits=1),
+            _BEYOND,
+        ],
+    ]
+    rows += [
+        [f"`import {name}`, all of it", Figure(found[name], digits=1), None]
+        for name in others
+    ]
+    about = (
+        f"Milliseconds of CPU in fresh processes; medians of {runs} runs in turns. The "
+        f"dependencies ({_DEPENDENCIES}) are imported before the clock starts."
+    )
+    return Table("Import, CPU", ("", "ms", "to reach"), rows, about)
+
+
+def _cpu(before: str, wanted: str, bytecode: str) -> float:
+    """Return the CPU seconds of importing `wanted` after `before`."""
+    lines = [
+        f"import {before}" if before else "",
+        "import time",
+        "began = time.process_time()",
+        f"import {wanted}",
+        "print(time.process_time() - began)",
+    ]
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": bytecode}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    done = subprocess.run(  # noqa: S603 - our own words
+        [sys.executable, "-c", "\n".join(lines)],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
+    return float(done.stdout)

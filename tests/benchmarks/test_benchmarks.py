@@ -1,0 +1,19 @@
+"""Not a benchmark: a proof that the benchmarks still run."""
+
+from pathlib import Path
+
+from tests.benchmarks.__main__ import main
+
+
+def test_every_section_writes_its_table(tmp_path: Path) -> None:
+    page = tmp_path / "benchmarks.md"
+    assert main(["--quick", "--out", str(page)]) == 0
+    headings = [line for line in page.read_text("utf-8").splitlines() if "## " in line]
+    assert headings == [
+        "## A page and a poll, CPU",
+        "## A harvest of 10,000 rows",
+        "## A fleet of waits",
+        "## Memory",
+        "## Import, CPU",
+        "## Pace",
+    ]

@@ -1,6 +1,7 @@
 """Send calls and repeat those that may be repeated: the only place that does."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -29,6 +30,8 @@ from openfunnel_async.errors import (
 
 T = TypeVar("T")
 _SHORTEST_REAL_KEY = 16
+# An escape of a visible ASCII character, which no writer of JSON needs.
+_ESCAPED = re.compile(rb"\\(?:u00[2-7]|/)")
 OnStall = Callable[[float, OpenFunnelError], None]
 
 
@@ -47,6 +50,7 @@ class Caller:
         self._retry = retry
         self._request_timeout = request_timeout
         self._budget = RetryBudget()
+        self._echo = re.compile(b"".join(map(_raw_or_escaped, key)))
 
     async def call(
         self,
@@ -114,10 +118,12 @@ class Caller:
 
     def _without_key(self, reply: WireReply) -> WireReply:
         """Take an echoed key out before any frame holds the body."""
-        echo = self._key.encode()
-        if len(echo) < _SHORTEST_REAL_KEY or echo not in reply.body:
+        if len(self._key) < _SHORTEST_REAL_KEY:
             return reply
-        return attrs.evolve(reply, body=reply.body.replace(echo, b"<hidden>"))
+        is_raw = self._key.encode() in reply.body
+        if not is_raw and _ESCAPED.search(reply.body) is None:
+            return reply
+        return attrs.evolve(reply, body=self._echo.sub(b"<hidden>", reply.body))
 
     def _timed_out(self, progress: SendProgress) -> TransportError:
         msg = f"no complete answer within {self._request_timeout:g} s"
@@ -141,6 +147,12 @@ async def sit_out(
         if on_stall is not None:
             on_stall(until, error)
     await anyio.sleep(pause)
+
+
+def _raw_or_escaped(character: str) -> bytes:
+    """Return a pattern for a character of JSON text, however it is written."""
+    raw = re.escape(character.encode())
+    return rb"(?:\\?" + raw + rb"|\\u(?i:%04x))" % ord(character)
 
 
 def hide(key: SecretText) -> Callable[[str], str]:

@@ -11,7 +11,7 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "venv"
 nox.options.download_python = "never"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "floors", "types", "tests"]
+nox.options.sessions = ["lint", "floors", "types", "tests", "storm"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 EXTRA = PROJECT["project"]["optional-dependencies"]["cli"]
@@ -57,7 +57,8 @@ def floors(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types of package and tests with mypy and pyright, both strict."""
-    session.install("-q", "nox", *DEPENDENCIES, *_group("types", "test"))
+    groups = _group("types", "test", "bench")
+    session.install("-q", "nox", *DEPENDENCIES, *groups)
     session.run("mypy")
     session.run("pyright")
 
@@ -67,3 +68,22 @@ def tests(session: nox.Session) -> None:
     """Run the tests on the built package; `-- ARGS` go to pytest, uncovered."""
     session.install("-q", ".[cli]", *_group("test"))
     session.run("pytest", *(session.posargs or ["--cov"]))
+
+
+@nox.session
+def storm(session: nox.Session) -> None:
+    """Run 5,000 random schedules in virtual time; `-- --schedules 100000` for more."""
+    session.install("-q", ".")
+    # tests/ comes last on the path, so that the built package is what is tested.
+    started = (
+        "import runpy, sys; sys.path.append('.'); "
+        "runpy.run_module('tests.storm', run_name='__main__')"
+    )
+    session.run("python", "-P", "-c", started, *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the SDK beside its peers and write docs/benchmarks.md; on demand."""
+    session.install("-q", *DEPENDENCIES, *_group("bench"))
+    session.run("python", "-m", "tests.benchmarks", *session.posargs)

@@ -1,0 +1,128 @@
+"""What happened in a schedule: the steps of the actors, the exchanges beneath them."""
+
+from contextvars import ContextVar
+
+import attrs
+
+from openfunnel_async.sandbox import Kind
+from tests.storm.fates import Fate
+
+CURABLE = frozenset({408, 429, 500, 502, 503, 504})
+
+
+@attrs.define(eq=False)
+class Step:
+    """One thing an actor does, which is one call of the client or a few.
+
+    Attributes:
+        number: Counted over all actors.
+        actor: Whose.
+        words: What, for people.
+        began: Virtual seconds.
+        ended: Virtual seconds; None while it lasts.
+        outcome: What came of it, for people.
+    """
+
+    number: int
+    actor: int
+    words: str
+    began: float
+    ended: float | None = None
+    outcome: str = "never ended"
+
+
+CURRENT: ContextVar[Step | None] = ContextVar("CURRENT", default=None)
+"""The step under way; the client's own tasks inherit that of whoever began them."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Exchange:
+    """One request, as the transport saw it.
+
+    Attributes:
+        number: Counted over all exchanges.
+        step: The step that caused it.
+        task: The name of the task it was sent in, unlike that of any other task.
+        kind: The operation.
+        path: The request's own text: the client builds it once a call, so that it
+            tells the tries of one call from another call.
+        query: Pairs.
+        job_id: The job it names.
+        tag: The query of the search it submits.
+        fate: What is to become of it.
+        began: Virtual seconds; so are the other moments.
+        sent_at: When the first byte left.
+        arrived_at: When the service saw it.
+        ended_at: When the client had its answer, its error, or gave up.
+        status: What the service answered, heard or not.
+        heard: Whether a complete answer reached the client.
+        end: What became of it, for people.
+    """
+
+    number: int
+    step: Step | None
+    task: str
+    kind: Kind
+    path: str
+    query: tuple[tuple[str, str], ...]
+    job_id: str | None
+    tag: str | None
+    fate: Fate
+    began: float
+    sent_at: float | None = None
+    arrived_at: float | None = None
+    ended_at: float | None = None
+    status: int | None = None
+    heard: bool = False
+    end: str = "under way"
+
+    @property
+    def is_refusal_to_serve(self) -> bool:
+        """Whether the client heard a 429, after which even a submit may come again."""
+        return self.heard and self.status == 429
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the client heard an answer that another try would not better."""
+        if not self.heard or self.status is None or self.status in CURABLE:
+            return False
+        return self.status // 100 != 2 or not self.fate.is_spoiled
+
+    @property
+    def asked(self) -> float | None:
+        """Seconds that the answer asked to wait, if the client heard it say so."""
+        return self.fate.asked if self.heard else None
+
+
+@attrs.define(eq=False)
+class Diary:
+    """Steps and exchanges in the order they began."""
+
+    steps: list[Step] = attrs.field(factory=list[Step])
+    exchanges: list[Exchange] = attrs.field(factory=list[Exchange])
+
+    def lines(self) -> list[str]:
+        """Tell the whole story, one line an event, by the virtual clock."""
+        told = [(s.began, 0, _begun(s)) for s in self.steps]
+        told += [(e.began, 1, _exchanged(e)) for e in self.exchanges]
+        told += [(s.ended, 2, _ended(s)) for s in self.steps if s.ended is not None]
+        return [line for _, _, line in sorted(told)]
+
+
+def _begun(step: Step) -> str:
+    return f"{step.began:9.3f}  #{step.number} actor {step.actor}: {step.words}"
+
+
+def _ended(step: Step) -> str:
+    return f"{step.ended:9.3f}  #{step.number} actor {step.actor} -> {step.outcome}"
+
+
+def _exchanged(exchange: Exchange) -> str:
+    step = "-" if exchange.step is None else f"#{exchange.step.number}"
+    about = exchange.tag or (exchange.job_id or "")[:8]
+    cursor = "".join(f" {value}" for _, value in exchange.query)
+    until = "..." if exchange.ended_at is None else f"{exchange.ended_at:.3f}"
+    return (
+        f"{exchange.began:9.3f}    {step} {exchange.kind} {about}{cursor} "
+        f"[{exchange.fate.name}] {exchange.end} at {until}"
+    )

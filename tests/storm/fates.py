@@ -1,0 +1,56 @@
+"""What becomes of an exchange, as a value."""
+
+import enum
+from collections.abc import Callable, Mapping
+
+import attrs
+
+from openfunnel_async.sandbox import Fault
+
+SILENCE = 10_000.0
+
+
+class Break(enum.Enum):
+    """Where the connection breaks."""
+
+    REFUSED = "nothing is sent"
+    CUT_BEFORE = "sent, and the service never acts on it"
+    LOST = "the service acts on it, its answer does not arrive"
+    CUT_REPLY = "the service acts on it, its answer arrives in part"
+    STUCK_REPLY = "its answer arrives in part, and then nothing more"
+
+
+Mangle = Callable[[bytes], bytes]
+
+
+@attrs.frozen(kw_only=True)
+class Fate:
+    """What becomes of one exchange.
+
+    Attributes:
+        name: For the tally; ``fair`` is the only one that does no harm.
+        connect: Seconds until the first byte leaves.
+        there: Seconds until the service sees the request.
+        back: Seconds until the client has the answer.
+        broken: Where the connection breaks, if it does.
+        fault: What the service does wrong.
+        headers: What the answer carries besides.
+        asked: Seconds the answer asks to wait, where it says so in good form.
+        mangle: What happens to the body of a 2xx on its way.
+        kept: Part of the body that arrives where the answer is cut.
+        is_spoiled: Whether a 2xx cannot be believed.
+        outlives: Whether a request that was sent arrives though the client gave up.
+    """
+
+    name: str = "fair"
+    connect: float = 0.0
+    there: float = 0.0
+    back: float = 0.0
+    broken: Break | None = None
+    fault: Fault | None = None
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    asked: float | None = None
+    mangle: Mangle | None = None
+    kept: float = 1.0
+    is_spoiled: bool = False
+    outlives: bool = True

@@ -1,0 +1,46 @@
+"""The invariants, held against the sandbox's own books.
+
+Each looks at the evidence of one schedule and tells what it finds wrong with it.
+`planted` has at least one bug for each, and the tests see each of them caught.
+"""
+
+from collections.abc import Callable, Iterator
+
+import attrs
+
+from tests.storm import judge_calls, judge_jobs, judge_rows
+from tests.storm.evidence import Evidence
+
+Invariant = Callable[[Evidence], Iterator[str]]
+
+INVARIANTS: tuple[Invariant, ...] = (
+    judge_jobs.a_handle_means_one_job,
+    judge_jobs.a_refusal_means_no_job,
+    judge_jobs.an_unknown_outcome_means_one_job_at_most,
+    judge_jobs.a_submit_is_not_sent_again,
+    judge_rows.rows_come_once_and_in_order,
+    judge_rows.a_status_is_true_and_never_goes_back,
+    judge_rows.numbers_are_those_of_the_ledger,
+    judge_calls.nothing_hangs,
+    judge_jobs.no_job_runs_unknown_to_all,
+    judge_calls.a_cancelled_step_ends_cancelled,
+    judge_calls.closing_leaves_nothing,
+    judge_calls.retries_are_bounded,
+    judge_calls.the_key_stays_in_its_header,
+    judge_calls.errors_are_declared_and_have_a_cause,
+)
+
+
+@attrs.frozen(order=True)
+class Violation:
+    """An invariant that did not hold, and what was seen."""
+
+    invariant: str
+    seen: str
+
+
+def judge(evidence: Evidence) -> Iterator[Violation]:
+    """Hold every invariant against the evidence."""
+    for invariant in INVARIANTS:
+        for seen in invariant(evidence):
+            yield Violation(invariant.__name__, seen)

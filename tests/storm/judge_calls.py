@@ -1,0 +1,176 @@
+"""Invariants about calls: how often, how long, how they end."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+
+from openfunnel_async import (
+    ConfigurationError,
+    IncompleteResultsError,
+    InsufficientCreditsError,
+    JobCancelledError,
+    JobFailedError,
+    JobNotFoundError,
+    SubmitOutcomeUnknownError,
+    TransportError,
+    WaitTimeoutError,
+)
+from tests.storm.diary import Exchange
+from tests.storm.evidence import Complaint, Evidence
+from tests.storm.schedule import BOUND, PLENTY
+from tests.storm.weather import MOST_EXCHANGES
+
+_CUT_OFF = {TransportError, SubmitOutcomeUnknownError}
+_ROUNDING = 1e-6
+_BUDGET, _EARNED = 20, 0.2
+
+
+def nothing_hangs(evidence: Evidence) -> Iterator[str]:
+    """The schedule is over within its bound of virtual time and of requests."""
+    yield from evidence.stuck
+    if len(evidence.diary.exchanges) > MOST_EXCHANGES:
+        yield f"more than {MOST_EXCHANGES} exchanges"
+
+
+def a_cancelled_step_ends_cancelled(evidence: Evidence) -> Iterator[str]:
+    """A cancellation is never swallowed, and none comes out of nowhere."""
+    for interruption in evidence.interruptions:
+        if not interruption.ended_cancelled:
+            step = interruption.step
+            yield f"{step.words} #{step.number} ended in {step.outcome}"
+    yield from (seen for seen in evidence.surprises if "cancel" in seen)
+
+
+def closing_leaves_nothing(evidence: Evidence) -> Iterator[str]:
+    """After `aclose` no task, no exchange, and no error that nobody looked at."""
+    yield from evidence.left_over
+    yield from evidence.loop_complaints
+
+
+def retries_are_bounded(evidence: Evidence) -> Iterator[str]:
+    """A call sends as often as its policy says, a client as its budget allows.
+
+    And no earlier than an answer asked for.
+    """
+    most = evidence.schedule.retry.attempts
+    for runs in _calls(evidence).values():
+        for run in runs:
+            if len(run) > most:
+                seen = f"{run[0].kind} {run[0].job_id} at {run[0].began:.3f}"
+                yield f"{seen} was sent {len(run)} times of {most}"
+    yield from _beyond_the_budget(evidence)
+    yield from _undercut(evidence)
+
+
+def retries(evidence: Evidence) -> Iterator[tuple[Exchange, Exchange]]:
+    """Give each exchange that repeats another, after that other."""
+    for runs in _calls(evidence).values():
+        for run in runs:
+            yield from pairwise(run)
+
+
+def _calls(evidence: Evidence) -> dict[tuple[object, ...], list[list[Exchange]]]:
+    """Sort exchanges by call, and part them where a try got a sound answer.
+
+    What follows a sound answer is a new try of its own, such as the one after a 404
+    that may have come too early.
+    """
+    calls: dict[tuple[object, ...], list[list[Exchange]]] = defaultdict(lambda: [[]])
+    for exchange in evidence.diary.exchanges:
+        step = None if exchange.step is None else exchange.step.number
+        # The text itself, not what it says: the client builds it once a call.
+        runs = calls[step, exchange.tag, id(exchange.path)]
+        runs[-1].append(exchange)
+        if exchange.is_sound:
+            runs.append([])
+    return calls
+
+
+def _beyond_the_budget(evidence: Evidence) -> Iterator[str]:
+    """Count what is charged: no cancel, and nothing that an answer asked for."""
+    repeated = sum(
+        earlier.kind != "cancel" and earlier.asked is None
+        for earlier, _ in retries(evidence)
+    )
+    earned = sum(
+        exchange.is_sound or (exchange.heard and exchange.kind == "cancel")
+        for exchange in evidence.diary.exchanges
+    )
+    if repeated > _BUDGET + _EARNED * earned:
+        yield f"{repeated} retries after {earned} answers"
+
+
+def _undercut(evidence: Evidence) -> Iterator[str]:
+    """Look for requests of one loop that come before the time asked for."""
+    not_before: dict[tuple[object, str], float] = {}
+    for exchange in evidence.diary.exchanges:
+        who = (exchange.step, exchange.task)
+        if exchange.began < not_before.get(who, 0.0) - _ROUNDING:
+            seen = f"{exchange.kind} at {exchange.began:.3f}"
+            yield f"{seen}, asked to wait to {not_before[who]:.3f}"
+        if exchange.asked is not None and exchange.ended_at is not None:
+            not_before[who] = exchange.ended_at + exchange.asked
+
+
+def the_key_stays_in_its_header(evidence: Evidence) -> Iterator[str]:
+    """The key goes to the origin, in its header, and shows nowhere else."""
+    yield from evidence.key_faults
+
+
+def errors_are_declared_and_have_a_cause(evidence: Evidence) -> Iterator[str]:
+    """Only errors of the tree come out, and none without something gone wrong."""
+    yield from (seen for seen in evidence.surprises if "cancel" not in seen)
+    for submission in evidence.submissions:
+        if submission.outcome == "under way" and not evidence.stuck:
+            yield f"{submission.tag}: a submit ended in {submission.step.outcome}"
+    for complaint in evidence.complaints:
+        step = complaint.step
+        if not _has_cause(evidence, complaint):
+            yield f"{step.words} #{step.number}: {complaint.error.__name__} for nothing"
+        elif not _was_tried(evidence, complaint):
+            yield f"{step.words} #{step.number}: failed, and no cancel was ever sent"
+
+
+def _has_cause(evidence: Evidence, complaint: Complaint) -> bool:
+    """Whether the error had to come, or something went wrong that may have led to it.
+
+    Rows that do not add up and arguments that cannot be right were never dealt.
+    """
+    jobs, schedule = evidence.service.jobs, evidence.schedule
+    view = jobs.get(complaint.job_id or "")
+    ends = None if view is None else view.ends
+    known = {
+        IncompleteResultsError: False,
+        ConfigurationError: False,
+        WaitTimeoutError: True,
+        JobFailedError: ends == "failed",
+        JobCancelledError: ends == "cancelled",
+    }
+    if complaint.error in known:
+        return known[complaint.error]
+    short_of_credits = schedule.credits < PLENTY
+    # A closed client sends nothing, and breaks off what is under way.
+    cut_off = schedule.closing == "early"
+    return (
+        (complaint.error is InsufficientCreditsError and short_of_credits)
+        or (complaint.error in _CUT_OFF and cut_off)
+        or (complaint.error is JobNotFoundError and schedule.is_slow_to_show)
+        or any(exchange.fate.name != "fair" for exchange in evidence.diary.exchanges)
+    )
+
+
+def _was_tried(evidence: Evidence, complaint: Complaint) -> bool:
+    """Whether a cancel that failed was sent at all, by this step or one it joined."""
+    step, exchanges = complaint.step, evidence.diary.exchanges
+    if not step.words.startswith("cancel") or complaint.error is WaitTimeoutError:
+        return True
+    cancelling = {
+        exchange.task
+        for exchange in exchanges
+        if exchange.kind == "cancel" and (exchange.job_id or "")[:8] in step.words
+    }
+    # One that was joined may by now only be looking at what its 409 meant.
+    return any(
+        exchange.task in cancelling and (exchange.ended_at or BOUND) >= step.began
+        for exchange in exchanges
+    )

@@ -1,0 +1,112 @@
+"""Invariants about jobs and who knows of them."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+from tests.storm.diary import Exchange
+from tests.storm.evidence import Evidence, Submission
+
+
+def jobs_by_tag(evidence: Evidence) -> Mapping[str, list[str]]:
+    """List the jobs that the sandbox made for each search."""
+    made: dict[str, list[str]] = {s.tag: [] for s in evidence.submissions}
+    for seen in evidence.service.requests:
+        if seen.kind == "submit" and seen.job_id is not None:
+            made.setdefault(json.loads(seen.body)["query"], []).append(seen.job_id)
+    return made
+
+
+def tries_by_tag(evidence: Evidence) -> Mapping[str, list[Exchange]]:
+    """List the exchanges of each submit, oldest first."""
+    tries: dict[str, list[Exchange]] = {s.tag: [] for s in evidence.submissions}
+    for exchange in evidence.diary.exchanges:
+        if exchange.tag is not None:
+            tries.setdefault(exchange.tag, []).append(exchange)
+    return tries
+
+
+def a_handle_means_one_job(evidence: Evidence) -> Iterator[str]:
+    """A handle that a submit returned is of the one job made for its search."""
+    made = jobs_by_tag(evidence)
+    handed = [s for s in evidence.submissions if s.outcome == "handle"]
+    for submission in handed:
+        if made[submission.tag] != [submission.job_id]:
+            yield f"{submission.tag}: {submission.job_id}, made {made[submission.tag]}"
+    for job_id, times in Counter(s.job_id for s in handed).items():
+        if times > 1:
+            yield f"{times} submits returned the job {job_id}"
+
+
+def a_refusal_means_no_job(evidence: Evidence) -> Iterator[str]:
+    """What is told as refused or as not sent made no job; the latter was not sent."""
+    made, tries = jobs_by_tag(evidence), tries_by_tag(evidence)
+    for submission in evidence.submissions:
+        if submission.outcome not in {"not sent", "rejected", "configuration"}:
+            continue
+        if made[submission.tag]:
+            yield f"{submission.tag}: {submission.outcome}, {made[submission.tag]}"
+        sent = any(
+            t.sent_at is not None and not t.is_refusal_to_serve
+            for t in tries[submission.tag]
+        )
+        if sent and submission.outcome != "rejected":
+            yield f"{submission.tag}: {submission.outcome}, and yet it was sent"
+
+
+def an_unknown_outcome_means_one_job_at_most(evidence: Evidence) -> Iterator[str]:
+    """Of an unknown outcome: one job at most, and what the error says is true."""
+    made = jobs_by_tag(evidence)
+    for submission in evidence.submissions:
+        if submission.outcome != "unknown":
+            continue
+        jobs = made[submission.tag]
+        if len(jobs) > 1:
+            yield f"{submission.tag}: {len(jobs)} jobs"
+        if submission.accepted and len(jobs) != 1:
+            yield f"{submission.tag}: accepted, and made {jobs}"
+        if submission.job_id not in {None, *jobs}:
+            yield f"{submission.tag}: names {submission.job_id}, made {jobs}"
+        if submission.max_exposure != submission.search.limit:
+            yield f"{submission.tag}: a wrong exposure of {submission.max_exposure}"
+
+
+def a_submit_is_not_sent_again(evidence: Evidence) -> Iterator[str]:
+    """After a submit that may have been sent there is no second, but after a 429."""
+    for tag, tries in tries_by_tag(evidence).items():
+        for earlier, later in pairwise(tries):
+            if earlier.sent_at is not None and not earlier.is_refusal_to_serve:
+                seen = f"{tag}: sent at {earlier.sent_at:.3f}"
+                yield f"{seen}, again at {later.began:.3f}"
+
+
+def no_job_runs_unknown_to_all(evidence: Evidence) -> Iterator[str]:
+    """Every job is known to somebody, or ended for a caller who had gone.
+
+    Known is what a handle or an error told, what stands among the orphans, and what
+    was warned about because no answer came. A block that was to end its job did so,
+    and an orphan is a job whose cancel was tried.
+    """
+    by_tag, tries = {s.tag: s for s in evidence.submissions}, tries_by_tag(evidence)
+    for tag, jobs in jobs_by_tag(evidence).items():
+        submission = by_tag[tag]
+        if jobs and submission.outcome not in {"handle", "unknown", "gone"}:
+            yield f"{tag}: {jobs}, and its caller was told: {submission.outcome}"
+        for job_id in (evidence.going - set(evidence.orphans)).intersection(jobs):
+            excused = _excused(evidence, submission, tries[tag])
+            if submission.outcome == "gone" and not excused:
+                yield f"{tag}: its caller has gone and {job_id} runs on"
+            if submission.must_end:
+                yield f"{tag}: its block was left and {job_id} runs on"
+    tried = {e.job_id for e in evidence.diary.exchanges if e.kind == "cancel"}
+    for job_id in evidence.orphans:
+        if job_id not in tried:
+            yield f"{job_id} is an orphan, and nobody tried to cancel it"
+
+
+def _excused(evidence: Evidence, submission: Submission, tries: list[Exchange]) -> bool:
+    """Whether the client warned of the job, and could know no more."""
+    return submission.step.number in evidence.warned and not any(
+        t.is_sound and t.status is not None and t.status // 100 == 2 for t in tries
+    )

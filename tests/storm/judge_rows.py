@@ -1,0 +1,161 @@
+"""Invariants about rows, statuses and numbers."""
+
+from collections.abc import Iterator
+from typing import cast
+
+from openfunnel_async import CancelReceipt, Company, JobStatus
+from openfunnel_async.sandbox import JobView, Row
+from tests.storm.evidence import Evidence, Reading, Receipt
+
+_PAGE_SIZE = 100
+_FURTHER = {status: place for place, status in enumerate(JobStatus)}
+
+
+def rows_come_once_and_in_order(evidence: Evidence) -> Iterator[str]:
+    """A stream gives the job's rows, each once, in order; to its end, all of them."""
+    jobs = evidence.service.jobs
+    truth: dict[str, tuple[Row, ...]] = {}
+    for reading in evidence.readings:
+        view = jobs[reading.job_id]
+        if reading.job_id not in truth:
+            truth[reading.job_id] = view.rows
+        for seen in _read_wrong(evidence, reading, view, truth[reading.job_id]):
+            yield f"{reading.step.words} #{reading.step.number}: {seen}"
+
+
+def _read_wrong(
+    evidence: Evidence, reading: Reading, view: JobView, rows: tuple[Row, ...]
+) -> Iterator[str]:
+    given, rows = reading.rows, _meant(reading, rows)
+    if len(given) > len(rows):
+        yield f"{len(given)} rows of {len(rows)}"
+    for place, (company, row) in enumerate(zip(given, rows, strict=False)):
+        if not is_row(company, row):
+            yield f"row {place} is {company.linkedin_url}, not {row['linkedin_url']}"
+            return
+    if reading.end == "open":
+        return
+    if not reading.follow:
+        # Pages are held back until they are whole; the last one might grow.
+        held_back = 0 if reading.kind == "rows" else _PAGE_SIZE
+        least = reading.written - held_back - reading.skipped
+        if len(given) < least and not _was_stale(evidence, reading):
+            yield f"{len(given)} rows, {reading.written} were written before"
+        return
+    if len(given) != len(rows):
+        yield f"it ended after {len(given)} rows of {len(rows)}"
+    failed = reading.end == "failed"
+    if reading.kind in {"rows", "pages"} and failed != (view.ends == "failed"):
+        yield f"it ended as {reading.end}, the job as {view.ends}"
+
+
+def _meant(reading: Reading, rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Give the job's rows from where the reading began, those it wanted."""
+    wanted = rows[reading.skipped :]
+    if reading.hosted:
+        wanted = tuple(row for row in wanted if row["domain"])
+    return wanted[: reading.most]
+
+
+def _was_stale(evidence: Evidence, reading: Reading) -> bool:
+    return any(
+        exchange.job_id == reading.job_id and exchange.fate.name == "stale"
+        for exchange in evidence.diary.exchanges
+    )
+
+
+def is_row(company: Company, row: Row) -> bool:
+    """Whether a company is this row, field by field."""
+    return not company.extra and all(
+        getattr(company, key) == (_texts(value) if key == "industries" else value)
+        for key, value in row.items()
+    )
+
+
+def _texts(value: object) -> tuple[str, ...] | None:
+    return None if value is None else tuple(cast("list[str]", value))
+
+
+def a_status_is_true_and_never_goes_back(evidence: Evidence) -> Iterator[str]:
+    """A handle's status is never ahead of the truth, never behind what it was.
+
+    Once terminal it is the job's own end. A word the client does not know may show
+    in place of pending and running.
+    """
+    jobs = evidence.service.jobs
+    for held in evidence.held:
+        before: JobStatus | None = None
+        for now, shown, true in held.trail:
+            end = JobStatus(jobs[held.job.id].ends)
+            if not _may_follow(before, shown) or not _may_show(shown, true, end):
+                seen = f"{held.job.id} at {now:.3f}: {before} -> {shown}"
+                yield f"{seen}, true is {true} and in the end {end}"
+            before = before if shown is JobStatus.UNKNOWN else shown
+
+
+def _may_follow(before: JobStatus | None, shown: JobStatus) -> bool:
+    if before is None:
+        return True
+    if shown is JobStatus.UNKNOWN:
+        return before in {JobStatus.PENDING, JobStatus.RUNNING}
+    return not before.is_terminal and _FURTHER[shown] >= _FURTHER[before]
+
+
+def _may_show(shown: JobStatus, true: JobStatus, end: JobStatus) -> bool:
+    if shown.is_terminal:
+        return shown is true is end
+    return shown is JobStatus.UNKNOWN or _FURTHER[shown] <= _FURTHER[true]
+
+
+def numbers_are_those_of_the_ledger(evidence: Evidence) -> Iterator[str]:
+    """Receipts, manifests and balances state the ledger's numbers, or None."""
+    for kept in evidence.receipts:
+        for seen in _receipt_wrong(kept):
+            yield f"{kept.receipt}: {seen}"
+    for reading in evidence.readings:
+        view, manifest = evidence.service.jobs[reading.job_id], reading.manifest
+        if reading.kind != "result" or reading.end != "normal":
+            continue
+        bill = None if manifest is None else (manifest.count, manifest.credits_consumed)
+        if bill != (len(view.rows), view.credits):
+            yield f"a result of {view.id} states {bill}, billed {view.credits}"
+    for kept_balance in evidence.balances:
+        used = kept_balance.balance.credits_used
+        if not kept_balance.before <= used <= kept_balance.after:
+            yield f"a balance of {used} used, {kept_balance.after} true"
+
+
+def _receipt_wrong(kept: Receipt) -> Iterator[str]:
+    receipt, view = kept.receipt, kept.view
+    if receipt.job_id != view.id or receipt.requested_limit != kept.limit:
+        yield f"of {view.id}, limit {kept.limit}"
+    if not (receipt.accepted or receipt.already_terminal):
+        yield "neither accepted nor already terminal"
+    if receipt.status.is_terminal:
+        # A view of an ended job does not change, so it may be looked at now.
+        if receipt.status != view.status:
+            yield f"the job is {view.status}"
+        if (receipt.delivered, receipt.credits_consumed) != (
+            view.rows_written,
+            view.credits,
+        ):
+            yield f"delivered {view.rows_written}, billed {view.credits}"
+        if receipt.credits_avoided != _avoided(kept):
+            yield f"avoided {_avoided(kept)}"
+    elif _numbers(receipt) != (None, None, None):
+        yield "numbers of a job that goes on"
+    elif receipt.already_terminal:
+        yield "already terminal, and yet not"
+
+
+def _numbers(receipt: CancelReceipt) -> tuple[object, object, object]:
+    return receipt.delivered, receipt.credits_consumed, receipt.credits_avoided
+
+
+def _avoided(kept: Receipt) -> float | None:
+    if kept.view.ends != "cancelled":
+        return 0.0
+    billed = kept.view.credits
+    if kept.limit is None or billed is None:
+        return None
+    return kept.view.limit - billed

@@ -1,0 +1,173 @@
+"""Bugs put in on purpose, to see that the judge finds them.
+
+A client makes its own parts, floor upon floor, so a broken variant of one of them
+could only get in through a copy of everything above it. A bug is therefore an
+attribute that is swapped while the bug is planted.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from inspect import getattr_static
+from typing import Any
+
+import attrs
+
+from openfunnel_async import (
+    RowStream,
+    _answers,
+    _cancel,
+    _record,
+    _retries,
+)
+from openfunnel_async._caller import Caller
+from openfunnel_async._cancel import Cancellation
+from openfunnel_async._custody import Custody
+from openfunnel_async._record import JobRecord
+from openfunnel_async._retries import RetryBudget, Tries
+from openfunnel_async._rows import PageReader
+from openfunnel_async._shared import Shared
+from openfunnel_async._submit import Submitter
+from tests.storm import broken, judge_calls, judge_jobs, judge_rows
+from tests.storm.judge import Invariant
+
+
+@attrs.frozen
+class Bug:
+    """A mistake that somebody could make.
+
+    Attributes:
+        what: The mistake.
+        caught_by: The invariant that must find it.
+        owner: The class or module whose attribute is swapped.
+        attribute: Its name.
+        broken: Makes the broken one out of the sound one.
+    """
+
+    what: str
+    caught_by: Invariant
+    owner: Any = attrs.field(repr=False)
+    attribute: str
+    broken: Callable[[Any], Any] = attrs.field(repr=False)
+
+    def __str__(self) -> str:
+        return self.what
+
+
+@contextmanager
+def planted(bug: Bug) -> Generator[None]:
+    """Let the client have the bug for the time of the block."""
+    # Statically: a property is wanted as it is, not what it gives.
+    sound = getattr_static(bug.owner, bug.attribute)
+    setattr(bug.owner, bug.attribute, bug.broken(sound))
+    try:
+        yield
+    finally:
+        setattr(bug.owner, bug.attribute, sound)
+
+
+BUGS: tuple[Bug, ...] = (
+    Bug(
+        "handles are pooled by limit",
+        judge_jobs.a_handle_means_one_job, Submitter, "_send", broken.pooled,
+    ),
+    Bug(
+        "a 408 to a submit is raised as a refusal",
+        judge_jobs.a_refusal_means_no_job,
+        _answers, "_refused_submit", broken.plain_408,
+    ),
+    Bug(
+        "every unknown outcome is told as accepted",
+        judge_jobs.an_unknown_outcome_means_one_job_at_most,
+        _answers, "_unknown", broken.accepted,
+    ),
+    Bug(
+        "a submit whose answer was lost is sent again",
+        judge_jobs.a_submit_is_not_sent_again, Caller, "_once", broken.once_more,
+    ),
+    Bug(
+        "a page that was read again is handed out from its first row",
+        judge_rows.rows_come_once_and_in_order,
+        PageReader, "_reread", broken.from_the_top,
+    ),
+    Bug(
+        "the newest page is not read again",
+        judge_rows.rows_come_once_and_in_order,
+        PageReader, "is_whole", broken.never_again,
+    ),
+    Bug(
+        "a checkpoint is a row behind",
+        judge_rows.rows_come_once_and_in_order,
+        PageReader,
+        "place",
+        broken.a_row_late,
+    ),
+    Bug(
+        "the status is the last one reported",
+        judge_rows.a_status_is_true_and_never_goes_back,
+        _record, "furthest", broken.last_word,
+    ),
+    Bug(
+        "a 409 is taken for cancelled",
+        judge_rows.a_status_is_true_and_never_goes_back,
+        Cancellation, "_find_out", broken.inferred,
+    ),
+    Bug(
+        "credits avoided are reckoned before the bill",
+        judge_rows.numbers_are_those_of_the_ledger, _cancel, "_avoided", broken.guessed,
+    ),
+    Bug(
+        "nobody is told the news",
+        judge_calls.nothing_hangs, JobRecord, "announce", broken.silent,
+    ),
+    Bug(
+        "a job whose caller has gone is not cancelled",
+        judge_jobs.no_job_runs_unknown_to_all, Custody, "_cancel", broken.forgets,
+    ),
+    Bug(
+        "a submit goes when its caller goes",
+        judge_jobs.no_job_runs_unknown_to_all, Submitter, "submit", broken.just_goes,
+    ),
+    Bug(
+        "a stream that is cancelled just ends",
+        judge_calls.a_cancelled_step_ends_cancelled,
+        RowStream, "__anext__", broken.ends_quietly,
+    ),
+    Bug(
+        "the last one to leave a shared task lets it run on",
+        judge_calls.closing_leaves_nothing, Shared, "_leave", broken.walks_off,
+    ),
+    Bug(
+        "closing waits for nobody",
+        judge_calls.closing_leaves_nothing, Custody, "aclose", broken.in_a_hurry,
+    ),
+    Bug(
+        "a call has one try more than its policy",
+        judge_calls.retries_are_bounded, Tries, "__init__", broken.one_more,
+    ),
+    Bug(
+        "Retry-After is not heard",
+        judge_calls.retries_are_bounded, _retries, "retry_after_of", broken.deaf,
+    ),
+    Bug(
+        "retries have no budget",
+        judge_calls.retries_are_bounded, RetryBudget, "spend", broken.boundless,
+    ),
+    Bug(
+        "the key goes into the query as well",
+        judge_calls.the_key_stays_in_its_header, Caller, "_keyed", broken.in_the_query,
+    ),
+    Bug(
+        "an error quotes the request with its headers",
+        judge_calls.the_key_stays_in_its_header, Caller, "_timed_out", broken.talkative,
+    ),
+    Bug(
+        "a stream refuses the end of a cancelled job",
+        judge_calls.errors_are_declared_and_have_a_cause,
+        PageReader, "settle", broken.pedantic,
+    ),
+    Bug(
+        "an error of no tree comes out of a body that is no JSON",
+        judge_calls.errors_are_declared_and_have_a_cause,
+        _answers, "decode", broken.broken_off,
+    ),
+)  # fmt: skip

@@ -67,7 +67,9 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests on the built package; `-- ARGS` go to pytest, uncovered."""
     session.install("-q", ".[cli]", *_group("test"))
-    session.run("pytest", *(session.posargs or ["--cov"]))
+    # What is covered is the same on every Python, and tracing doubles the time.
+    traced = ["--cov"] if session.python == _pythons()[0] else []
+    session.run("pytest", *(session.posargs or ["-q", "-n", "auto", *traced]))
 
 
 @nox.session

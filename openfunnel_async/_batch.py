@@ -81,6 +81,8 @@ class Batch:
         is_done = False
         try:
             await asyncio.shield(work)
+            if self._releases:
+                await asyncio.wait(self._releases.values())
             is_done = True
         except asyncio.CancelledError:
             if is_being_cancelled():

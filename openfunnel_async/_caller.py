@@ -99,6 +99,8 @@ class Caller:
             return call.read(self._without_key(reply))
         finally:
             progress.finish()
+            if progress.partial is not None:
+                progress.partial = self._without_key(progress.partial)
         if call.lost is not None and failed.request_sent:
             raise call.lost(str(failed), progress.partial)
         raise failed

@@ -1,0 +1,82 @@
+"""The how-to on batches under a cap, taken at its word."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from openfunnel_async.sandbox import JobLife, LostAnswer
+from tests.fleet.programs import WatchedSandbox, output_of, start, write_program
+
+pytestmark = pytest.mark.anyio
+
+COUNTRIES = ("DEU", "FRA", "ESP", "ITA", "NLD", "POL")
+
+
+def life(rows: int | None = None, *, fails: bool = False) -> JobLife:
+    return JobLife(
+        queue=0,
+        first_page_after=0,
+        seconds_per_page=0,
+        closing=0,
+        rows=rows,
+        ends="failed" if fails else "completed",
+    )
+
+
+async def run(folder: Path, sandbox: WatchedSandbox) -> tuple[int | None, list[str]]:
+    script = write_program("batch-script.md", folder)
+    async with await start(script, sandbox) as process:
+        said = await output_of(process)
+    return process.returncode, said.splitlines()
+
+
+def listed(folder: Path) -> list[dict[str, str]]:
+    text = (folder / "companies.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+async def test_each_company_is_listed_once_with_who_found_it(tmp_path: Path) -> None:
+    """Caught: the outcomes' rows written one after the other."""
+    lives = [life(30), life(40), life(0), life(7), life(50), life(60)]
+    async with WatchedSandbox(speed=0, lives=lives) as sandbox:
+        code, said = await run(tmp_path, sandbox)
+    assert code == 0
+    found: dict[object, list[str]] = {}
+    for country, job in zip(COUNTRIES, sandbox.jobs.values(), strict=True):
+        for row in job.rows:
+            found.setdefault(row["linkedin_url"], []).append(country)
+    lines = listed(tmp_path)
+    assert [line["linkedin_url"] for line in lines] == list(found)
+    by = [" ".join(dict.fromkeys(countries)) for countries in found.values()]
+    assert [line["found_by"] for line in lines] == by
+    assert said[-1] == f"{len(found)} companies in companies.csv, 187 credits"
+
+
+async def test_the_cap_holds_and_what_did_not_fit_is_said(tmp_path: Path) -> None:
+    async with WatchedSandbox(speed=0, lives=[life()] * 6) as sandbox:
+        code, said = await run(tmp_path, sandbox)
+        assert sandbox.count("submit") == 3
+    assert code == 1
+    assert sandbox.ledger.used == 600
+    assert said[-1].endswith("600 credits")
+    assert [line for line in said if "no longer fit" in line] == said[3:6]
+
+
+async def test_a_job_that_failed_keeps_its_rows_and_its_bill(tmp_path: Path) -> None:
+    lives = [life(25, fails=True), *[life(10)] * 5]
+    async with WatchedSandbox(speed=0, lives=lives) as sandbox:
+        code, said = await run(tmp_path, sandbox)
+    assert code == 1
+    assert said[0].startswith("DEU: 25 new companies, 25 credits job ")
+    assert sum("DEU" in line["found_by"] for line in listed(tmp_path)) == 25
+    assert said[-1].endswith("75 credits")
+
+
+async def test_a_submit_of_unknown_outcome_is_said(tmp_path: Path) -> None:
+    lost = LostAnswer(on="submit")
+    async with WatchedSandbox(speed=0, lives=[life(5)] * 6, faults=[lost]) as sandbox:
+        code, said = await run(tmp_path, sandbox)
+        assert sandbox.count("submit") == 6
+    assert code == 1
+    assert said[0].startswith("DEU: 0 new companies, no bill ")

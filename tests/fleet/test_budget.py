@@ -1,0 +1,200 @@
+"""One budget of polls for all handles of a client."""
+
+import asyncio
+import random
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from openfunnel_async import BulkJob, OpenFunnel, PollPolicy
+from openfunnel_async._budget import PollBudget, poll_budget, urgency
+from tests.fleet.account import STEADY, Account, lasting, search, searches
+from tests.support.scripted import ScriptedTransport, connect, job_reply
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.virtual_time,
+    pytest.mark.usefixtures("no_task_is_left"),
+]
+
+RATE = 2.0
+GREEDY = PollPolicy.fixed(0.5)
+
+
+def most_within_a_second(moments: list[float]) -> int:
+    moments = sorted(moments)
+    return max(sum(at <= later < at + 1 - 1e-9 for later in moments) for at in moments)
+
+
+def running() -> ScriptedTransport:
+    """Script jobs that run for a hundred seconds."""
+    return ScriptedTransport(
+        read=lambda seen: job_reply(
+            "running" if seen.at < 100 else "completed", job_id=seen.job_id
+        )
+    )
+
+
+def attach(client: OpenFunnel, count: int) -> list[BulkJob]:
+    return [client.job(str(number)) for number in range(count)]
+
+
+async def test_handles_share_it() -> None:
+    """Caught: a budget for each handle."""
+    transport = running()
+    async with connect(transport, max_polls_per_second=RATE, polling=GREEDY) as client:
+        await client.wait_all(attach(client, 10))
+    assert most_within_a_second(transport.times("read")) == RATE
+
+
+async def test_without_one_everybody_looks_when_due() -> None:
+    transport = running()
+    async with connect(transport, polling=GREEDY) as client:
+        await client.wait_all(attach(client, 10))
+    assert most_within_a_second(transport.times("read")) == 20
+
+
+async def test_none_is_no_budget_at_all() -> None:
+    assert poll_budget(None) is None
+
+
+async def test_where_there_is_a_turn_to_spare_nobody_waits() -> None:
+    """Caught: every turn an interval after it is asked for."""
+    transport = running()
+    async with connect(transport, max_polls_per_second=1, polling=STEADY) as client:
+        await client.job("alone").wait_until_terminal()
+    async with connect(unlimited := running(), polling=STEADY) as client:
+        await client.job("alone").wait_until_terminal()
+    assert transport.times("read") == pytest.approx(unlimited.times("read"))
+
+
+async def test_streams_that_wait_for_rows_share_it_as_well() -> None:
+    """Caught: the re-reading of a page taken for no poll."""
+    transport = running()
+    async with connect(transport, max_polls_per_second=RATE, polling=GREEDY) as client:
+
+        async def read(job: BulkJob) -> None:
+            async for _ in job.rows():
+                pass
+
+        async with anyio.create_task_group() as group:
+            for job in attach(client, 8):
+                group.start_soon(read, job)
+    # The first look of each is the reading of its first page.
+    later = transport.times("read")[8:]
+    assert most_within_a_second(later) <= RATE
+
+
+async def test_an_explicit_poll_does_not_wait_for_a_turn() -> None:
+    transport = running()
+    async with connect(transport, max_polls_per_second=0.1, polling=GREEDY) as client:
+        for job in attach(client, 5):
+            await job.poll()
+        assert transport.now == 0
+
+
+async def test_a_batch_keeps_to_it() -> None:
+    async with Account(lasting(30), max_polls_per_second=1, latency=(0.0,)) as account:
+        await account.client.run_many(searches(*[5] * 12), max_active=12)
+        reads = account.seen("read")
+    firsts = {seen.job_id: seen.time for seen in reversed(reads)}
+    waited = [seen.time for seen in reads if seen.time != firsts[seen.job_id or ""]]
+    assert most_within_a_second(waited) == 1
+
+
+async def test_a_cancel_does_not_wait_for_a_turn() -> None:
+    async with Account(lasting(500), max_polls_per_second=0.01) as account:
+        jobs = [await account.client.submit(search(number)) for number in range(3)]
+        began = account.service.now
+        for job in jobs:
+            await job.cancel()
+        assert account.service.now - began < 1
+
+
+class Turns:
+    """Claims on a budget, and when each had its turn."""
+
+    def __init__(self, per_second: float) -> None:
+        self._budget = PollBudget(per_second)
+        self.times: list[float] = []
+        self.order: list[str] = []
+
+    async def take(self, name: str = "", urgent: float = 1.0) -> None:
+        await self._budget.turn(lambda _now: urgent)
+        self.times.append(asyncio.get_running_loop().time())
+        self.order.append(name)
+
+    def claim(self, name: str = "", urgent: float = 1.0) -> asyncio.Task[None]:
+        return asyncio.create_task(self.take(name, urgent))
+
+
+async def test_the_most_urgent_comes_first() -> None:
+    """Caught: the claims served in the order in which they came."""
+    turns = Turns(1)
+    await turns.take("first")
+    claims = [turns.claim(name, urgent) for name, urgent in (("b", 1), ("a", 2))]
+    await asyncio.wait(claims)
+    assert turns.order == ["first", "a", "b"]
+
+
+async def test_the_longer_unseen_and_the_nearer_its_end_the_more_urgent() -> None:
+    assert urgency(0.0, 25.0)(10.0) == 2.0
+    assert urgency(0.0, 25.0)(10.0) > urgency(5.0, 25.0)(10.0)
+    assert urgency(0.0, 25.0)(10.0) > urgency(0.0, 36.0)(10.0)
+
+
+async def test_a_claim_that_is_given_up_costs_no_turn() -> None:
+    turns = Turns(1)
+    await turns.take()
+    gone, stays = turns.claim(urgent=5), turns.claim()
+    await anyio.sleep(0.5)
+    gone.cancel()
+    await asyncio.wait([gone, stays])
+    assert turns.times == [0.0, 1.0]
+
+
+async def test_a_turn_of_somebody_who_goes_is_handed_on_at_once() -> None:
+    """Caught: the turn back in the budget, and the timer still at the next one."""
+    turns = Turns(1)
+    await turns.take()
+    gone, stays = turns.claim(urgent=5), turns.claim()
+    await anyio.sleep(0.5)
+    asyncio.get_running_loop().call_at(1.0, gone.cancel)
+    await asyncio.wait([gone, stays])
+    assert turns.times == [0.0, 1.0]
+
+
+async def test_a_claim_that_goes_in_the_moment_of_a_grant_grants_no_second() -> None:
+    """Caught: a claim dropped by the grant that takes itself for granted."""
+    turns = Turns(1)
+    await turns.take()
+    gone = turns.claim(urgent=5)
+    asyncio.get_running_loop().call_at(1.0, gone.cancel)
+    await anyio.lowlevel.checkpoint()
+    await turns.claim()
+    await turns.claim()
+    assert turns.times == [0.0, 1.0, 2.0]
+
+
+async def test_a_budget_nobody_wants_saves_up_nothing() -> None:
+    """Caught: a bucket that fills while nobody looks."""
+    turns = Turns(1)
+    await anyio.sleep(100)
+    await asyncio.wait([turns.claim() for _ in range(3)])
+    assert turns.times == [100.0, 101.0, 102.0]
+
+
+async def test_claims_that_come_and_go_at_random_never_exceed_it() -> None:
+    turns, dice = Turns(5), random.Random(1)
+
+    async def one() -> None:
+        await anyio.sleep(dice.choice((0.2, 1.0)) * dice.randint(0, 50))
+        with anyio.move_on_after(dice.choice((0.2, 0.6)) * dice.randint(0, 20)):
+            await turns.take(urgent=dice.random())
+
+    async with anyio.create_task_group() as group:
+        for _ in range(500):
+            group.start_soon(one)
+    assert len(turns.times) > 50
+    assert most_within_a_second(turns.times) == 5

@@ -1,0 +1,139 @@
+"""A service, a job in it, a client, and one fault between them.
+
+    async with stage_for(plan(ResetAfter(received=0)), "read", times=1) as stage:
+        await stage.ask("read")
+    assert stage.requests == 2
+
+A fault is told to strike one kind of request so many times, and no other.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+import attrs
+
+from openfunnel_async import LookalikeSearch, OpenFunnel, RetryPolicy
+from openfunnel_async.sandbox import (
+    ConnectionPlan,
+    FaultyProxy,
+    JobLife,
+    Sandbox,
+    SlowAnswer,
+    TargetedFault,
+    TrickledBody,
+    Unknowns,
+)
+
+__all__ = ["ATTEMPTS", "SEARCH", "Asked", "Stage", "fault", "plan", "stage_for"]
+
+ATTEMPTS = 3
+SEARCH = LookalikeSearch(query="voice ai", limit=250)
+# Running from the start and for ever, so that a cancel is always accepted.
+_LONG = JobLife(queue=0, processed_after=0, first_page_after=1e9)
+
+Asked = Literal["submit", "cancel", "read"]
+Struck = Asked | Literal["any"]
+Strike = Callable[["Stage", Struck, int], None]
+
+
+def fault(make: Callable[..., TargetedFault], **options: Any) -> Strike:
+    """Return what has the service itself go wrong."""
+
+    def strike(stage: "Stage", kind: Struck, times: int) -> None:
+        stage.sandbox.faults.append(make(on=kind, times=times, **options))
+        if make in (SlowAnswer, TrickledBody):
+            stage.patience = 8.0
+
+    return strike
+
+
+def plan(plan: ConnectionPlan) -> Strike:
+    """Return what has a proxy before the service break the connection."""
+
+    def strike(stage: "Stage", kind: Struck, times: int) -> None:
+        del kind
+        stage.proxy.plan += [plan] * times
+        stage.proxied = True
+
+    return strike
+
+
+@attrs.define(eq=False)
+class Stage:
+    """What one test plays on.
+
+    Attributes:
+        sandbox: The service.
+        proxy: What may stand before it.
+        proxied: Whether the client's way leads through the proxy.
+        patience: Seconds that the client waits for an answer.
+        kind: What the fault strikes.
+        job_id: A job that is there already.
+        client: The client.
+    """
+
+    sandbox: Sandbox
+    proxy: FaultyProxy
+    kind: Struck
+    job_id: str
+    proxied: bool = False
+    patience: float = 60.0
+    client: OpenFunnel = attrs.field(init=False)
+
+    @property
+    def requests(self) -> int:
+        """Requests at the service, or connections at the proxy before it."""
+        if self.proxied:
+            return len(self.proxy.connections)
+        seen = self.sandbox.requests
+        return sum(self.kind in ("any", request.kind) for request in seen)
+
+    @property
+    def made(self) -> int:
+        """Jobs that were made, beside the one that was there already."""
+        return len(self.sandbox.jobs) - 1
+
+    async def arrived(self) -> None:
+        """Return when a request has arrived."""
+        async with asyncio.timeout(600):
+            while not self.requests:  # noqa: ASYNC110 -- the sandbox gives no notice
+                await asyncio.sleep(0)
+
+    async def ask(self, kind: Asked) -> object:
+        """Make one call of the kind."""
+        if kind == "submit":
+            return await self.client.submit(SEARCH)
+        job = self.client.job(self.job_id)
+        return await (job.cancel() if kind == "cancel" else job.poll())
+
+
+@asynccontextmanager
+async def stage_for(
+    strike: Strike, kind: Struck, *, times: int = 10**6, **options: Any
+) -> AsyncGenerator[Stage]:
+    """Set the stage, with a client that tries three times."""
+    async with (
+        Sandbox(
+            speed=0,
+            plan=lambda _number, _limit: _LONG,
+            unknowns=Unknowns(second_cancel=409),
+        ) as sandbox,
+        FaultyProxy(upstream=sandbox.base_url) as proxy,
+    ):
+        async with OpenFunnel(sandbox.api_key, base_url=sandbox.base_url) as early:
+            job_id = (await early.submit(SEARCH)).id
+        sandbox.requests.clear()
+        stage = Stage(sandbox, proxy, kind, job_id)
+        # A proxy's plans come by the list, and no test makes so many connections.
+        strike(stage, kind, min(times, 50))
+        address = proxy.base_url if stage.proxied else sandbox.base_url
+        options = {
+            "retry": RetryPolicy(attempts=ATTEMPTS),
+            "request_timeout": stage.patience,
+            **options,
+        }
+        async with OpenFunnel(sandbox.api_key, base_url=address, **options) as client:
+            stage.client = client
+            yield stage

@@ -55,7 +55,7 @@ def is_exact(folder: Path, sandbox: WatchedSandbox) -> bool:
 
 
 async def test_a_stop_by_sigterm_is_gone_on_from_exactly(tmp_path: Path) -> None:
-    """Caught: the checkpoint kept at the end of a page, not after a row."""
+    """Caught: rows gathered by the program and not written when it stops."""
     script = write_program("worker-pool.md", tmp_path)
     async with new_sandbox() as sandbox:
         said = await stop_by(signal.SIGTERM, script, sandbox)

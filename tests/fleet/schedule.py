@@ -82,7 +82,7 @@ def draw(seed: int) -> Schedule:
         if stormy and rng.random() < 0.3
         else frozenset(),
         outage=rng.choice((10.0, 120.0)),
-        wait_timeout=rng.choice((None, 30.0)) if stormy else None,
+        wait_timeout=rng.choice((None, None, 10.0, 30.0)) if stormy else None,
         leave=_leave(rng) if rng.random() < 0.6 else None,
     )
 
@@ -92,10 +92,10 @@ def _life(rng: random.Random, limit: int) -> JobLife:
         queue=rng.choice((0.0, 1.0, 8.0)),
         processed_after=rng.choice((0.0, 2.0)),
         first_page_after=rng.uniform(0, 20),
-        seconds_per_page=rng.uniform(0, 20),
+        seconds_per_page=rng.uniform(0, rng.choice((5, 20, 60))),
         closing=rng.choice((0.0, 1.0, 5.0)),
         rows=rng.choice((None, None, rng.randint(0, limit))),
-        ends="failed" if rng.random() < 0.15 else "completed",
+        ends="failed" if rng.random() < 0.2 else "completed",
     )
 
 
@@ -134,7 +134,7 @@ def _torn(rng: random.Random, count: int) -> frozenset[int]:
 
 def _leave(rng: random.Random) -> Leave:
     return Leave(
-        at=rng.uniform(0, rng.choice((2, 12, 60))),
+        at=rng.uniform(0, rng.choice((2, 12, 60, 120))),
         how=rng.choice(("once", "twice", "wait_for", "scope")),
         gap=rng.choice((0.0, 0.0, rng.uniform(0, 12))),
         turns=rng.randint(0, 12),

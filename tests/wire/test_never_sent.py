@@ -120,7 +120,8 @@ async def test_a_service_that_is_back_by_the_second_try_gets_one_request(
     ):
         async with proxy.refusing():
             asking = asyncio.create_task(ask(client, kind))
-            await second.wait()
+            async with asyncio.timeout(60):
+                await second.wait()
         is_back.set()
         await asking
         assert (len(tries), len(server.received)) == (2, 1)

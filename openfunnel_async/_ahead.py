@@ -56,9 +56,9 @@ class ReadAhead:
             task = self._reads.page_ahead(label)
             self._coming.append((label, task))
 
-    def close(self) -> set[asyncio.Task[JobPage]]:
+    def close(self) -> list[asyncio.Task[JobPage]]:
         """Give up what is on its way, and return what has yet to stop."""
-        given_up = {task for _, task in self._coming}
+        given_up = [task for _, task in self._coming]
         self._coming.clear()
         for task in given_up:
             task.add_done_callback(_seen)

@@ -113,7 +113,7 @@ class AiohttpTransport:
                 self._fresh = _session(connector, [_signals()])
             return self._fresh, True
         if self._pooled is None:
-            self._pooled = _session(aiohttp.TCPConnector(), [])
+            self._pooled = _session(aiohttp.TCPConnector(limit=0), [])
         return self._pooled, False
 
     async def _exchange(

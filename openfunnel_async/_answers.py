@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 import attrs
 
 from openfunnel_async._codec import companies, decode, structure
+from openfunnel_async._codec import snapshot as read_state
 from openfunnel_async._failures import Hide, failure
 from openfunnel_async._invalid import is_job_id, is_unicode
 from openfunnel_async._models import (
@@ -149,46 +150,44 @@ def read_balance(hide: Hide, reply: WireReply) -> CreditBalance:
 
 def read_snapshot(job_id: str, hide: Hide, reply: WireReply) -> JobSnapshot:
     """Read a job's status; its rows are left unbuilt."""
-    return _read_envelope(job_id, hide, reply).snapshot
+    answer, snapshot = _read_state(job_id, hide, reply)
+    # What a page of this answer would be read from is held to be right here, too.
+    for key in ("page", "next_cursor"):
+        if answer.get(key) is not None:
+            _label(answer, key)
+    if answer.get("rows") != []:
+        _rows(answer, snapshot.status)
+    return snapshot
 
 
 def read_page(job_id: str, cursor: str | None, hide: Hide, reply: WireReply) -> JobPage:
     """Read a job's status and one page of its rows."""
-    envelope = _read_envelope(job_id, hide, reply)
-    if None not in (cursor, envelope.page) and envelope.page != cursor:
+    answer, snapshot = _read_state(job_id, hide, reply)
+    label, following = _label(answer, "page"), _label(answer, "next_cursor")
+    rows = _rows(answer, snapshot.status)
+    if None not in (cursor, label) and label != cursor:
         msg = "the answer is another page than the one asked for"
         raise InvalidResponseError(msg, "$.page")
     return JobPage(
-        snapshot=envelope.snapshot,
-        label=envelope.page,
-        rows=companies(envelope.rows),
-        next_cursor=envelope.next_cursor,
+        snapshot=snapshot,
+        label=label,
+        rows=companies(rows),
+        next_cursor=following,
     )
 
 
-class _Envelope(NamedTuple):
-    """An answer about a job, checked but for its rows."""
-
-    snapshot: JobSnapshot
-    page: str | None
-    next_cursor: str | None
-    rows: list[object]
-
-
-def _read_envelope(job_id: str, hide: Hide, reply: WireReply) -> _Envelope:
+def _read_state(
+    job_id: str, hide: Hide, reply: WireReply
+) -> tuple[dict[str, Any], JobSnapshot]:
+    """Return an answer about a job and what it says of the job's state."""
     if not reply.is_success:
         raise failure(reply, hide, job_id=job_id)
     answer = _object(reply)
-    snapshot = structure(answer, JobSnapshot)
+    snapshot = read_state(answer)
     if snapshot.job_id != job_id:
         msg = "the answer is about another job than the one asked for"
         raise InvalidResponseError(msg, "$.job_id")
-    return _Envelope(
-        _without_echo(snapshot, hide),
-        _label(answer, "page"),
-        _label(answer, "next_cursor"),
-        _rows(answer, snapshot.status),
-    )
+    return answer, _without_echo(snapshot, hide)
 
 
 def _without_echo(snapshot: JobSnapshot, hide: Hide) -> JobSnapshot:

@@ -8,9 +8,10 @@ from typing import TypeVar
 import anyio
 import attrs
 
-from openfunnel_async._endpoints import Call
+from openfunnel_async._endpoints import Call, Kind
 from openfunnel_async._pacing import RetryPolicy
 from openfunnel_async._retries import RetryBudget, Tries, retry_after_of
+from openfunnel_async._time_limit import TimeLimit
 from openfunnel_async._wire import (
     API_KEY_HEADER,
     Headers,
@@ -30,9 +31,10 @@ from openfunnel_async.errors import (
 
 T = TypeVar("T")
 _SHORTEST_REAL_KEY = 16
+_READS_AT_ONCE = 100
 # An escape of a visible ASCII character, which no writer of JSON needs.
 _ESCAPED = re.compile(rb"\\(?:u00[2-7]|/)")
-OnStall = Callable[[float, OpenFunnelError], None]
+OnStall = Callable[[Kind, float, OpenFunnelError], None]
 
 
 class Caller:
@@ -48,8 +50,10 @@ class Caller:
         self._transport = transport
         self._key = key
         self._retry = retry
-        self._request_timeout = request_timeout
+        self._limits = TimeLimit(request_timeout)
         self._budget = RetryBudget()
+        # In the order of coming; what stops or caps a spend never stands behind it.
+        self._reading = asyncio.Semaphore(_READS_AT_ONCE)
         self._echo = re.compile(b"".join(map(_raw_or_escaped, key)))
 
     async def call(
@@ -65,31 +69,36 @@ class Caller:
         Args:
             call: What to send and how to read the answer.
             progress: Filled in with how far the exchange under way has come.
-            on_stall: Told of each pause that the service asks for: the moment it
-                ends, and the error that asked.
+            on_stall: Told of each pause that the service asks for: for which kind,
+                the moment it ends, and the error that asked.
             is_wanted: Whether to try again is still wanted.
 
         Cancellation: passes through; the exchange under way is closed.
         """
-        tries = Tries(call.kind, self._retry, self._budget)
+        tries: Tries | None = None
         while True:
             try:
-                answer = await self._once(call, progress or SendProgress())
+                if call.kind is Kind.READ:
+                    async with self._reading:
+                        answer = await self._once(call, SendProgress())
+                else:
+                    answer = await self._once(call, progress or SendProgress())
             except (TransportError, APIError, InvalidResponseError) as exc:
                 error = exc
             else:
                 self._budget.earn()
                 return answer
+            tries = tries or Tries(call.kind, self._retry, self._budget)
             pause = tries.pause(error)
             if pause is None or not is_wanted():
                 raise error
-            await sit_out(pause, error, on_stall)
+            await sit_out(call.kind, pause, error, on_stall)
 
     async def _once(self, call: Call[T], progress: SendProgress) -> T:
         progress.begin()
         failed: TransportError | None = None
         try:
-            async with asyncio.timeout(self._request_timeout):
+            with self._limits.begin():
                 reply = await self._transport.send(self._keyed(call.request, progress))
         except TransportError as exc:
             failed = exc
@@ -128,12 +137,12 @@ class Caller:
         return attrs.evolve(reply, body=self._echo.sub(b"<hidden>", reply.body))
 
     def _timed_out(self, progress: SendProgress) -> TransportError:
-        msg = f"no complete answer within {self._request_timeout:g} s"
+        msg = f"no complete answer within {self._limits.seconds:g} s"
         return RequestTimeoutError(msg, progress.may_be_sent)
 
 
 async def sit_out(
-    pause: float, error: OpenFunnelError, on_stall: OnStall | None = None
+    kind: Kind, pause: float, error: OpenFunnelError, on_stall: OnStall | None = None
 ) -> None:
     """Sleep after a failure, unless the service asks for more than is left.
 
@@ -147,7 +156,7 @@ async def sit_out(
         if until > anyio.current_effective_deadline():
             raise error
         if on_stall is not None:
-            on_stall(until, error)
+            on_stall(kind, until, error)
     await anyio.sleep(pause)
 
 

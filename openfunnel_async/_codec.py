@@ -85,6 +85,37 @@ def structure(value: object, shape: type[_T]) -> _T:
     raise InvalidResponseError(f"the answer's {path} {fault}", path)
 
 
+def snapshot(answer: dict[str, Any]) -> JobSnapshot:
+    """Build what an answer says of a job's state.
+
+    Most answers can be taken over as they are; the converter, which takes four
+    times as long, builds the others and says what is wrong with them.
+
+    Raises:
+        InvalidResponseError: Its path says which field cannot be believed.
+    """
+    field = answer.get
+    job_id, word, processed = field("job_id"), field("status"), field("processed")
+    error, progress = field("error_message"), field("progress_message")
+    if (
+        type(job_id) is str
+        and type(word) is str
+        and field("manifest") is None
+        and (processed is None or (type(processed) is int and processed >= 0))
+        and (error is None or type(error) is str)
+        and (progress is None or type(progress) is str)
+    ):
+        return JobSnapshot(
+            job_id=job_id,
+            status=JobStatus.parse(word),
+            raw_status=word,
+            error_message=error,
+            processed=processed,
+            progress_message=progress,
+        )
+    return structure(answer, JobSnapshot)
+
+
 def _fault(exc: BaseException, _type: type | None) -> str:
     """Say what is wrong without the value, which could hold anything."""
     if isinstance(exc, KeyError):

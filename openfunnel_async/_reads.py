@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import anyio
@@ -56,12 +55,14 @@ class Means(NamedTuple):
 class JobReads:
     """Make the calls about one job and report their answers to its record."""
 
-    __slots__ = ("_expected", "_means", "record")
+    __slots__ = ("_expected", "_look", "_means", "record")
 
     def __init__(self, means: Means, record: JobRecord) -> None:
         self._means = means
+        # A wait makes the same call over and over, so it is kept.
+        self._look: Call[JobSnapshot] | None = None
         self._expected: list[Expected] = []
-        self.record = record
+        self.record: JobRecord = record
 
     @property
     def outage(self) -> float:
@@ -70,8 +71,9 @@ class JobReads:
 
     async def look(self) -> JobSnapshot:
         """Read the status."""
-        call = self._means.endpoints.snapshot(self.record.job_id)
-        return self.record.observe(await self._call(call))
+        if self._look is None:
+            self._look = self._means.endpoints.snapshot(self.record.job_id)
+        return self.record.observe(await self._call(self._look))
 
     async def look_in_turn(self) -> JobSnapshot:
         """Read the status when the client's budget of polls allows it."""
@@ -119,7 +121,7 @@ class JobReads:
             yield expected
         finally:
             self._expected.remove(expected)
-            self.record.announce()
+            self.record.news.announce()
 
     def is_asked_for(self, cursor: str | None) -> bool:
         """Whether a stream that waits for the page has its request under way."""
@@ -144,14 +146,15 @@ class JobReads:
             OpenFunnelError: What failed, if it cannot be cured, if it went on for
                 the policy's ``outage``, or if its Retry-After is too long.
         """
-        began = anyio.current_time()
+        time = asyncio.get_running_loop().time
+        began = time()
         while True:
             try:
                 return await read()
             except OpenFunnelError as exc:
                 error = exc
             asked = retry_after_of(error) or 0.0
-            over = anyio.current_time() - began >= self._means.retry.outage
+            over = time() - began >= self._means.retry.outage
             if (
                 over
                 or not is_curable(error)
@@ -159,15 +162,14 @@ class JobReads:
             ):
                 raise error
             pause = max(self.record.draw_delay(), asked)
-            await sit_out(pause, error, partial(self.record.stalled, Kind.READ))
+            await sit_out(Kind.READ, pause, error, self.record.stalled)
 
     async def _call(self, call: Call[T]) -> T:
         """Make the call; soon after one's own submit a 404 means "not yet"."""
         while True:
             try:
-                return await self._means.caller.call(
-                    call, on_stall=partial(self.record.stalled, call.kind)
-                )
+                stalled = self.record.stalled
+                return await self._means.caller.call(call, on_stall=stalled)
             except JobNotFoundError as exc:
                 missing = exc
             left = self.record.visible_by - anyio.current_time()

@@ -10,12 +10,12 @@ import math
 from collections import deque
 from typing import NamedTuple
 
-import anyio
 import attrs
 
 from openfunnel_async._budget import Urgency, urgency
 from openfunnel_async._endpoints import Kind
 from openfunnel_async._models import JobSnapshot
+from openfunnel_async._news import News
 from openfunnel_async._pacing import (
     Clues,
     PollPolicy,
@@ -49,13 +49,17 @@ class JobRecord:
         in_batch: Whether other jobs were submitted just before, so that the first
             looks had better be spread.
         submitted_at: The loop's time of one's own submit; None for an attached job.
+
+    Attributes:
+        news: Whatever happens to the job or to what is read of it.
+        turns: Of the news, what a caller who only waits for the end must know: work
+            that several wait for has ended, or has been told to wait.
     """
 
     __slots__ = (
         "_answered_at",
         "_delivering_at",
         "_furthest",
-        "_news",
         "_processed",
         "_progress_at",
         "_started_at",
@@ -67,10 +71,12 @@ class JobRecord:
         "job_id",
         "limit",
         "listeners",
+        "news",
         "polling",
         "snapshot",
         "stalls",
         "submitted_at",
+        "turns",
     )
 
     def __init__(
@@ -82,13 +88,13 @@ class JobRecord:
         *,
         in_batch: bool = False,
     ) -> None:
-        self.in_batch = in_batch
-        self.job_id = job_id
-        self.limit = limit
-        self.polling = polling
-        self.submitted_at = submitted_at
+        self.in_batch: bool = in_batch
+        self.job_id: str = job_id
+        self.limit: int | None = limit
+        self.polling: PollPolicy = polling
+        self.submitted_at: float | None = submitted_at
         self.snapshot: JobSnapshot | None = None
-        self.cancel_requested = False
+        self.cancel_requested: bool = False
         self.accepted_at: float | None = None
         self.stalls: dict[Kind, Stall] = {}
         self.listeners: dict[int, deque[JobSnapshot]] = {}
@@ -101,7 +107,8 @@ class JobRecord:
         self._delivering_at: float | None = None
         self._progress_at: float | None = None
         self._processed = 0
-        self._news: asyncio.Event | None = None
+        self.news: News = News()
+        self.turns: News = News()
 
     @property
     def status(self) -> JobStatus:
@@ -132,11 +139,23 @@ class JobRecord:
         self._furthest = furthest(self._furthest, answer.status)
         self._note_progress(answer, now)
         self._answered_at = now
-        status = self.status
+        seen = self._with_what_is_known(answer, now)
+        if self.listeners and seen != self.snapshot:
+            for listener in self.listeners.values():
+                listener.append(seen)
+        self.snapshot = seen
+        self.news.announce()
+        return seen
+
+    def _with_what_is_known(self, answer: JobSnapshot, now: float) -> JobSnapshot:
+        """Add the furthest status, the limit and the expected end."""
+        status, limit = self.status, self.limit
+        if status is answer.status and limit is None:
+            return answer
         ahead = None
-        if self.limit is not None and self._processed and not status.is_terminal:
+        if limit is not None and self._processed and not status.is_terminal:
             ahead = eta(self._clues(now))
-        seen = JobSnapshot(
+        return JobSnapshot(
             job_id=answer.job_id,
             status=status,
             raw_status=answer.raw_status,
@@ -144,48 +163,30 @@ class JobRecord:
             error_message=answer.error_message,
             processed=answer.processed,
             progress_message=answer.progress_message,
-            limit=self.limit,
+            limit=limit,
             eta=ahead,
         )
-        if seen != self.snapshot:
-            for listener in self.listeners.values():
-                listener.append(seen)
-        self.snapshot = seen
-        self.announce()
-        return seen
 
     def accept_cancel(self) -> None:
         """Note that the service took a cancel; whoever waits paces anew."""
         self._furthest = furthest(self._furthest, JobStatus.CANCELLING)
         if self.accepted_at is None:
-            self.accepted_at = anyio.current_time()
-        self.announce()
+            self.accepted_at = asyncio.get_running_loop().time()
+        self.news.announce()
 
     def stalled(self, kind: Kind, until: float, cause: OpenFunnelError) -> None:
         """Note that the service asks this kind of request to wait."""
         self.stalls[kind] = Stall(until, cause)
-        self.announce()
+        self.announce_turn()
 
-    def announce(self) -> None:
-        """Wake everybody who waits for news."""
-        if self._news is not None:
-            self._news.set()
-            self._news = None
-
-    async def news(self) -> None:
-        """Wait for the next news; cancelling it leaves nothing behind."""
-        if self._news is None:
-            self._news = asyncio.Event()
-        await self._news.wait()
-
-    async def news_by(self, moment: float) -> None:
-        """Wait for the next news, at most until a moment of the loop's time."""
-        with anyio.CancelScope(deadline=moment):
-            await self.news()
+    def announce_turn(self) -> None:
+        """Tell everybody that work for the job has ended or was told to wait."""
+        self.turns.announce()
+        self.news.announce()
 
     def draw_delay(self) -> float:
         """Return the seconds to leave between an answer now and the next look."""
-        delay = poll_delay(self.polling, self._clues(anyio.current_time()))
+        delay = poll_delay(self.polling, self._clues(asyncio.get_running_loop().time()))
         if self.in_batch and self.snapshot is None and self.polling.jitter:
             return jittered(delay, _FIRST_SPREAD)
         return jittered(delay, self.polling.jitter)
@@ -249,4 +250,4 @@ class JobRecord:
             self.snapshot = attrs.evolve(
                 answer, status=latched.status, limit=self.limit
             )
-            self.announce()
+            self.news.announce()

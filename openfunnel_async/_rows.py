@@ -89,7 +89,7 @@ class PageReader:
         self._cursors_seen: set[str] = set()
         self._late_since: float | None = None
         self.page: JobPage | None = None
-        self.used = start.offset
+        self.used: int = start.offset
 
     @property
     def place(self) -> JobCheckpoint:
@@ -134,7 +134,7 @@ class PageReader:
             self._reread(before, await self._later())
         return True
 
-    def give_up(self) -> set[asyncio.Task[JobPage]]:
+    def give_up(self) -> list[asyncio.Task[JobPage]]:
         """Give up what is read ahead, and return what has yet to stop."""
         return self._ahead.close()
 
@@ -229,7 +229,7 @@ class PageReader:
             if not self._reads.is_asked_for(expected.cursor):
                 expected.is_asked_for = True
                 return await self._read(expected.cursor, again=True)
-            await self._reads.record.news()
+            await self._reads.record.news.wait()
 
     def _note_lateness(self, page: JobPage) -> None:
         """Count how long answers go on contradicting the end that was seen."""

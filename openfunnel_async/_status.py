@@ -25,7 +25,8 @@ class JobStatus(enum.StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether nothing can follow: cancelled, completed or failed."""
+        """Whether it is cancelled, completed or failed, so that nothing can follow."""
+        # A tuple is searched by identity; a set would call the enum's own hash.
         return self in _TERMINAL
 
     @classmethod
@@ -35,9 +36,9 @@ class JobStatus(enum.StrEnum):
 
 
 _BY_WORD = {status.value: status for status in JobStatus}
-_TERMINAL = frozenset({JobStatus.CANCELLED, JobStatus.COMPLETED, JobStatus.FAILED})
+_TERMINAL = (JobStatus.CANCELLED, JobStatus.COMPLETED, JobStatus.FAILED)
 _FURTHER = {status: place for place, status in enumerate(JobStatus)}
-_STEADY = _TERMINAL | {JobStatus.CANCELLING}
+_STEADY = (*_TERMINAL, JobStatus.CANCELLING)
 
 
 def furthest(seen: JobStatus, reported: JobStatus) -> JobStatus:
@@ -46,7 +47,7 @@ def furthest(seen: JobStatus, reported: JobStatus) -> JobStatus:
     A terminal state is latched, a report from further back is a late one, and
     a word that is not known moves nothing.
     """
-    if reported is JobStatus.UNKNOWN or seen.is_terminal:
+    if reported is seen or reported is JobStatus.UNKNOWN or seen.is_terminal:
         return seen
     if seen is JobStatus.UNKNOWN or _FURTHER[reported] > _FURTHER[seen]:
         return reported

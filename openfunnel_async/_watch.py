@@ -1,10 +1,9 @@
 """Wait for a job: one poll loop a handle, however many wait on it."""
 
+import asyncio
 import inspect
 from collections import deque
 from collections.abc import Callable
-
-import anyio
 
 from openfunnel_async._endpoints import Kind
 from openfunnel_async._models import JobSnapshot
@@ -51,7 +50,7 @@ class Watch:
         while not record.is_terminal:
             await self.pause()
             if self._reads.is_expected:
-                await record.news()
+                await record.news.wait()
             elif not record.is_terminal:
                 await self._reads.persist(self._reads.look_in_turn)
 
@@ -63,7 +62,8 @@ class Watch:
         """
         record = self._reads.record
         counted: tuple[float | None, float | None] | None = None
-        due = anyio.current_time()
+        time = asyncio.get_running_loop().time
+        due = time()
         while not (record.is_terminal or is_over()):
             basis = (record.answered_at, record.accepted_at)
             if basis != counted:
@@ -72,9 +72,9 @@ class Watch:
                     return
                 start = max(record.answered_at, record.accepted_at or 0.0)
                 due = start + record.draw_delay()
-            if due <= anyio.current_time():
+            if due <= time():
                 return
-            await record.news_by(due)
+            await record.news.wait(due)
 
 
 async def _hand_out(changes: deque[JobSnapshot], on_progress: OnProgress) -> None:

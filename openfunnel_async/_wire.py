@@ -5,7 +5,7 @@ whole requests in and whole replies out.
 """
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NoReturn, Protocol
 from urllib.parse import urlencode
 
@@ -28,25 +28,13 @@ class SecretText(str):
         raise TypeError("an API key is not pickled; make the client where it is used")
 
 
-class Headers(Mapping[str, str]):
+class Headers(dict[str, str]):
     """Header names and values; the values stay out of the repr."""
 
-    __slots__ = ("_items",)
-
-    def __init__(self, items: Mapping[str, str] | None = None) -> None:
-        self._items = dict(items or {})
-
-    def __getitem__(self, name: str) -> str:
-        return self._items[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._items)
-
-    def __len__(self) -> int:
-        return len(self._items)
+    __slots__ = ()
 
     def __repr__(self) -> str:
-        return f"<headers {', '.join(self._items) or 'none'}>"
+        return f"<headers {', '.join(self) or 'none'}>"
 
 
 class SendState(enum.Enum):
@@ -73,23 +61,24 @@ class SendProgress:
     __slots__ = ("partial", "state", "was_sent")
 
     def __init__(self, state: SendState = SendState.IDLE) -> None:
-        self.state = state
-        self.was_sent = False
+        self.state: SendState = state
+        self.was_sent: bool = False
         self.partial: WireReply | None = None
 
     @property
     def may_be_sent(self) -> bool:
         """Whether the service may have seen a part of the request under way."""
-        return self.state in {SendState.UNREPORTED, SendState.SENT}
+        return self.state is SendState.UNREPORTED or self.state is SendState.SENT
 
     @property
     def is_reported(self) -> bool:
         """Whether the transport says how far the exchange under way has come."""
-        return self.state in {SendState.WAITING, SendState.SENT}
+        return self.state is SendState.WAITING or self.state is SendState.SENT
 
     def begin(self) -> None:
         """Note that an exchange begins, with a transport that may say no more."""
-        self.state, self.was_sent = SendState.UNREPORTED, False
+        self.state = SendState.UNREPORTED
+        self.was_sent = False
         self.partial = None
 
     def waiting(self) -> None:
@@ -102,7 +91,8 @@ class SendProgress:
 
     def finish(self) -> None:
         """Note that no exchange is under way."""
-        self.state, self.was_sent = SendState.IDLE, self.may_be_sent
+        self.was_sent = self.may_be_sent
+        self.state = SendState.IDLE
 
 
 def _size(body: bytes | None) -> str:
@@ -137,8 +127,8 @@ class WireRequest:
     @property
     def url(self) -> str:
         """The whole address, the query quoted."""
-        mark = "?" if self.query else ""
-        return f"{self.origin}{self.path}{mark}{urlencode(self.query)}"
+        query = f"?{urlencode(self.query)}" if self.query else ""
+        return f"{self.origin}{self.path}{query}"
 
 
 @attrs.frozen(kw_only=True)

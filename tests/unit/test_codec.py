@@ -4,11 +4,16 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from openfunnel_async import CreditBalance, InvalidResponseError, Manifest
-from openfunnel_async._codec import MAX_BODY, decode, encode, structure
+from openfunnel_async import (
+    CreditBalance,
+    InvalidResponseError,
+    JobSnapshot,
+    Manifest,
+)
+from openfunnel_async._codec import MAX_BODY, decode, encode, snapshot, structure
 from openfunnel_async._endpoints import Endpoints
 from tests.support.scripted import JOB, job_reply, reply
 
@@ -225,3 +230,38 @@ def test_a_balance_that_is_no_number_says_where(value: object) -> None:
     with pytest.raises(InvalidResponseError) as caught:
         read(reply(200, {**BALANCE, "credits_used": value}))
     assert caught.value.path == "$.credits_used"
+
+
+def _built(how: Any, answer: dict[str, Any]) -> object:
+    """Return the snapshot, or where the answer is wrong."""
+    try:
+        return how(answer)
+    except InvalidResponseError as exc:
+        return exc.path
+
+
+_NEARLY_RIGHT = st.fixed_dictionaries(
+    {"job_id": st.text() | st.just(JOB), "status": st.sampled_from(["running", "odd"])},
+    optional={
+        name: st.none() | st.text() | st.booleans() | st.integers() | st.floats() | JSON
+        for name in (
+            "processed",
+            "error_message",
+            "progress_message",
+            "manifest",
+            "limit",
+            "eta",
+            "raw_status",
+        )
+    },
+)
+
+
+@settings(deadline=None)
+@example({"job_id": JOB, "status": "running", "processed": -1})
+@example({"job_id": JOB, "status": "running", "processed": True})
+@given(_NEARLY_RIGHT | st.dictionaries(st.sampled_from(["job_id", "status"]), JSON))
+def test_the_short_way_to_a_snapshot_is_the_converter(answer: dict[str, Any]) -> None:
+    """Caught: a count below zero, and True for a count, taken over as they are."""
+    by_converter = _built(lambda value: structure(value, JobSnapshot), answer)
+    assert repr(_built(snapshot, answer)) == repr(by_converter)

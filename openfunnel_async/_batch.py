@@ -12,6 +12,7 @@ from openfunnel_async._invalid import ConfigurationError
 from openfunnel_async._job import BulkJob
 from openfunnel_async._models import BulkResult, LookalikeSearch
 from openfunnel_async._status import JobStatus
+from openfunnel_async._submit import warn_of_unknown
 from openfunnel_async.errors import (
     CreditCapError,
     JobFailedError,
@@ -91,6 +92,7 @@ class Batch:
             raise ConfigurationError(msg) from None
         finally:
             if not is_done:
+                self._warn_of_unknown()
                 releases = self._release_all()
                 work.cancel()
                 with anyio.CancelScope(shield=True):
@@ -185,6 +187,13 @@ class Batch:
             self._failed = True
             self._release_all()
             self._announce()
+
+    def _warn_of_unknown(self) -> None:
+        """Say what the outcomes would have told, now that nobody gets them."""
+        for outcome in self._outcomes.values():
+            is_unknown = isinstance(outcome.error, SubmitOutcomeUnknownError)
+            if is_unknown and outcome.job is None:
+                warn_of_unknown(outcome.search)
 
     def _release_if_cut_off(self, work: asyncio.Task[None]) -> None:
         """Cancel the jobs in the moment that the work ends without its outcomes."""

@@ -27,8 +27,9 @@ class Custody:
     """The tasks that outlive their callers, and the jobs nobody waits for."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._idle: set[asyncio.Task[Any]] = set()
+        # Dicts, for their order: which task a closing cancels first is no chance.
+        self._tasks: dict[asyncio.Task[Any], None] = {}
+        self._idle: dict[asyncio.Task[Any], None] = {}
         self._abandoned: dict[str, BulkJob] = {}
         self._closed = False
 
@@ -64,7 +65,11 @@ class Custody:
         """
         task = self.begin_release(job)
         with anyio.CancelScope(shield=True):
-            await asyncio.shield(task)
+            await asyncio.wait([task])
+        if task.cancelled():
+            # By the closing client; nobody has cancelled the caller.
+            msg = f"the client was closed; job {job.id} may be going on, and billing"
+            return OpenFunnelError(msg)
         return task.result()
 
     def begin_release(self, job: BulkJob) -> asyncio.Task[OpenFunnelError | None]:
@@ -110,11 +115,11 @@ def is_being_cancelled() -> bool:
 
 
 def _kept(
-    work: Coroutine[Any, Any, T], tasks: set[asyncio.Task[Any]]
+    work: Coroutine[Any, Any, T], tasks: dict[asyncio.Task[Any], None]
 ) -> asyncio.Task[T]:
     task = asyncio.create_task(work)
-    tasks.add(task)
-    task.add_done_callback(tasks.discard)
+    tasks[task] = None
+    task.add_done_callback(tasks.pop)
     return task
 
 

@@ -26,11 +26,11 @@ def distinct(jobs: Iterable[BulkJob]) -> list[BulkJob]:
     """
     if not isinstance(jobs, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] -- for callers without types
         raise ConfigurationError("jobs must be a list of handles")
-    handles = list(dict.fromkeys(jobs))
+    handles = list(jobs)
     for job in handles:
         if not isinstance(job, BulkJob):  # pyright: ignore[reportUnnecessaryIsInstance] -- for callers without types
             raise ConfigurationError("jobs must be handles, as submit() returns them")
-    return handles
+    return list(dict.fromkeys(handles))
 
 
 class Completions:
@@ -101,10 +101,11 @@ class Completions:
         """Begin to wait, the first time; the tasks hold nothing of the iteration."""
         if self._waits is not None or self._closed:
             return
-        self._waits = {}
+        waits: dict[BulkJob, Wait] = {}
         for job in self.jobs:
-            wait = self._waits[job] = self._lend(_wait(job, self._seconds))
+            wait = waits[job] = self._lend(_wait(job, self._seconds))
             wait.add_done_callback(partial(_report, self._ended, job))
+        self._waits = waits
 
     def _stop(self) -> list[Wait]:
         self._closed = True

@@ -1,7 +1,6 @@
 """One piece of work done once for everybody who waits for it."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
@@ -61,8 +60,10 @@ class Shared(Generic[T]):
         try:
             while not run.task.done():
                 self._give_up_beyond(deadline)
-                await self._record.news()
-                if on_news is not None:
+                if on_news is None:
+                    await self._record.turns.wait()
+                else:
+                    await self._record.news.wait()
                     await on_news()
             return run.task.result()
         finally:
@@ -74,7 +75,7 @@ class Shared(Generic[T]):
             # What an earlier run was told is no reason to give this one up.
             self._record.stalls.pop(self._kind, None)
             run = self._run = Run(asyncio.create_task(self._start()))
-            run.task.add_done_callback(lambda _task: self._record.announce())
+            run.task.add_done_callback(lambda _task: self._record.announce_turn())
         run.holders += 1
         return run
 
@@ -90,12 +91,7 @@ class Shared(Generic[T]):
         if self._run is run:
             self._run = None
         run.task.cancel()
-        # Whoever leaves may be cancelled already, and once more while it tidies
-        # up: the first cancellation is on its way and is not lost here.
-        with (
-            anyio.CancelScope(shield=True),
-            contextlib.suppress(asyncio.CancelledError),
-        ):
+        with anyio.CancelScope(shield=True):
             await asyncio.wait([run.task])
 
     def _give_up_beyond(self, deadline: float) -> None:

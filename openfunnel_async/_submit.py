@@ -79,11 +79,7 @@ class Submitter:
         if job is not None:
             await self._custody.release(job)
         elif sent and (task.cancelled() or _is_unknown(task)):
-            _logger.warning(
-                "a submit was sent for a caller who has gone and its outcome is not "
-                "known; a job may be billing up to %s credits",
-                search.limit if search.limit is not None else "an unknown number of",
-            )
+            warn_of_unknown(search)
 
     def _cut_off(
         self, search: LookalikeSearch, progress: SendProgress
@@ -116,3 +112,12 @@ class Submitter:
 
 def _is_unknown(task: asyncio.Task[BulkJob]) -> bool:
     return isinstance(task.exception(), SubmitOutcomeUnknownError)
+
+
+def warn_of_unknown(search: LookalikeSearch) -> None:
+    """Say that a job may be billing of which nobody is left to be told."""
+    _logger.warning(
+        "a submit was sent for a caller who has gone and its outcome is not known; "
+        "a job may be billing up to %s credits",
+        search.limit if search.limit is not None else "an unknown number of",
+    )

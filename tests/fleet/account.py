@@ -22,6 +22,7 @@ from openfunnel_async.sandbox import (
     Unknowns,
 )
 from tests.support.sandbox_transport import ORIGIN, SandboxTransport
+from tests.support.stakes import most_at_once, most_committed
 
 STEADY = PollPolicy(jitter=0.0)
 
@@ -116,31 +117,11 @@ class Account:
 
     def most_at_once(self) -> int:
         """Count the jobs that were alive at the same moment, at the most."""
-        starts = [view.created_at for view in self.views]
-        return max(sum(_lives(view, at) for view in self.views) for at in starts)
+        return most_at_once(self.views)
 
     def most_committed(self) -> float:
         """Add up what was billed and may be billed, at the worst moment."""
         return most_committed(self.views)
-
-
-def most_committed(views: Iterable[JobView]) -> float:
-    """Add up what was billed and what running jobs may bill, at the worst moment."""
-    jobs = tuple(views)
-    starts = [view.created_at for view in jobs]
-    sums = (
-        sum(_committed(view, at) for view in jobs if view.created_at <= at)
-        for at in starts
-    )
-    return max(sums, default=0.0)
-
-
-def _lives(view: JobView, at: float) -> bool:
-    return view.created_at <= at < view.ends_at
-
-
-def _committed(view: JobView, at: float) -> float:
-    return view.limit if _lives(view, at) else view.credits or 0.0
 
 
 @attrs.frozen

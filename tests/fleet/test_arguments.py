@@ -11,7 +11,7 @@ from openfunnel_async import (
     ServerError,
 )
 from openfunnel_async.sandbox import StatusFault
-from tests.fleet.account import Account, kinds, lasting, searches
+from tests.fleet.account import Account, kinds, lasting, search, searches
 
 pytestmark = [
     pytest.mark.anyio,
@@ -27,6 +27,7 @@ pytestmark = [
         {"max_active": -1},
         {"max_active": True},
         {"max_active": 1.5},
+        {"max_active": "8"},
         {"max_active": None},
         {"max_credits": -1},
         {"max_credits": -0.5},
@@ -35,6 +36,8 @@ pytestmark = [
         {"max_credits": True},
         {"max_credits": "100"},
         {"on_error": "raise"},
+        {"on_error": "COLLECT"},
+        {"on_error": []},
         {"on_error": None},
     ],
 )
@@ -45,8 +48,23 @@ async def test_run_many(arguments: dict[str, Any]) -> None:
         assert account.service.requests == []
 
 
-@pytest.mark.parametrize("wanted", [["a query"], [None], "a query", [{"query": "x"}]])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        pytest.param(None, id="nothing"),
+        pytest.param(5, id="a number"),
+        pytest.param("a query", id="text"),
+        pytest.param(search(), id="a search"),
+        pytest.param({"query": "x"}, id="a mapping"),
+        pytest.param(["a query"], id="texts"),
+        pytest.param([None], id="nothings"),
+        pytest.param([{"query": "x"}], id="mappings"),
+        pytest.param([search(), "a query"], id="a search and text"),
+        pytest.param([[search()]], id="a list of lists"),
+    ],
+)
 async def test_what_is_no_search(wanted: Any) -> None:
+    """Caught: the first search submitted before the second is looked at."""
     async with Account() as account:
         with pytest.raises(ConfigurationError, match="LookalikeSearch"):
             await account.client.run_many(wanted)
@@ -112,7 +130,32 @@ async def test_a_budget_of_polls(rate: Any) -> None:
         Account(max_polls_per_second=rate)
 
 
-@pytest.mark.parametrize("seconds", [-1, math.nan, "10", True])
+@pytest.mark.parametrize(
+    "name", ["nothing", "an id", "ids", "a handle", "pairs", "outcomes", "a search"]
+)
+async def test_what_is_no_list_of_handles(name: str) -> None:
+    """Caught: handles looked up in a set before they are known to be handles."""
+    async with Account(lasting(5)) as account:
+        [outcome] = await account.client.run_many(searches(5))
+        job = account.client.job("an-id")
+        wrong: dict[str, Any] = {
+            "nothing": None,
+            "an id": job.id,
+            "ids": [job.id],
+            "a handle": job,
+            "pairs": [[job, 5]],
+            "outcomes": [outcome],
+            "a search": [job, search()],
+        }
+        sent = len(account.service.requests)
+        with pytest.raises(ConfigurationError, match="handles"):
+            account.client.as_completed(wrong[name])
+        with pytest.raises(ConfigurationError, match="handles"):
+            await account.client.wait_all(wrong[name])
+        assert len(account.service.requests) == sent
+
+
+@pytest.mark.parametrize("seconds", [-1, math.nan, "10", True, []])
 async def test_a_time_out(seconds: Any) -> None:
     async with Account() as account:
         with pytest.raises(ConfigurationError, match="timeout"):

@@ -5,7 +5,7 @@ import functools
 from tests.fleet.thousand import MOST_DELAY, Waited, in_turn, wait_for
 from tests.pace.model import mixed
 
-# A fifth of the thousand jobs of `python -m tests.fleet --budget`, and of its turns.
+# A fifth of the thousand jobs that `nox -s bench` waits for, and of their turns.
 JOBS, RATE, WITHIN = 200, 2.0, 20.0
 
 

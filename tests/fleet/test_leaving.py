@@ -7,8 +7,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from openfunnel_async import BulkJob
-from tests.fleet.account import Account, Unanswered, lasting, search
+from openfunnel_async import BulkJob, ConfigurationError
+from tests.fleet.account import Account, Unanswered, lasting, search, searches
 
 pytestmark = [
     pytest.mark.anyio,
@@ -169,3 +169,20 @@ async def test_the_handles_stay_usable() -> None:
         async for _ in account.client.as_completed(jobs):
             break
         assert (await jobs[3].wait_until_terminal()).status.value == "completed"
+
+
+async def test_on_a_closed_client_nothing_is_begun() -> None:
+    async with Account() as account:
+        job = await account.client.submit(search())
+        await account.client.aclose()
+        sent = len(account.service.requests)
+        with pytest.raises(ConfigurationError, match="closed"):
+            await account.client.wait_all([job])
+        # The second one hung once.
+        completions = account.client.as_completed([job])
+        for _ in range(2):
+            with pytest.raises(ConfigurationError, match="closed"):
+                await anext(completions)
+        with pytest.raises(ConfigurationError, match="closed"):
+            await account.client.run_many(searches(5, 5))
+        assert len(account.service.requests) == sent

@@ -9,6 +9,7 @@ import pytest
 from openfunnel_async import ConfigurationError, JobOutcome, WireReply
 from openfunnel_async.sandbox import CompletesUnderCancel, StatusFault, Unknowns
 from tests.fleet.account import Account, Unanswered, lasting, searches
+from tests.support.sandbox_transport import Fate
 from tests.support.scripted import (
     HANG,
     Later,
@@ -243,3 +244,15 @@ async def test_an_error_that_is_not_ours_cancels_the_jobs_as_well() -> None:
         named = {seen.job_id for seen in transport.of("cancel")} | set(client.orphans)
     assert "a" in named
     assert outcomes == []
+
+
+async def test_a_submit_of_unknown_outcome_is_warned_about(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Caught: the outcome that told of it thrown away in silence."""
+    async with Account(lasting(9000)) as account:
+        account.transport.fates.append(Fate.LOST)
+        with anyio.move_on_after(10):
+            await account.client.run_many(searches(70, 5))
+        assert len(account.going()) == 1
+    assert "may be billing up to 70 credits" in caplog.text

@@ -150,3 +150,22 @@ async def test_all_wait_at_the_same_time() -> None:
         jobs = [await account.client.submit(search(number)) for number in range(3)]
         with anyio.fail_after(61):
             await account.client.wait_all(jobs, timeout=60)
+
+
+async def test_the_time_is_the_clients_unless_told_otherwise() -> None:
+    async with Account(lasting(9000), wait_timeout=50) as account:
+        job = await account.client.submit(search())
+        outcomes = await account.client.wait_all([job])
+        assert account.service.now == pytest.approx(50, abs=1)
+    assert named(outcomes[job.id]) == "WaitTimeoutError"
+
+
+async def test_a_client_that_is_closed_meanwhile_keeps_nobody_waiting() -> None:
+    """Caught: what the closing cut off left out of the values."""
+    async with Account(lasting(9000)) as account:
+        jobs = [await account.client.submit(search(number)) for number in range(2)]
+        waiter = asyncio.create_task(account.client.wait_all(jobs))
+        await anyio.sleep(30)
+        await account.client.aclose()
+        with pytest.raises(ConfigurationError, match="closed"), anyio.fail_after(60):
+            await waiter

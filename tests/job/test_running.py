@@ -11,7 +11,9 @@ from openfunnel_async import (
     ConfigurationError,
     LookalikeSearch,
     OpenFunnel,
+    OpenFunnelError,
     ServerError,
+    SubmitOutcomeUnknownError,
     WaitTimeoutError,
 )
 from tests.support.scripted import (
@@ -130,6 +132,29 @@ async def test_the_way_out_takes_ten_seconds_at_most() -> None:
             async with client.running(SEARCH, on_exit="cancel"):
                 pass
         assert transport.now == pytest.approx(10)
+        assert client.orphans == (JOB,)
+
+
+async def test_a_way_out_cut_off_by_a_closing_is_no_cancellation() -> None:
+    """Caught: the end of the client's own task raised to a caller nobody cancelled."""
+    transport = scripted(submit=[submit_reply(), HANG], cancel=[HANG])
+    async with connect(transport) as client:
+
+        async def leave_late() -> None:
+            async with client.running(SEARCH, on_exit="cancel"):
+                await anyio.sleep(15)
+
+        leaving = asyncio.create_task(leave_late())
+        await anyio.sleep(1)
+        # Keeps the closing waiting for all of its twenty seconds.
+        hanging = asyncio.create_task(client.submit(SEARCH))
+        await anyio.sleep(1)
+        await client.aclose()
+        await asyncio.wait([leaving, hanging])
+        assert isinstance(hanging.exception(), SubmitOutcomeUnknownError)
+        assert not leaving.cancelled()
+        with pytest.raises(OpenFunnelError, match="closed"):
+            leaving.result()
         assert client.orphans == (JOB,)
 
 

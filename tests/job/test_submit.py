@@ -151,6 +151,22 @@ async def test_a_429_is_sent_again_not_before_retry_after() -> None:
     assert third - second >= 30
 
 
+@pytest.mark.parametrize(
+    "asked",
+    ["0", "-5", "nan", "1e999", "9" * 400, "soon", "Wed, 21 Oct 1926 12:00:00 GMT"],
+    ids=lambda asked: asked[:9],
+)
+async def test_an_absurd_retry_after_neither_stalls_nor_shortens(asked: str) -> None:
+    """Caught: `asked` in place of `max(pause, asked)`, with a 0."""
+    limited = reply(429, headers={"retry-after": asked})
+    transport = ScriptedTransport(submit=[limited, limited, submit_reply()])
+    async with connect(transport) as client:
+        assert (await client.submit(SEARCH)).id == JOB
+    first, second, third = transport.times("submit")
+    assert 0.25 <= second - first < 1
+    assert 0.5 <= third - second < 2
+
+
 async def test_a_retry_after_above_the_policys_is_raised_at_once() -> None:
     limited = reply(429, headers={"retry-after": "61"})
     transport = ScriptedTransport(submit=[limited, submit_reply()])

@@ -8,16 +8,52 @@ import argparse
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
-from tests.storm.judge import INVARIANTS
+from tests.storm import judge_calls, judge_jobs, judge_many, judge_rows
+from tests.storm.judge import INVARIANTS, Invariant
 from tests.storm.run import run_and_see, run_schedules
 from tests.storm.tally import Seen, hollow
 
 _CHUNK = 50
 _MOST_SHOWN = 20
+# What is counted, and among how many of what.
+_IN_SHORT: tuple[tuple[Invariant, str, str], ...] = (
+    (
+        judge_jobs.a_submit_is_not_sent_again,
+        "second POSTs, but after a 429, among {:,} submits sent",
+        "requests: submit",
+    ),
+    (
+        judge_jobs.no_job_runs_unknown_to_all,
+        "jobs that nobody knows of among {:,}",
+        "jobs",
+    ),
+    (
+        judge_rows.rows_come_once_and_in_order,
+        "rows lost, doubled or out of order among {:,}",
+        "rows judged",
+    ),
+    (
+        judge_rows.a_status_is_true_and_never_goes_back,
+        "statuses wrong or going back among {:,}",
+        "statuses judged",
+    ),
+    (
+        judge_calls.the_key_stays_in_its_header,
+        "requests off the origin, or keys out of place, among {:,} requests",
+        "requests",
+    ),
+    (
+        judge_many.a_batch_stays_under_its_cap,
+        "times more at stake than the cap of a batch, among {:,}",
+        "batches under a cap",
+    ),
+    (judge_calls.nothing_hangs, "hangs among {:,} schedules", "schedules"),
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -59,13 +95,18 @@ def _report(seen: Seen, seconds: float) -> Iterator[str]:
     width = max(len(f"{number:,}") for number in seen.tally.values())
     for name, number in sorted(seen.tally.items()):
         yield f"{number:>{width},}  {name}"
+    found = Counter(violation.invariant for _, violation in seen.violations)
     yield "violations by invariant:"
     for invariant in INVARIANTS:
-        name = invariant.__name__
-        number = sum(v.invariant == name for _, v in seen.violations)
-        yield f"{number:>{width},}  {name}"
-    rate = seen.tally["schedules"] / seconds
-    yield f"{seconds:.1f} s, {rate:.0f} schedules/s"
+        words = invariant.__name__.replace("_", " ")
+        yield f"{found[invariant.__name__]:>{width},}  {words}"
+    yield "in short:"
+    for invariant, what, among in _IN_SHORT:
+        told = what.format(seen.tally[among])
+        yield f"{found[invariant.__name__]:>{width},}  {told}"
+    schedules, violations = seen.tally["schedules"], len(seen.violations)
+    rate = f"in {seconds:.0f} s, {schedules / seconds:.0f} a second"
+    yield f"{schedules:,} schedules, {violations:,} violations ({rate})"
     for told in hollow(seen.tally):
         yield f"HOLLOW: {told}"
     seeds = sorted({seed for seed, _ in seen.violations})

@@ -8,23 +8,33 @@ import anyio
 import attrs
 
 from openfunnel_async import ConfigurationError, LookalikeSearch, OpenFunnelError
+from tests.storm.batches import run_many
 from tests.storm.diary import CURRENT, Step
 from tests.storm.dice import Dice
-from tests.storm.evidence import Interruption
+from tests.storm.fleets import FLEET_STEPS
 from tests.storm.handles import HANDLE_STEPS
+from tests.storm.notes import Interruption
 from tests.storm.stage import Stage
 from tests.storm.submits import enter_and_leave, submit
 
 Work = Coroutine[Any, Any, None]
-_BEGINNINGS = {"submit": 6.0, "running": 2.0, "balance": 0.7, "nonsense": 0.3}
+_BEGINNINGS = {
+    "submit": 6.0,
+    "running": 2.0,
+    "run_many": 3.0,
+    "balance": 0.7,
+    "nonsense": 0.3,
+}
 _LATER = {
     "submit": 2.0,
     "running": 1.0,
+    "run_many": 1.7,
     "balance": 0.7,
     "nonsense": 0.3,
     "pause": 2.0,
     "attach": 1.0,
     **{name: weight for name, (weight, _) in HANDLE_STEPS.items()},
+    **{name: weight for name, (weight, _) in FLEET_STEPS.items()},
 }
 _LEAVINGS = {"no": 7, "once": 2, "twice": 1, "scope": 1, "wait_for": 1}
 
@@ -84,6 +94,8 @@ class Actor:
                 await submit(stage, dice, step)
             case "running":
                 await enter_and_leave(stage, dice, step)
+            case "run_many":
+                await run_many(stage, dice, step)
             case "balance":
                 await stage.read_balance()
             case "nonsense":
@@ -92,6 +104,8 @@ class Actor:
                 await anyio.sleep(dice.quarters(40))
             case "attach":
                 stage.attach(dice)
+            case _ if name in FLEET_STEPS:
+                await FLEET_STEPS[name][1](stage, dice, step)
             case _:
                 held = dice.choice(stage.evidence.held)
                 step.words += f" {held.job.id[:8]}"
@@ -104,13 +118,15 @@ class Actor:
             case "no":
                 await work
             case "scope":
-                with anyio.move_on_after(after):
+                with anyio.move_on_after(after) as scope:
                     await work
+                if scope.cancelled_caught:
+                    step.left_at = scope.deadline
             case "wait_for":
                 try:
                     await asyncio.wait_for(work, after)
                 except TimeoutError:
-                    return
+                    step.left_at = step.began + after
             case _:
                 again = leaving == "twice"
                 await self._cancel(step, asyncio.create_task(work), after, again=again)
@@ -120,6 +136,8 @@ class Actor:
     ) -> None:
         await asyncio.wait([task], timeout=after)
         asked = task.cancel()
+        if asked:
+            step.left_at = asyncio.get_running_loop().time()
         if asked and again:
             await asyncio.wait([task], timeout=self.dice.quarters(8))
             task.cancel()

@@ -21,6 +21,7 @@ from openfunnel_async._caller import Caller
 from openfunnel_async._cancel import Cancellation
 from openfunnel_async._custody import Custody
 from openfunnel_async._failures import failure
+from openfunnel_async._news import News
 from openfunnel_async._record import JobRecord
 from openfunnel_async._retries import RetryBudget, Tries
 from openfunnel_async._rows import PageReader
@@ -117,7 +118,7 @@ def guessed(_sound: Any) -> Any:
 
 
 def silent(_sound: Any) -> Any:
-    def announce(_record: JobRecord) -> None:
+    def announce(_news: News) -> None:
         return None
 
     return announce

@@ -20,6 +20,7 @@ class Step:
         words: What, for people.
         began: Virtual seconds.
         ended: Virtual seconds; None while it lasts.
+        left_at: When it was broken off, if it was.
         outcome: What came of it, for people.
     """
 
@@ -28,11 +29,14 @@ class Step:
     words: str
     began: float
     ended: float | None = None
+    left_at: float | None = None
     outcome: str = "never ended"
 
 
 CURRENT: ContextVar[Step | None] = ContextVar("CURRENT", default=None)
 """The step under way; the client's own tasks inherit that of whoever began them."""
+CALL: ContextVar[int] = ContextVar("CALL")
+"""The call that the client makes, once for all its tries."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -42,10 +46,10 @@ class Exchange:
     Attributes:
         number: Counted over all exchanges.
         step: The step that caused it.
-        task: The name of the task it was sent in, unlike that of any other task.
+        task: The name of the task it was sent in; those that read the jobs of one
+            batch share theirs.
         kind: The operation.
-        path: The request's own text: the client builds it once a call, so that it
-            tells the tries of one call from another call.
+        call: Which call of the client's it is a try of.
         query: Pairs.
         job_id: The job it names.
         tag: The query of the search it submits.
@@ -63,7 +67,7 @@ class Exchange:
     step: Step | None
     task: str
     kind: Kind
-    path: str
+    call: int
     query: tuple[tuple[str, str], ...]
     job_id: str | None
     tag: str | None

@@ -21,7 +21,7 @@ from openfunnel_async import (
 )
 from tests.storm.diary import Step
 from tests.storm.dice import Dice
-from tests.storm.evidence import Held, Reading, ReadingKind
+from tests.storm.notes import Held, Reading, ReadingKind
 from tests.storm.stage import Stage
 
 Stream = RowStream | PageStream

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
-from tests.storm import judge_calls, judge_jobs, judge_rows
+from tests.storm import judge_calls, judge_jobs, judge_many, judge_rows
 from tests.storm.evidence import Evidence
 
 Invariant = Callable[[Evidence], Iterator[str]]
@@ -23,6 +23,12 @@ INVARIANTS: tuple[Invariant, ...] = (
     judge_rows.numbers_are_those_of_the_ledger,
     judge_calls.nothing_hangs,
     judge_jobs.no_job_runs_unknown_to_all,
+    judge_many.a_batch_stays_under_its_cap,
+    judge_many.a_batch_keeps_to_its_slots,
+    judge_many.no_member_is_lost,
+    judge_many.waiting_together_ends_in_time,
+    judge_many.a_failure_ends_the_rest,
+    judge_many.a_batch_that_is_left_ends_its_jobs,
     judge_calls.a_cancelled_step_ends_cancelled,
     judge_calls.closing_leaves_nothing,
     judge_calls.retries_are_bounded,

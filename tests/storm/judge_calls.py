@@ -1,22 +1,25 @@
 """Invariants about calls: how often, how long, how they end."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from openfunnel_async import (
     ConfigurationError,
+    CreditCapError,
     IncompleteResultsError,
     InsufficientCreditsError,
     JobCancelledError,
     JobFailedError,
     JobNotFoundError,
+    OpenFunnelError,
     SubmitOutcomeUnknownError,
     TransportError,
     WaitTimeoutError,
 )
 from tests.storm.diary import Exchange
-from tests.storm.evidence import Complaint, Evidence
+from tests.storm.evidence import Evidence
+from tests.storm.notes import Complaint
 from tests.storm.schedule import BOUND, PLENTY
 from tests.storm.weather import MOST_EXCHANGES
 
@@ -53,37 +56,26 @@ def retries_are_bounded(evidence: Evidence) -> Iterator[str]:
     And no earlier than an answer asked for.
     """
     most = evidence.schedule.retry.attempts
-    for runs in _calls(evidence).values():
-        for run in runs:
-            if len(run) > most:
-                seen = f"{run[0].kind} {run[0].job_id} at {run[0].began:.3f}"
-                yield f"{seen} was sent {len(run)} times of {most}"
+    for tries in _calls(evidence):
+        if len(tries) > most:
+            seen = f"{tries[0].kind} {tries[0].job_id} at {tries[0].began:.3f}"
+            yield f"{seen} was sent {len(tries)} times of {most}"
     yield from _beyond_the_budget(evidence)
     yield from _undercut(evidence)
 
 
 def retries(evidence: Evidence) -> Iterator[tuple[Exchange, Exchange]]:
     """Give each exchange that repeats another, after that other."""
-    for runs in _calls(evidence).values():
-        for run in runs:
-            yield from pairwise(run)
+    for tries in _calls(evidence):
+        yield from pairwise(tries)
 
 
-def _calls(evidence: Evidence) -> dict[tuple[object, ...], list[list[Exchange]]]:
-    """Sort exchanges by call, and part them where a try got a sound answer.
-
-    What follows a sound answer is a new try of its own, such as the one after a 404
-    that may have come too early.
-    """
-    calls: dict[tuple[object, ...], list[list[Exchange]]] = defaultdict(lambda: [[]])
+def _calls(evidence: Evidence) -> Iterable[list[Exchange]]:
+    """Sort exchanges by the call that they are tries of."""
+    calls: dict[int, list[Exchange]] = defaultdict(list)
     for exchange in evidence.diary.exchanges:
-        step = None if exchange.step is None else exchange.step.number
-        # The text itself, not what it says: the client builds it once a call.
-        runs = calls[step, exchange.tag, id(exchange.path)]
-        runs[-1].append(exchange)
-        if exchange.is_sound:
-            runs.append([])
-    return calls
+        calls[exchange.call].append(exchange)
+    return calls.values()
 
 
 def _beyond_the_budget(evidence: Evidence) -> Iterator[str]:
@@ -102,9 +94,10 @@ def _beyond_the_budget(evidence: Evidence) -> Iterator[str]:
 
 def _undercut(evidence: Evidence) -> Iterator[str]:
     """Look for requests of one loop that come before the time asked for."""
-    not_before: dict[tuple[object, str], float] = {}
+    not_before: dict[tuple[object, ...], float] = {}
     for exchange in evidence.diary.exchanges:
-        who = (exchange.step, exchange.task)
+        # The job as well: the tasks of a batch have one name.
+        who = (exchange.step, exchange.task, exchange.job_id)
         if exchange.began < not_before.get(who, 0.0) - _ROUNDING:
             seen = f"{exchange.kind} at {exchange.began:.3f}"
             yield f"{seen}, asked to wait to {not_before[who]:.3f}"
@@ -139,9 +132,14 @@ def _has_cause(evidence: Evidence, complaint: Complaint) -> bool:
     jobs, schedule = evidence.service.jobs, evidence.schedule
     view = jobs.get(complaint.job_id or "")
     ends = None if view is None else view.ends
+    # A closed client sends nothing, and breaks off what is under way.
+    cut_off = schedule.closing == "early"
+    words = complaint.step.words
     known = {
         IncompleteResultsError: False,
-        ConfigurationError: False,
+        ConfigurationError: cut_off,
+        CreditCapError: words.startswith("run_many"),
+        OpenFunnelError: _follows_another(evidence, complaint),
         WaitTimeoutError: True,
         JobFailedError: ends == "failed",
         JobCancelledError: ends == "cancelled",
@@ -149,13 +147,19 @@ def _has_cause(evidence: Evidence, complaint: Complaint) -> bool:
     if complaint.error in known:
         return known[complaint.error]
     short_of_credits = schedule.credits < PLENTY
-    # A closed client sends nothing, and breaks off what is under way.
-    cut_off = schedule.closing == "early"
     return (
         (complaint.error is InsufficientCreditsError and short_of_credits)
         or (complaint.error in _CUT_OFF and cut_off)
         or (complaint.error is JobNotFoundError and schedule.is_slow_to_show)
         or any(exchange.fate.name != "fair" for exchange in evidence.diary.exchanges)
+    )
+
+
+def _follows_another(evidence: Evidence, complaint: Complaint) -> bool:
+    """Whether something else went wrong with the same step."""
+    return any(
+        other.step is complaint.step and other.error is not complaint.error
+        for other in evidence.complaints
     )
 
 
@@ -169,8 +173,10 @@ def _was_tried(evidence: Evidence, complaint: Complaint) -> bool:
         for exchange in exchanges
         if exchange.kind == "cancel" and (exchange.job_id or "")[:8] in step.words
     }
-    # One that was joined may by now only be looking at what its 409 meant.
+    # One that was joined may by now only be looking at what its 409 meant, or be
+    # sitting out the time that it was asked to wait.
     return any(
-        exchange.task in cancelling and (exchange.ended_at or BOUND) >= step.began
+        exchange.task in cancelling
+        and (exchange.ended_at or BOUND) + (exchange.asked or 0.0) >= step.began
         for exchange in exchanges
     )

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from tests.storm.diary import Exchange
-from tests.storm.evidence import Evidence, Submission
+from tests.storm.evidence import Evidence
+from tests.storm.notes import Submission
 
 
 def jobs_by_tag(evidence: Evidence) -> Mapping[str, list[str]]:

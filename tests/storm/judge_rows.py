@@ -5,7 +5,8 @@ from typing import cast
 
 from openfunnel_async import CancelReceipt, Company, JobStatus
 from openfunnel_async.sandbox import JobView, Row
-from tests.storm.evidence import Evidence, Reading, Receipt
+from tests.storm.evidence import Evidence
+from tests.storm.notes import Reading, Receipt
 
 _PAGE_SIZE = 100
 _FURTHER = {status: place for place, status in enumerate(JobStatus)}

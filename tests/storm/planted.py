@@ -16,18 +16,29 @@ from openfunnel_async import (
     RowStream,
     _answers,
     _cancel,
+    _client,
     _record,
     _retries,
 )
+from openfunnel_async._batch import Batch
 from openfunnel_async._caller import Caller
 from openfunnel_async._cancel import Cancellation
+from openfunnel_async._credits import CreditCap
 from openfunnel_async._custody import Custody
-from openfunnel_async._record import JobRecord
+from openfunnel_async._fleet import Completions
+from openfunnel_async._news import News
 from openfunnel_async._retries import RetryBudget, Tries
 from openfunnel_async._rows import PageReader
 from openfunnel_async._shared import Shared
 from openfunnel_async._submit import Submitter
-from tests.storm import broken, judge_calls, judge_jobs, judge_rows
+from tests.storm import (
+    broken,
+    broken_many,
+    judge_calls,
+    judge_jobs,
+    judge_many,
+    judge_rows,
+)
 from tests.storm.judge import Invariant
 
 
@@ -117,7 +128,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "nobody is told the news",
-        judge_calls.nothing_hangs, JobRecord, "announce", broken.silent,
+        judge_calls.nothing_hangs, News, "announce", broken.silent,
     ),
     Bug(
         "a job whose caller has gone is not cancelled",
@@ -126,6 +137,54 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a submit goes when its caller goes",
         judge_jobs.no_job_runs_unknown_to_all, Submitter, "submit", broken.just_goes,
+    ),
+    Bug(
+        "a batch that is left forgets its jobs",
+        judge_jobs.no_job_runs_unknown_to_all,
+        Batch, "_release_all", broken_many.lets_them_run,
+    ),
+    Bug(
+        "what is reserved is left out of the cap",
+        judge_many.a_batch_stays_under_its_cap,
+        CreditCap, "fits_now", broken_many.by_what_was_billed,
+    ),
+    Bug(
+        "a bill that is not known is taken for nothing",
+        judge_many.a_batch_stays_under_its_cap,
+        CreditCap, "settle", broken_many.free_of_charge,
+    ),
+    Bug(
+        "a slot is given back when the submit is answered",
+        judge_many.a_batch_keeps_to_its_slots,
+        Batch, "_start", broken_many.for_the_submit_alone,
+    ),
+    Bug(
+        "outcomes come as the jobs end",
+        judge_many.no_member_is_lost, Batch, "run", broken_many.as_they_end,
+    ),
+    Bug(
+        "of those waited for together only the good ones are told",
+        judge_many.no_member_is_lost, _client, "wait_all", broken_many.the_good_ones,
+    ),
+    Bug(
+        "a handle that cannot be read does not come out",
+        judge_many.no_member_is_lost,
+        Completions, "next_outcome", broken_many.without_the_failed,
+    ),
+    Bug(
+        "whoever leaves waits for those that are left",
+        judge_many.waiting_together_ends_in_time,
+        Completions, "_stop", broken_many.lets_them_wait,
+    ),
+    Bug(
+        "a failure only stops the submits",
+        judge_many.a_failure_ends_the_rest,
+        Batch, "_note_failure", broken_many.no_more_submits,
+    ),
+    Bug(
+        "the jobs of a batch are cancelled one after the other",
+        judge_many.a_batch_that_is_left_ends_its_jobs,
+        Custody, "_cancel", broken_many.one_after_the_other,
     ),
     Bug(
         "a stream that is cancelled just ends",

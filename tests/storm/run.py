@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import logging
 import random
 from collections.abc import Generator, Iterable, Iterator
@@ -14,6 +15,7 @@ from openfunnel_async import OpenFunnel
 from openfunnel_async.sandbox import Service
 from tests.storm.actors import Actor
 from tests.storm.dealer import Fates
+from tests.storm.diary import CALL
 from tests.storm.dice import Dice
 from tests.storm.evidence import Evidence, Listener
 from tests.storm.judge import judge
@@ -109,11 +111,7 @@ async def _play(evidence: Evidence, loop: StormLoop) -> None:
     evidence.left_over = _left_over(weather, late)
     evidence.orphans = stage.client.orphans
     await anyio.sleep(max(0.0, weather.last_arrival - loop.time()))
-    evidence.going = frozenset(
-        view.id
-        for view in evidence.service.jobs.values()
-        if view.status in {"pending", "running"}
-    )
+    evidence.going = evidence.going_now()
     evidence.ended = loop.time()
 
 
@@ -126,16 +124,31 @@ def _weather(evidence: Evidence) -> Weather:
 
 def _client(evidence: Evidence, weather: Weather) -> OpenFunnel:
     schedule = evidence.schedule
-    return OpenFunnel(
+    client = OpenFunnel(
         evidence.service.api_key,
         base_url=ORIGIN,
         request_timeout=schedule.request_timeout,
         retry=schedule.retry,
         polling=schedule.polling,
         wait_timeout=schedule.wait_timeout,
+        max_polls_per_second=schedule.max_polls_per_second,
         read_ahead=schedule.read_ahead,
         transport=weather,
     )
+    caller = client._means.caller
+    caller.call = _numbered(caller.call)  # type: ignore[method-assign]  # tries look alike on the wire
+    return client
+
+
+def _numbered(call: Any) -> Any:
+    """Have each call carry its number, which its tries have in common."""
+    numbers = itertools.count()
+
+    async def numbered(*what: Any, **how: Any) -> Any:
+        CALL.set(next(numbers))
+        return await call(*what, **how)
+
+    return numbered
 
 
 async def _act(stage: Stage) -> set[asyncio.Task[None]]:
@@ -147,6 +160,7 @@ async def _act(stage: Stage) -> set[asyncio.Task[None]]:
     ]
     if evidence.schedule.closing == "early":
         await asyncio.wait(actors, timeout=Dice(f"{seed}/closing").quarters(60))
+        evidence.is_closing = True
         await stage.client.aclose()
     _, late = await asyncio.wait(actors, timeout=BOUND)
     evidence.stuck += [f"an actor was not over after {BOUND:g} s" for _ in late]

@@ -49,6 +49,7 @@ class Schedule:
         polling: The client's pace.
         request_timeout: The client's patience with one exchange.
         wait_timeout: The client's patience with a job.
+        max_polls_per_second: The client's budget of polls, if it has one.
         read_ahead: Pages the client reads ahead.
         closing: How the client is closed; early is while the actors still act.
     """
@@ -65,6 +66,7 @@ class Schedule:
     polling: PollPolicy
     request_timeout: float
     wait_timeout: float | None
+    max_polls_per_second: float | None
     read_ahead: int
     closing: Literal["once", "together", "cancelled", "early"]
 
@@ -92,6 +94,7 @@ def deal(seed: int) -> Schedule:
         polling=_polling(dice),
         request_timeout=dice.draw({30.0: 3, 15.0: 1, 9.0: 1}),
         wait_timeout=dice.draw({3600.0: 3, 40.0: 1}),
+        max_polls_per_second=dice.draw({None: 4, 1.0: 1}),
         read_ahead=dice.choice([1, 2, 8]),
         closing=dice.draw({"once": 4, "together": 1, "cancelled": 1, "early": 1}),
     )

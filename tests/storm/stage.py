@@ -13,7 +13,8 @@ from openfunnel_async import (
 )
 from tests.storm.diary import Step
 from tests.storm.dice import Dice
-from tests.storm.evidence import Balance, Evidence, Held, Receipt
+from tests.storm.evidence import Evidence
+from tests.storm.notes import Balance, Held, Receipt
 
 
 @attrs.define(eq=False)

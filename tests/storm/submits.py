@@ -15,7 +15,7 @@ from openfunnel_async import (
 from openfunnel_async._running import OnExit
 from tests.storm.diary import Step
 from tests.storm.dice import Dice
-from tests.storm.evidence import Held, Submission
+from tests.storm.notes import Held, Submission
 from tests.storm.stage import Stage
 
 
@@ -25,18 +25,18 @@ class OopsError(Exception):
 
 async def submit(stage: Stage, dice: Dice, step: Step) -> None:
     """Submit, and hold the handle."""
-    submission = _submission(stage, dice, step)
+    submission = new_submission(stage, dice, step)
     try:
         job = await stage.client.submit(submission.search)
     except BaseException as exc:
-        _note(submission, exc)
+        note(submission, exc)
         raise
     _handle(stage, submission, job)
 
 
 async def enter_and_leave(stage: Stage, dice: Dice, step: Step) -> None:
     """Submit by way of ``running()``; leave its block in peace or otherwise."""
-    submission = _submission(stage, dice, step)
+    submission = new_submission(stage, dice, step)
     exits: tuple[OnExit, ...] = ("cancel_on_error", "cancel", "leave")
     on_exit = dice.choice(exits)
     step.words += f" ({on_exit})"
@@ -51,7 +51,7 @@ async def enter_and_leave(stage: Stage, dice: Dice, step: Step) -> None:
         step.outcome = "oops"
     except BaseException as exc:
         if held is None:
-            _note(submission, exc)
+            note(submission, exc)
         raise
 
 
@@ -72,7 +72,10 @@ async def _inside(dice: Dice, held: Held) -> None:
             pass
 
 
-def _submission(stage: Stage, dice: Dice, step: Step) -> Submission:
+def new_submission(
+    stage: Stage, dice: Dice, step: Step, *, limited: bool = False
+) -> Submission:
+    """Make up a search of its own, to be submitted in this step."""
     made = stage.evidence.submissions
     tag = f"storm {len(made)}"
     limit = dice.draw({
@@ -80,7 +83,7 @@ def _submission(stage: Stage, dice: Dice, step: Step) -> Submission:
         dice.choice([99, 100, 101, 200]): 2.5,
         dice.randint(31, 330): 2,
         dice.randint(300, 900): 0.2,
-        None: 0.1,
+        None: 0.0 if limited else 0.1,
     })  # fmt: skip
     step.words += f" {tag!r} limit {limit}"
     made.append(Submission(tag, LookalikeSearch(query=tag, limit=limit), step))
@@ -93,7 +96,7 @@ def _handle(stage: Stage, submission: Submission, job: BulkJob) -> Held:
     return stage.hold(job)
 
 
-def _note(submission: Submission, error: BaseException) -> None:
+def note(submission: Submission, error: BaseException) -> None:
     """Keep what the caller of a submit was told."""
     match error:
         case asyncio.CancelledError():

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import attrs
 
+from openfunnel_async import CreditCapError
 from tests.storm.dealer import HARMS_BY_KIND
 from tests.storm.diary import Diary
 from tests.storm.evidence import Evidence
@@ -18,6 +19,13 @@ Tally = Counter[str]
 # What 1,000 schedules must at least have seen: about a third of what they do see.
 AT_LEAST: dict[str, int] = {
     "arrived after their client gave up": 130,
+    "as_completed: all": 40,
+    "as_completed: came out": 70,
+    "as_completed: left": 40,
+    "batches that ended their rest": 60,
+    "batches under a cap": 190,
+    "batches: left": 100,
+    "batches: returned": 170,
     "blocks that ended their job": 90,
     "cancels answered 409": 90,
     "error: CancelConflictError": 1,
@@ -38,10 +46,13 @@ AT_LEAST: dict[str, int] = {
     "retries: submit": 50,
     "rows judged": 20_000,
     "steps cancelled": 500,
+    "searches over the cap": 70,
     "streams: failed": 70,
     "streams: normal": 400,
     "submits: not sent": 8,
     "unknown outcomes with a job": 100,
+    "wait_all: came out": 90,
+    "wait_all: left": 25,
     **{f"fate: {name}": 10 for name in OUTAGES},
     **{f"fate: {name}": 10 for harms in HARMS_BY_KIND.values() for name in harms},
 }
@@ -109,6 +120,7 @@ def count(evidence: Evidence) -> Tally:
     _count_exchanges(evidence, tally)
     _count_submits(evidence, tally)
     _count_steps(evidence, tally)
+    _count_many(evidence, tally)
     return tally
 
 
@@ -160,3 +172,18 @@ def _count_steps(evidence: Evidence, tally: Tally) -> None:
         tally[f"streams: {reading.end}"] += 1
     for complaint in evidence.complaints:
         tally[f"error: {complaint.error.__name__}"] += 1
+
+
+def _count_many(evidence: Evidence, tally: Tally) -> None:
+    for batch in evidence.batches:
+        tally["batches"] += 1
+        tally[f"batches: {batch.end}"] += 1
+        tally["batches under a cap"] += batch.max_credits is not None
+        ended_rest = batch.cancels_rest and batch.has_failed
+        tally["batches that ended their rest"] += ended_rest
+        tally["searches over the cap"] += sum(
+            isinstance(outcome.error, CreditCapError) for outcome in batch.outcomes
+        )
+    for fleet in evidence.fleets:
+        tally[f"{fleet.kind}: {fleet.end}"] += 1
+        tally[f"{fleet.kind}: came out"] += len(fleet.told)

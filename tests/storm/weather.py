@@ -5,7 +5,12 @@ import json
 
 import attrs
 
-from openfunnel_async import TransportError, WireReply, WireRequest
+from openfunnel_async import (
+    ConfigurationError,
+    TransportError,
+    WireReply,
+    WireRequest,
+)
 from openfunnel_async.sandbox import (
     Dropped,
     Kind,
@@ -14,7 +19,7 @@ from openfunnel_async.sandbox import (
     Service,
 )
 from tests.storm.dealer import Fates
-from tests.storm.diary import CURRENT, Diary, Exchange
+from tests.storm.diary import CALL, CURRENT, Diary, Exchange
 from tests.storm.evidence import Evidence
 from tests.storm.fates import SILENCE, Break, Fate
 from tests.support.sandbox_transport import ORIGIN
@@ -79,7 +84,9 @@ class Weather:
         if reports:
             request.progress.waiting()
         await asyncio.sleep(fate.connect)
-        if fate.broken is Break.REFUSED or self.closed:
+        if self.closed:
+            raise ConfigurationError("the transport is closed")
+        if fate.broken is Break.REFUSED:
             raise TransportError("nobody listens", False)
         if reports:
             request.progress.sent()
@@ -135,7 +142,7 @@ class Weather:
             step=CURRENT.get(),
             task=_task_name(),
             kind=kind,
-            path=request.path,
+            call=CALL.get(),
             query=request.query,
             job_id=job_id,
             tag=json.loads(request.body)["query"] if request.body else None,

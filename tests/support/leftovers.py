@@ -3,10 +3,13 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
-__all__ = ["nothing_young_left", "others"]
+__all__ = ["left", "nothing_young_left", "others", "settled"]
+
+_OPEN = Path("/proc/self/fd" if Path("/proc/self/fd").exists() else "/dev/fd")
 
 
 def others() -> set[asyncio.Task[object]]:
@@ -16,6 +19,20 @@ def others() -> set[asyncio.Task[object]]:
         for task in asyncio.all_tasks()
         if "TestRunner" not in repr(task.get_coro())
     }
+
+
+def left() -> tuple[int, int]:
+    """Count open files and tasks."""
+    return len(list(_OPEN.iterdir())), len(others())
+
+
+async def settled(before: tuple[int, int]) -> tuple[int, int]:
+    """Count once what was just closed on both sides has gone."""
+    for _ in range(2000):
+        if left() == before:
+            break
+        await asyncio.sleep(0.05)
+    return left()
 
 
 @pytest.fixture(autouse=True)

@@ -25,6 +25,7 @@ from openfunnel_async.sandbox import (
     TrickledBody,
     Unknowns,
 )
+from tests.support.documented import strangers
 
 __all__ = ["ATTEMPTS", "SEARCH", "Asked", "Stage", "fault", "plan", "stage_for"]
 
@@ -113,7 +114,10 @@ class Stage:
 async def stage_for(
     strike: Strike, kind: Struck, *, times: int = 10**6, **options: Any
 ) -> AsyncGenerator[Stage]:
-    """Set the stage, with a client that tries three times."""
+    """Set the stage, with a client that tries three times.
+
+    Once it is over, every request that arrived must have been a documented one.
+    """
     async with (
         Sandbox(
             speed=0,
@@ -137,3 +141,4 @@ async def stage_for(
         async with OpenFunnel(sandbox.api_key, base_url=address, **options) as client:
             stage.client = client
             yield stage
+        assert strangers(sandbox.requests, sandbox.base_url, proxy.base_url) == []

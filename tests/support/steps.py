@@ -1,7 +1,6 @@
 """A loop that can be stopped before any of its steps, to do harm just then.
 
     loop.before_step(7, task.cancel)    # from now on: before the eighth step
-    steps = loop.counted()              # steps since `count` was called
 
 A step is one round of the loop: what is ready runs, and what that makes ready waits
 for the next. Between two rounds every task stands at one of its suspension points,
@@ -9,15 +8,17 @@ so harm done before each round in turn strikes all of them, those included where
 what a task waits for has come and the task does not know it yet.
 """
 
+import asyncio
 from collections.abc import Callable
 
+from tests.support.hurried_time import HurriedLoop
 from tests.support.virtual_time import AnyioBackend, VirtualClockLoop
 
-__all__ = ["STEPPED", "SteppedLoop"]
+__all__ = ["STEPPED", "STEPPED_HURRIED", "SteppedLoop"]
 
 
-class SteppedLoop(VirtualClockLoop):
-    """Virtual time, round by round."""
+class SteppedLoop(asyncio.SelectorEventLoop):
+    """Counts its rounds."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,4 +41,13 @@ class SteppedLoop(VirtualClockLoop):
         super()._run_once()  # type: ignore[misc]  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue]
 
 
-STEPPED: AnyioBackend = ("asyncio", {"loop_factory": SteppedLoop})
+class _VirtualSteps(SteppedLoop, VirtualClockLoop):
+    """Virtual time, round by round."""
+
+
+class _HurriedSteps(SteppedLoop, HurriedLoop):
+    """Real sockets in a hurry, round by round."""
+
+
+STEPPED: AnyioBackend = ("asyncio", {"loop_factory": _VirtualSteps})
+STEPPED_HURRIED: AnyioBackend = ("asyncio", {"loop_factory": _HurriedSteps})

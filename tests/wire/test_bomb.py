@@ -1,6 +1,7 @@
 """Answers of 300 MB, packed and plain: the client reads 8 MiB of them.
 
-Memory is that of a process of its own, so that nothing else is in it.
+Memory is that of a process of its own, so that nothing else is in it; with
+``pytest -s`` its figures are shown.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ import pytest
 import openfunnel_async
 from openfunnel_async.sandbox import OversizedBody, Sandbox
 from tests.support import memory_of_one_call
+from tests.support.figures import measured
 from tests.support.stage import SEARCH
 from tests.wire.clients import client_of
 
@@ -40,6 +42,8 @@ async def called(sandbox: Sandbox, what: str) -> dict[str, Any]:
     output, _ = await process.communicate()
     assert process.returncode == 0
     told: dict[str, Any] = json.loads(output)
+    kind = "submit" if what == "submit" else "read"
+    measured(f"a {kind} had its process grow by {told['grown'] / 1e6:.1f} MB")
     return told
 
 

@@ -57,12 +57,13 @@ async def test_a_read_ends_in_a_transport_error(answer: Said) -> None:
 
 @BROKEN
 async def test_the_outcome_of_a_submit_is_unknown(answer: Said) -> None:
-    """No status line came, although aiohttp calls such an answer status 400."""
+    """Caught: the status 400 believed that aiohttp gives to what is no HTTP."""
     error = await error_of_submit(answer, answer)
     assert (error.accepted, error.job_id) == (False, None)
 
 
 async def test_a_cut_answer_to_a_submit_still_names_the_job() -> None:
+    """Caught: what came of a reply that broke off thrown away."""
     error = await error_of_submit(CUT)
     assert (error.accepted, error.job_id) == (True, JOB_ID)
     assert error.max_exposure == 250
@@ -138,6 +139,7 @@ async def test_a_cut_packed_answer_is_not_believed() -> None:
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 async def test_a_body_over_8_mib_is_not_believed(packed: bool) -> None:
+    """Caught: a cap of twice as much."""
     answer = json.loads(RUNNING) | {"padding": "x" * (9 * 2**20)}
     huge = said(json.dumps(answer), packed=packed)
     error = await error_of_read(huge, huge)
@@ -146,6 +148,7 @@ async def test_a_body_over_8_mib_is_not_believed(packed: bool) -> None:
 
 
 async def test_a_body_of_exactly_8_mib_is_read() -> None:
+    """Caught: `>=` in place of `>`."""
     body = RUNNING + " " * (8 * 2**20 - len(RUNNING))
     async with RawServer(said(body)) as server, client_of(server.base_url) as client:
         snapshot = await client.job(JOB_ID).poll()

@@ -1,0 +1,169 @@
+"""Invariants about many jobs at once: batches, and handles waited for together."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from math import inf
+
+from openfunnel_async import JobFailedError
+from openfunnel_async.sandbox import JobView
+from tests.storm.diary import Exchange
+from tests.storm.evidence import Evidence
+from tests.storm.judge_jobs import jobs_by_tag, tries_by_tag
+from tests.storm.notes import Batch, Fleet, Submission
+from tests.support.stakes import most_at_once, most_committed
+
+# 5 s to read a submit that was sent and 10 s to cancel the job it made.
+_GONE_WITHIN = 15.0
+_ROUNDING = 1e-6
+
+
+def a_batch_stays_under_its_cap(evidence: Evidence) -> Iterator[str]:
+    """What its jobs have billed and may bill is never more than the cap."""
+    for batch in evidence.batches:
+        at_stake = most_committed(_jobs_of(evidence, batch.submissions))
+        if batch.max_credits is not None and at_stake > batch.max_credits:
+            yield f"{_named(batch)}: {at_stake:g} credits were at stake"
+
+
+def a_batch_keeps_to_its_slots(evidence: Evidence) -> Iterator[str]:
+    """Of the jobs it read to their end no more were alive than it may have at once.
+
+    One whose reading ended early, or of which no id is known, may go on unseen.
+    """
+    for batch in evidence.batches:
+        told = zip(batch.submissions, batch.outcomes, strict=False)
+        read = [
+            submission
+            for submission, outcome in told
+            if outcome.result is not None or isinstance(outcome.error, JobFailedError)
+        ]
+        active = most_at_once(_jobs_of(evidence, read))
+        if active > batch.max_active:
+            yield f"{_named(batch)}: {active} were active"
+
+
+def no_member_is_lost(evidence: Evidence) -> Iterator[str]:
+    """Each search has its outcome, in order; each handle comes out, and once."""
+    for batch in evidence.batches:
+        if batch.end == "raised":
+            yield f"{_named(batch)} raised {batch.step.outcome}"
+        if batch.end != "returned":
+            continue
+        searches = [submission.search for submission in batch.submissions]
+        told = [outcome.search for outcome in batch.outcomes]
+        if [*map(id, told)] != [*map(id, searches)]:
+            yield f"{_named(batch)}: {len(told)} outcomes, or not in their order"
+        for place, outcome in enumerate(batch.outcomes):
+            if (outcome.result is None) == (outcome.error is None):
+                yield f"{_named(batch)}: outcome {place} has both or neither"
+    for fleet in evidence.fleets:
+        yield from _lost_of(fleet)
+
+
+def _lost_of(fleet: Fleet) -> Iterator[str]:
+    expected, told = Counter(fleet.expected), Counter(fleet.told)
+    if fleet.end == "left":
+        lost = not told <= expected
+    elif fleet.kind == "as_completed":
+        lost = told != expected
+    else:
+        lost = fleet.told != fleet.expected
+    if lost:
+        seen = f"{len(fleet.told)} of {len(expected)} came out"
+        yield f"{fleet.step.words} #{fleet.step.number}: {seen}"
+
+
+def a_failure_ends_the_rest(evidence: Evidence) -> Iterator[str]:
+    """Where one failure is to end the others, it does, at once and before the end."""
+    for batch in evidence.batches:
+        if not (batch.cancels_rest and batch.has_failed):
+            continue
+        known = {submission.job_id for submission in batch.submissions}
+        for job_id in (batch.going & known) - batch.orphans:
+            yield f"{_named(batch)} returned and {job_id} goes on"
+        failed_at = _failed_at(evidence, batch)
+        for job_id in _not_cancelled_by(evidence, batch, failed_at):
+            yield f"{_named(batch)}: failed at {failed_at:.3f}, {job_id} went on"
+        for tag, tries in _tries_of(evidence, batch).items():
+            if tries and tries[0].began > failed_at + _ROUNDING:
+                yield f"{_named(batch)}: failed at {failed_at:.3f}, submitted {tag}"
+
+
+def waiting_together_ends_in_time(evidence: Evidence) -> Iterator[str]:
+    """Whoever stops waiting for many is not kept, and a time-out is for all of them."""
+    for fleet in evidence.fleets:
+        step = fleet.step
+        due = inf if step.left_at is None else step.left_at
+        if fleet.kind == "wait_all" and fleet.timeout is not None:
+            due = min(due, step.began + fleet.timeout)
+        if step.ended is not None and step.ended > due + _ROUNDING:
+            seen = f"due at {due:.3f}, over at {step.ended:.3f}"
+            yield f"{step.words} #{step.number}: {seen}"
+
+
+def a_batch_that_is_left_ends_its_jobs(evidence: Evidence) -> Iterator[str]:
+    """Whoever leaves a batch has its jobs cancelled at once, and is gone in time."""
+    for batch in evidence.batches:
+        left, ended = batch.step.left_at, batch.step.ended
+        if batch.end != "left" or left is None or ended is None:
+            continue
+        if ended > left + _GONE_WITHIN + _ROUNDING:
+            yield f"{_named(batch)}: left at {left:.3f}, over at {ended:.3f}"
+        for job_id in _not_cancelled_by(evidence, batch, left):
+            yield f"{_named(batch)}: left at {left:.3f}, {job_id} not cancelled then"
+
+
+def _failed_at(evidence: Evidence, batch: Batch) -> float:
+    """Tell when the batch knew of a failure, at the latest.
+
+    A job that failed is known once its rows are read. When a reading or a submit was
+    given up is not seen from outside.
+    """
+    moments: list[float] = []
+    for submission, outcome in zip(batch.submissions, batch.outcomes, strict=False):
+        if isinstance(outcome.error, JobFailedError):
+            reads = [
+                exchange.ended_at
+                for exchange in evidence.diary.exchanges
+                if exchange.step is batch.step
+                and exchange.job_id == submission.job_id
+                and exchange.kind == "read"
+            ]
+            moments.append(max(at for at in reads if at is not None))
+    return min(moments, default=inf)
+
+
+def _not_cancelled_by(evidence: Evidence, batch: Batch, moment: float) -> Iterator[str]:
+    """List the jobs that no cancel was sent to by then, or once they were known."""
+    jobs, made = evidence.service.jobs, jobs_by_tag(evidence)
+    for tag, tries in _tries_of(evidence, batch).items():
+        heard = [t for t in tries if _tells_an_id(t)]
+        for job_id in made[tag] if heard else ():
+            known = max(moment, *(t.ended_at or inf for t in heard))
+            cancels = [
+                exchange.began
+                for exchange in evidence.diary.exchanges
+                if exchange.kind == "cancel" and exchange.job_id == job_id
+            ]
+            too_late = min(cancels, default=inf) > known + _ROUNDING
+            if too_late and jobs[job_id].ends_at > known:
+                yield job_id
+
+
+def _tries_of(evidence: Evidence, batch: Batch) -> dict[str, list[Exchange]]:
+    """List the exchanges of each submit of a batch, oldest first."""
+    tries = tries_by_tag(evidence)
+    return {s.tag: tries[s.tag] for s in batch.submissions}
+
+
+def _tells_an_id(exchange: Exchange) -> bool:
+    return exchange.is_sound and (exchange.status or 0) // 100 == 2
+
+
+def _jobs_of(evidence: Evidence, submissions: Iterable[Submission]) -> list[JobView]:
+    jobs, made = evidence.service.jobs, jobs_by_tag(evidence)
+    return [jobs[job_id] for s in submissions for job_id in made[s.tag]]
+
+
+def _named(batch: Batch) -> str:
+    return f"{batch.step.words} #{batch.step.number}"

@@ -11,7 +11,16 @@ from pathlib import Path
 import aiohttp
 import attrs
 
-from tests.benchmarks import calls, fleet, harvest, importing, memory, pace
+from tests.benchmarks import (
+    budget,
+    calls,
+    fleet,
+    harvest,
+    importing,
+    memory,
+    pace,
+    soak,
+)
 from tests.benchmarks.server import ROOT, serving
 from tests.benchmarks.tables import Table
 
@@ -35,10 +44,12 @@ class Size:
     fleet: int
     pace: float
     fleet_rounds: int
+    soak_pace: float
     memory_runs: int
     polls: int
     imports: int
     paced: Mapping[str, int]
+    budgeted: int
 
 
 _FULL = Size(
@@ -48,10 +59,12 @@ _FULL = Size(
     fleet=5000,
     pace=3.0,
     fleet_rounds=2,
+    soak_pace=10.0,
     memory_runs=3,
     polls=10_000,
     imports=15,
     paced={"small": 400, "medium": 400, "large": 40},
+    budgeted=1000,
 )
 _QUICK = Size(
     rounds=1,
@@ -60,47 +73,68 @@ _QUICK = Size(
     fleet=20,
     pace=0.01,
     fleet_rounds=1,
+    soak_pace=0.01,
     memory_runs=1,
     polls=20,
     imports=1,
     paced={"small": 1, "medium": 1, "large": 1},
+    budgeted=100,
 )
 
 
-def _tables(size: Size) -> Iterator[Callable[[], Table]]:
-    """Give each section's measurement, with one server for those that need one."""
+def _sections(size: Size) -> Iterator[tuple[str, Callable[[], Table]]]:
+    """Name each section's measurement, with one server for those that need one."""
     with serving(*sorted({0, 20, *size.repeats})) as origins:
-        yield lambda: asyncio.run(
-            calls.measure(origins[0], rounds=size.rounds, calls=size.calls)
-        )
         by_latency = {latency: origins[latency] for latency in size.repeats}
-        yield lambda: asyncio.run(harvest.measure(by_latency, size.repeats))
-        yield lambda: asyncio.run(
-            fleet.measure(
-                origins[20],
-                jobs=size.fleet,
-                pace=size.pace,
-                rounds=size.fleet_rounds,
-            )
+        yield (
+            "calls",
+            lambda: asyncio.run(
+                calls.measure(origins[0], rounds=size.rounds, calls=size.calls)
+            ),
         )
-        yield lambda: memory.measure(
-            origins[0], runs=size.memory_runs, jobs=size.fleet, polls=size.polls
+        yield (
+            "harvest",
+            lambda: asyncio.run(harvest.measure(by_latency, size.repeats)),
         )
-    yield lambda: importing.measure(runs=size.imports)
-    yield lambda: pace.measure(each=size.paced)
+        yield (
+            "fleet",
+            lambda: asyncio.run(
+                fleet.measure(
+                    origins[20],
+                    jobs=size.fleet,
+                    pace=size.pace,
+                    rounds=size.fleet_rounds,
+                )
+            ),
+        )
+        yield (
+            "soak",
+            lambda: soak.measure(origins[0], jobs=size.fleet, pace=size.soak_pace),
+        )
+        yield (
+            "memory",
+            lambda: memory.measure(
+                origins[0], runs=size.memory_runs, jobs=size.fleet, polls=size.polls
+            ),
+        )
+    yield "importing", lambda: importing.measure(runs=size.imports)
+    yield "pace", lambda: pace.measure(each=size.paced)
+    yield "budget", lambda: budget.measure(jobs=size.budgeted)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run what the command line asks for; 0 also where a number is missed."""
     options = _parser().parse_args(arguments)
-    if options.out is None and not options.quick:
+    if options.out is None and not (options.quick or options.only):
         options.out = _PAGE
     missing = calls.missing_peers()
     if missing and not options.quick:
         sys.stderr.write(f"install the group bench first: no {', '.join(missing)}\n")
         return 2
     told = [f"{_HEAD}\n{_machine()}\n"]
-    for measure in _tables(_QUICK if options.quick else _FULL):
+    for name, measure in _sections(_QUICK if options.quick else _FULL):
+        if options.only not in {None, name}:
+            continue
         table = str(measure())
         sys.stdout.write(f"{table}\n\n")
         sys.stdout.flush()
@@ -113,6 +147,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument("--quick", action="store_true", help="a proof that all runs")
+    parser.add_argument("--only", metavar="SECTION", help="of it, and only print it")
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="write there, not to docs"
     )

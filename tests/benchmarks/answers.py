@@ -1,7 +1,8 @@
 """What the benchmark server says: bytes that are ready before anybody asks.
 
 What a job says is read from its id: `STATUS_ONLY` and `PAGE_CARRYING` are running,
-`FINISHED` is over and has all its pages, and a job of `waiting()` ends by itself.
+`FINISHED` is over and has all its pages, and a job of `waiting()` ends by itself, as
+does one that was submitted, which then has a few rows.
 """
 
 import json
@@ -16,6 +17,9 @@ ROWS_A_PAGE = 100
 PAGES = 100
 ROWS = ROWS_A_PAGE * PAGES
 PROCESSED = 300
+_SUBMITTED = "submitted"
+FEW_ROWS = 10
+POLLS_OF_SUBMITTED = 3
 
 Json = dict[str, Any]
 
@@ -53,12 +57,12 @@ def _rows(page: int) -> list[Json]:
     return [_row(number) for number in range(first, first + ROWS_A_PAGE)]
 
 
-def _manifest() -> Json:
+def _manifest(rows: int = ROWS, pages: int = PAGES) -> Json:
     return {
-        "count": ROWS,
-        "pages": PAGES,
+        "count": rows,
+        "pages": pages,
         "page_size": ROWS_A_PAGE,
-        "credits_consumed": ROWS,
+        "credits_consumed": rows,
         "derived_query": None,
         "resolved_seed_domains": ["example.com"],
         "unresolved_seed_domains": [],
@@ -129,6 +133,14 @@ class Answers:
         self._ready[FINISHED, ""] = self._ready[FINISHED, label(0)]
         self._missing = _reply(b'{"detail":"no such job"}', b"404 Not Found")
         self._polls: Counter[str] = Counter()
+        self._submits = 0
+
+    def submitted(self) -> bytes:
+        """Return the reply to a submit, whatever it asks for."""
+        self._submits += 1
+        job_id = waiting(POLLS_OF_SUBMITTED, f"{_SUBMITTED}-{self._submits}")
+        told = {"job_id": job_id, "message": "started", "status": "pending"}
+        return _reply(json.dumps(told).encode())
 
     def reply(self, target: str) -> bytes:
         """Return the reply to a GET of the target, head and body."""
@@ -150,4 +162,18 @@ class Answers:
         if polls < int(job_id.split("-")[1]):
             return _reply(_answer(job_id, "running", processed=polls))
         del self._polls[job_id]
+        if _SUBMITTED in job_id:
+            return _reply(_few_rows(job_id))
         return _reply(_answer(job_id, "completed", processed=polls))
+
+
+def _few_rows(job_id: str) -> bytes:
+    return _answer(
+        job_id,
+        "completed",
+        manifest=_manifest(FEW_ROWS, 1),
+        rows=[_row(number) for number in range(FEW_ROWS)],
+        page=label(0),
+        count=FEW_ROWS,
+        processed=FEW_ROWS,
+    )

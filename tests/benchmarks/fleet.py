@@ -1,26 +1,20 @@
-"""A fleet on one loop: CPU a poll, the longest block, against bare aiohttp."""
+"""A fleet on one loop: CPU a poll and the longest block, the peers beside."""
 
 import asyncio
-import contextlib
 import gc
 import statistics
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 
-import aiohttp
 import attrs
-import orjson
 
-from openfunnel_async import OpenFunnel, PollPolicy
-from tests.benchmarks.answers import address, waiting
+from tests.benchmarks.answers import waiting
 from tests.benchmarks.blocks import without_the_past
-from tests.benchmarks.clients import KEY
-from tests.benchmarks.tables import Figure, Goal, Table
+from tests.benchmarks.lateness import Lateness, watched
+from tests.benchmarks.tables import Cell, Figure, Goal, Table
+from tests.benchmarks.waiters import BARE, HTTPX, SDK, Wait, waiters
 
 _POLLS = 3
-_STEP = 0.005
-_TERMINAL = {"completed", "cancelled", "failed"}
 _CPU = Goal(
     1.3,
     why="To the costs of a poll (above) come two tasks, two cancel scopes and an event "
@@ -31,31 +25,6 @@ _BLOCK = Goal(
     why="All waits begin in one turn of the loop, each with a request, a key and a "
     "timer of its own, before any of them has a connection.",
 )
-# Waits for one job, on whichever client.
-Wait = Callable[[str], Awaitable[object]]
-
-
-@attrs.define
-class Lateness:
-    """How late the loop came to a timer, in seconds.
-
-    Attributes:
-        longest: By the wall clock, which other processes have a part in.
-        busiest: What of it this thread may have spent itself, by its CPU clock.
-    """
-
-    longest: float = 0.0
-    busiest: float = 0.0
-
-    async def watch(self) -> None:
-        """Set timer after timer."""
-        loop = asyncio.get_running_loop()
-        while True:
-            due, cpu = loop.time() + _STEP, time.thread_time()
-            await asyncio.sleep(_STEP)
-            late = loop.time() - due
-            self.longest = max(self.longest, late)
-            self.busiest = max(self.busiest, min(late, time.thread_time() - cpu))
 
 
 @attrs.frozen
@@ -66,22 +35,10 @@ class Run:
     lateness: Lateness
 
 
-@asynccontextmanager
-async def _watched() -> AsyncGenerator[Lateness]:
-    lateness = Lateness()
-    watch = asyncio.create_task(lateness.watch())
-    try:
-        yield lateness
-    finally:
-        watch.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watch
-
-
 async def _run(wait: Wait, jobs: int, name: str) -> Run:
     """Wait for all jobs at once."""
     gc.collect()
-    async with _watched() as lateness:
+    async with watched() as lateness:
         started = time.process_time()
         ids = [waiting(_POLLS, f"{name}-{number}") for number in range(jobs)]
         await asyncio.gather(*map(wait, ids))
@@ -89,80 +46,77 @@ async def _run(wait: Wait, jobs: int, name: str) -> Run:
     return Run(took / (jobs * _POLLS), lateness)
 
 
-def _bare(session: aiohttp.ClientSession, origin: str, pace: float) -> Wait:
-    """Return the loop that one writes without an SDK."""
+@attrs.define
+class _Found:
+    """The runs of each client, and their CPU in that of the baseline beside them."""
 
-    async def wait(job_id: str) -> object:
-        url = address(origin, job_id)
-        while True:
-            async with session.get(url) as reply:
-                answer = orjson.loads(await reply.read())
-            if answer["status"] in _TERMINAL:
-                return answer
-            await asyncio.sleep(pace)
+    runs: dict[str, list[Run]]
+    ratios: dict[str, list[float]]
 
-    return wait
-
-
-def _sdk(client: OpenFunnel) -> Wait:
-    """Return the SDK's wait."""
-
-    async def wait(job_id: str) -> object:
-        return await client.job(job_id).wait_until_terminal(timeout=None)
-
-    return wait
+    async def add(self, fleets: Mapping[str, Wait], jobs: int) -> None:
+        """Run every fleet once, each between two runs of the baseline."""
+        before = self.runs[BARE][-1] if self.runs[BARE] else None
+        if before is None:
+            before = await _run(fleets[BARE], jobs, BARE)
+            self.runs[BARE].append(before)
+        for name in self.ratios:
+            own = await _run(fleets[name], jobs, name)
+            after = await _run(fleets[BARE], jobs, BARE)
+            self.runs[name].append(own)
+            self.runs[BARE].append(after)
+            self.ratios[name].append(own.cpu / ((before.cpu + after.cpu) / 2))
+            before = after
 
 
 async def measure(origin: str, *, jobs: int, pace: float, rounds: int) -> Table:
-    """Run both fleets in turns, each of the SDK's between two of the baseline's."""
-    polling = PollPolicy.fixed(pace)
-    async with (
-        aiohttp.ClientSession() as session,
-        OpenFunnel(KEY, base_url=origin, polling=polling) as client,
-    ):
-        bare, sdk = _bare(session, origin, pace), _sdk(client)
+    """Run the fleets in turns, round after round."""
+    async with waiters(origin, pace) as fleets:
         # Connections and code are warm from here on.
-        for wait in (bare, sdk):
+        for wait in fleets.values():
             await _run(wait, min(jobs, 100), "warm")
+        contenders = [name for name in (HTTPX, SDK) if name in fleets]
+        found = _Found({name: [] for name in fleets}, {name: [] for name in contenders})
         with without_the_past():
-            bares, ours = [await _run(bare, jobs, "bare")], list[Run]()
             for _ in range(rounds):
-                ours.append(await _run(sdk, jobs, "sdk"))
-                bares.append(await _run(bare, jobs, "bare"))
-    return _table(bares, ours, jobs, pace)
+                await found.add(fleets, jobs)
+    return _table(found, jobs, pace)
 
 
-def _table(bares: list[Run], ours: list[Run], jobs: int, pace: float) -> Table:
-    ratio = statistics.median(
-        own.cpu / ((before.cpu + after.cpu) / 2)
-        for before, own, after in zip(bares, ours, bares[1:], strict=False)
-    )
-    base = statistics.median(run.cpu for run in bares)
+def _table(found: _Found, jobs: int, pace: float) -> Table:
+    base = statistics.median(run.cpu for run in found.runs[BARE])
     about = (
         f"{jobs:,} waits on one loop, begun at once, {_POLLS} polls each, {pace:g} s "
         "apart, on a server that adds 20 ms. The same loop written on bare aiohttp "
-        f"takes {base * 1e6:.0f} µs of CPU a poll. Blocks are the longest that the "
-        "loop came late to a timer: what of it the thread spent itself, and by the "
-        "wall clock, in which this machine's other work has a part; medians of the "
-        "runs."
+        f"takes {base * 1e6:.0f} µs of CPU a poll; the one on httpx stands behind a "
+        "semaphore, as its pool takes 150 s for 1,000 waits without one. Blocks are "
+        "the longest that the loop came late to a timer: what of it the thread spent "
+        "itself, and by the wall clock, in which this machine's other work has a part; "
+        "medians of the runs."
     )
-    heads = ("", "bare aiohttp", "SDK", "to reach")
-    rows = [
-        ("CPU a poll", Figure(1), Figure(ratio, _CPU), _CPU),
-        (
+    names = [BARE, *found.ratios]
+    medians = {name: statistics.median(ratios) for name, ratios in found.ratios.items()}
+    rows: list[Sequence[Cell]] = [
+        [
+            "CPU a poll",
+            *(_held(name, medians.get(name, 1), _CPU, 2) for name in names),
+            _CPU,
+        ],
+        [
             "longest block of the loop, ms of its own CPU",
-            Figure(_busiest(bares), digits=0),
-            Figure(_busiest(ours), _BLOCK, digits=0),
+            *(_held(name, _busiest(found.runs[name]), _BLOCK, 0) for name in names),
             _BLOCK,
-        ),
-        (
+        ],
+        [
             "longest block of the loop, ms by the wall clock",
-            Figure(_longest(bares), digits=0),
-            Figure(_longest(ours), digits=0),
+            *(Figure(_longest(found.runs[name]), digits=0) for name in names),
             None,
-        ),
+        ],
     ]
-    return Table("A fleet of waits", heads, rows, about)
+    return Table("A fleet of waits", ("", *names, "to reach"), rows, about)
+
+
+def _held(name: str, measured: float, goal: Goal, digits: int) -> Figure:
+    return Figure(measured, goal if name == SDK else None, digits=digits)
 
 
 def _busiest(runs: list[Run]) -> float:

@@ -53,7 +53,7 @@ def added(manner: str, origin: str, *, runs: int) -> float:
     )
 
 
-def _resident() -> int:
+def resident() -> int:
     """Return the resident bytes of this process."""
     found = re.search(r"^VmRSS:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
     assert found is not None
@@ -65,11 +65,11 @@ async def _stream(origin: str, ahead: int) -> int:
     async with OpenFunnel(KEY, base_url=origin, read_ahead=ahead) as client:
         await client.job(STATUS_ONLY).poll()
         gc.collect()
-        before = most = _resident()
+        before = most = resident()
         async with client.job(FINISHED).rows() as rows:
             async for _ in rows:
                 if rows.delivered % ROWS_A_PAGE == 0:
-                    most = max(most, _resident())
+                    most = max(most, resident())
     return most - before
 
 
@@ -78,9 +78,9 @@ async def _collect(origin: str) -> int:
     async with OpenFunnel(KEY, base_url=origin) as client:
         await client.job(STATUS_ONLY).poll()
         gc.collect()
-        before = _resident()
+        before = resident()
         result = await client.job(FINISHED).result()
-        most = _resident()
+        most = resident()
         assert len(result.rows) == ROWS
     return most - before
 
@@ -96,11 +96,11 @@ async def _collect_bare(origin: str) -> int:
 
         await rows(None, STATUS_ONLY)
         gc.collect()
-        before = _resident()
+        before = resident()
         found: list[object] = []
         for page in range(PAGES):
             found += await rows(label(page))
-        most = _resident()
+        most = resident()
         assert len(found) == ROWS
     return most - before
 
@@ -144,7 +144,7 @@ class _Counting:
         self._polls += 1
         if self._polls in self._marks:
             gc.collect()
-            self._marks[self._polls] = _resident()
+            self._marks[self._polls] = resident()
         return await self._within.send(request)
 
     async def aclose(self) -> None:

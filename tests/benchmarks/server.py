@@ -6,6 +6,7 @@ milliseconds, prints the ports as JSON, and ends with its standard input.
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Generator, Sequence
@@ -18,6 +19,7 @@ from tests.benchmarks.answers import Answers
 
 ROOT = Path(__file__).parents[2]
 _END = b"\r\n\r\n"
+_LENGTH = re.compile(rb"^content-length: *(\d+)", re.IGNORECASE | re.MULTILINE)
 
 
 @contextmanager
@@ -49,8 +51,17 @@ class _Talker(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._read += data
         while _END in self._read:
-            head, _, self._read = self._read.partition(_END)
-            self._answer(self._answers.reply(head.split(b" ", 2)[1].decode()))
+            head, _, rest = self._read.partition(_END)
+            if head.startswith(b"GET "):
+                self._read = rest
+                self._answer(self._answers.reply(head.split(b" ", 2)[1].decode()))
+                continue
+            length = _LENGTH.search(head)
+            body = int(length[1]) if length is not None else 0
+            if len(rest) < body:
+                return
+            self._read = rest[body:]
+            self._answer(self._answers.submitted())
 
     def _answer(self, reply: bytes) -> None:
         if self._latency:

@@ -13,7 +13,9 @@ def test_every_section_writes_its_table(tmp_path: Path) -> None:
         "## A page and a poll, CPU",
         "## A harvest of 10,000 rows",
         "## A fleet of waits",
+        "## A soak",
         "## Memory",
         "## Import, CPU",
         "## Pace",
+        "## A budget of polls",
     ]

@@ -1,0 +1,111 @@
+"""Which columns there are, and what stands in them."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import attrs
+
+from openfunnel_async._invalid import ConfigurationError
+from openfunnel_async._merge import MergedResults
+from openfunnel_async._models import BulkResult, Company, TakeResult
+
+COLUMNS: tuple[str, ...] = (
+    "name", "domain", "linkedin_url", "headquarters", "employee_count",
+    "funding_stage", "revenue_usd", "industries", "hq_city", "hq_region", "hq_country",
+    "linkedin_follower_count", "rerank_score", "tagline", "match_reason", "description",
+    "extra",
+)  # fmt: skip
+"""The columns of a company, in their order; ``found_by`` is before them where results
+were merged."""
+
+FOUND_BY = "found_by"
+WHOLES = frozenset({"employee_count", "revenue_usd", "linkedin_follower_count"})
+NUMBERS = frozenset({"rerank_score"})
+LISTS = frozenset({FOUND_BY, "industries"})
+
+Rows = BulkResult | TakeResult | MergedResults | Iterable[Company]
+"""What is in memory already."""
+
+
+@attrs.frozen
+class Entry:
+    """One company to write, and the searches that found it."""
+
+    company: Company
+    found_by: tuple[str, ...] = ()
+
+    def value(self, column: str) -> object:
+        """Return what stands in a column; None for nothing."""
+        if column == FOUND_BY:
+            return self.found_by
+        value: object = getattr(self.company, column)
+        return value or None if column == "extra" else value
+
+
+def choose(columns: Sequence[str] | None, *, merged: bool = False) -> tuple[str, ...]:
+    """Return the columns to write, all of them by default.
+
+    Raises:
+        ConfigurationError: None at all, one that there is not, or one twice.
+    """
+    allowed = (FOUND_BY, *COLUMNS) if merged else COLUMNS
+    if columns is None:
+        return allowed
+    if not isinstance(columns, (list, tuple)) or not columns:
+        raise ConfigurationError("columns must be a list or tuple of at least one name")
+    # Names of any type may come, and they need not even be hashable.
+    chosen = tuple(cast("Iterable[Any]", columns))
+    for place, name in enumerate(chosen):
+        if name not in allowed:
+            msg = f"there is no column {name!r:.60}; there are {', '.join(allowed)}"
+            raise ConfigurationError(msg)
+        if name in chosen[:place]:
+            raise ConfigurationError(f"the column {name!r} is asked for twice")
+    return chosen
+
+
+def entries(source: Rows, searches: Sequence[str] = ()) -> Iterable[Entry]:
+    """Give the companies of a source one by one.
+
+    Raises:
+        ConfigurationError: Not companies; also later, at the first that is none.
+    """
+    if isinstance(source, MergedResults):
+        names = dict(enumerate(searches))
+        return (
+            Entry(one.company, tuple(names.get(n, str(n)) for n in one.found_by))
+            for one in source.companies
+        )
+    rows: object = source
+    if isinstance(source, (BulkResult, TakeResult)):
+        rows = source.rows
+    if not isinstance(rows, Iterable):
+        raise ConfigurationError("pass a result, or an iterable of Company")
+    return (Entry(company(row)) for row in cast("Iterable[object]", rows))
+
+
+def company(row: object) -> Company:
+    """Refuse what is not a company."""
+    if not isinstance(row, Company):
+        msg = f"only companies can be exported, not a {type(row).__name__}"
+        raise ConfigurationError(msg)
+    return row
+
+
+def to_json(value: object) -> str:
+    """Spell a value as JSON on one line, for readers of any kind.
+
+    Raises:
+        ConfigurationError: It is none, which no answer of the service can cause.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as exc:
+        msg = f"a company holds what JSON cannot: {exc}"
+        raise ConfigurationError(msg) from exc
+    return text.translate(_LINE_BREAKS)
+
+
+# JSON allows them raw, and some readers take them for the end of a line.
+_LINE_BREAKS = {mark: f"\\u{mark:04x}" for mark in (0x85, 0x2028, 0x2029)}

@@ -1,0 +1,51 @@
+"""Files as other programs read them."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from openfunnel_async import Company, export
+
+Row = dict[str, Any]
+
+
+def read_csv(path: Path) -> list[Row]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, strict=True))
+
+
+def read_jsonl(path: Path) -> list[Row]:
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def read_parquet(path: Path) -> list[Row]:
+    return pl.read_parquet(path).to_dicts()
+
+
+READERS: dict[str, Callable[[Path], list[Row]]] = {
+    ".csv": read_csv,
+    ".jsonl": read_jsonl,
+    ".ndjson": read_jsonl,
+    ".parquet": read_parquet,
+}
+
+
+def links(path: Path) -> list[str | None]:
+    """List who is in a file, by what never repeats."""
+    return [row["linkedin_url"] for row in READERS[path.suffix](path)]
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def written(company: Company, path: Path) -> Row:
+    """Write one company and read it again."""
+    export.write([company], path)
+    [row] = READERS[path.suffix](path)
+    return row

@@ -1,0 +1,124 @@
+"""What is found out before anything is spent."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openfunnel_async import ConfigurationError, export
+from openfunnel_async.export._part import Part
+from tests.export.readers import names_in
+
+
+def test_checking_leaves_nothing_and_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    assert export.check(path) == path
+    assert list(tmp_path.iterdir()) == []
+    path.write_text("of yesterday")
+    with Part(path) as part:
+        part.begin(None)
+    content = (tmp_path / "out.csv.part").read_bytes()
+    export.check(str(path), ("name", "extra"))
+    assert path.read_text() == "of yesterday"
+    assert (tmp_path / "out.csv.part").read_bytes() == content
+    assert names_in(tmp_path) == ["out.csv", "out.csv.part"]
+
+
+def test_a_part_in_the_way_is_found_out_beforehand(tmp_path: Path) -> None:
+    """Caught: a submit that was paid for, and then an export that could not begin."""
+    path = tmp_path / "out.csv"
+    with Part(path), pytest.raises(ConfigurationError, match="another export"):
+        export.check(path)
+    (tmp_path / "out.csv.part").mkdir()
+    with pytest.raises(ConfigurationError, match=r"cannot write .*part"):
+        export.check(path)
+
+
+@pytest.mark.parametrize("name", ["OUT.CSV", "a.b.Jsonl", "x.ndjson", "x.parquet"])
+def test_names_that_say_their_format_are_taken(name: str, tmp_path: Path) -> None:
+    assert export.check(tmp_path / name).name == name
+
+
+@pytest.mark.parametrize("name", ["out", "out.xlsx", "out.csv.gz", ".csv", "csv"])
+def test_a_name_that_says_no_format_is_refused(name: str, tmp_path: Path) -> None:
+    words = r"must end in one of \.csv, \.jsonl, \.ndjson, \.parquet"
+    with pytest.raises(ConfigurationError, match=words):
+        export.check(tmp_path / name)
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out.csv").mkdir()
+    with pytest.raises(ConfigurationError, match="is a folder; name a file in it"):
+        export.check(tmp_path / "out.csv")
+
+
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"no folder .*nowhere; make it"):
+        export.check(tmp_path / "nowhere" / "out.csv")
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match=r"no folder|Not a directory"):
+        export.check(tmp_path / "file" / "out.csv")
+
+
+def test_a_name_that_leaves_no_room_for_the_part_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot write"):
+        export.check(tmp_path / f"{'x' * 250}.csv")
+
+
+@pytest.mark.parametrize("path", [None, 5, b"out.csv", "out\0.csv"])
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    with pytest.raises(ConfigurationError, match="not a path"):
+        export.check(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such files there")
+def test_a_device_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "null.csv").symlink_to(os.devnull)
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(ConfigurationError, match="must end in"):
+        export.check(os.devnull)
+    with pytest.raises(ConfigurationError, match=r"must end in|not a regular file"):
+        export.check(tmp_path / "null.csv")
+    with pytest.raises(ConfigurationError, match="not a regular file"):
+        export.check(tmp_path / "pipe.csv")
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32" or os.geteuid() == 0, reason="nothing is denied to root"
+)
+def test_what_may_not_be_written_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    path.touch()
+    path.chmod(0o444)
+    with pytest.raises(ConfigurationError, match="write-protected"):
+        export.check(path)
+    tmp_path.chmod(0o555)
+    try:
+        with pytest.raises(ConfigurationError, match=r"cannot write .*denied"):
+            export.check(tmp_path / "other.csv")
+    finally:
+        tmp_path.chmod(0o755)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_links_are_followed(tmp_path: Path) -> None:
+    link = tmp_path / "link.csv"
+    link.symlink_to("real.csv")
+    assert export.check(link) == tmp_path / "real.csv"
+    export.write([], link)
+    assert link.is_symlink()
+    assert (tmp_path / "real.csv").read_text().startswith("name,")
+    link.unlink()
+    link.symlink_to(link)
+    with pytest.raises(ConfigurationError, match=r"cannot write|leads to itself"):
+        export.check(link)
+
+
+def test_the_mode_of_the_file_before_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    path.touch()
+    path.chmod(0o600)
+    export.write([], path)
+    assert path.stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,100 @@
+"""Any company, written and read again: nothing lost, nothing changed."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openfunnel_async import Company, export
+from tests.export.readers import READERS
+from tests.properties.profiles import bounded
+
+# Half surrogate pairs included: JSON can bring them.
+TEXTS = st.text(max_size=12) | st.text(
+    st.sampled_from("=+-@'\",;\r\n\t\\\x00\x1f\x85\u2028\ud83d\ude00é東"), max_size=8
+)
+NUMBERS = st.integers() | st.sampled_from([2**63, -(2**63), 10**40])
+JSON = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.floats(allow_nan=False, width=32) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner),
+    max_leaves=5,
+).filter(lambda value: "inf" not in repr(value).lower())
+COMPANIES = st.builds(
+    Company,
+    name=TEXTS | st.none(),
+    domain=TEXTS | st.none(),
+    description=TEXTS | st.none(),
+    employee_count=NUMBERS | st.none(),
+    rerank_score=st.none() | st.floats(allow_nan=False, allow_infinity=False) | NUMBERS,
+    industries=st.none() | st.lists(TEXTS, max_size=3).map(tuple),
+    extra=st.dictionaries(TEXTS, JSON, max_size=2),
+)
+ROWS = st.lists(COMPANIES, max_size=4)
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as made:
+        yield Path(made)
+
+
+def plain(value: object) -> Any:
+    """Return what JSON makes of a value; two halves of a pair become one there."""
+    return json.loads(json.dumps(value))
+
+
+def spelled(text: str | None) -> str | None:
+    return text and text.encode(errors="backslashreplace").decode()
+
+
+@bounded(150)
+@given(rows=ROWS)
+def test_jsonl_brings_back_all_of_it(folder: Path, rows: list[Company]) -> None:
+    path = folder / "out.jsonl"
+    export.write(rows, path)
+    read = READERS[path.suffix](path)
+    assert len(read) == len(rows)
+    for row, company in zip(read, rows, strict=True):
+        told = {name: getattr(company, name) for name in export.COLUMNS}
+        assert row == plain({**told, "extra": company.extra or None})
+
+
+@bounded(150)
+@given(rows=ROWS)
+def test_csv_brings_back_all_of_it(folder: Path, rows: list[Company]) -> None:
+    path = folder / "out.csv"
+    export.write(rows, path)
+    read = READERS[path.suffix](path)
+    assert len(read) == len(rows)
+    for row, company in zip(read, rows, strict=True):
+        name = spelled(company.name) or ""
+        guard = "'" if name and name[0] in "=+-@\t\r\n" else ""
+        assert row["name"] == guard + name
+        number = company.employee_count
+        assert row["employee_count"] == ("" if number is None else str(number))
+        assert json.loads(row["extra"] or "{}") == plain(company.extra)
+
+
+@bounded(150)
+@given(rows=ROWS)
+def test_parquet_brings_back_all_of_it(folder: Path, rows: list[Company]) -> None:
+    path = folder / "out.parquet"
+    export.write(rows, path)
+    read = READERS[path.suffix](path)
+    assert len(read) == len(rows)
+    for row, company in zip(read, rows, strict=True):
+        assert row["name"] == spelled(company.name)
+        assert row["description"] == spelled(company.description)
+        extra = json.loads(row["extra"] or "{}")
+        unfit = extra if row["employee_count"] is None else row
+        assert unfit.get("employee_count") == company.employee_count
+        known = company.industries
+        told = None if known is None else [spelled(text) for text in known]
+        assert row["industries"] == told
+        for key, value in plain(company.extra).items():
+            assert extra[key] == value

@@ -1,0 +1,155 @@
+"""Show how far jobs are: a live table on a terminal, plain lines anywhere else.
+
+    with Progress([job]) as show:
+        await job.wait_until_terminal(on_progress=show)
+
+``watch()`` does this for any number of jobs. Needs the extra ``cli`` (rich). It sends
+nothing of its own: it shows what the handles have been told.
+
+In place of numbers that are not known stands nothing. What the service says is shown
+without its control characters, and is never read as markup.
+"""
+
+import sys
+import threading
+from collections.abc import Iterable
+from importlib.util import find_spec
+from types import EllipsisType
+from typing import TYPE_CHECKING, Self, TextIO
+
+import anyio
+
+from openfunnel_async._invalid import (
+    ConfigurationError,
+    OpenFunnelError,
+    check_timeout,
+)
+from openfunnel_async._job import BulkJob
+from openfunnel_async._models import JobSnapshot
+from openfunnel_async._status import JobStatus
+from openfunnel_async.progress._line import Line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
+
+__all__ = ["Progress", "watch"]
+
+
+class Progress:
+    """A context manager that shows jobs, and an ``on_progress`` of theirs.
+
+    On a terminal it draws a table in place, which ticks by itself and is left there at
+    the end. Anywhere else, notebooks included, it writes a line whenever the stage or
+    the numbers of a job have changed.
+
+    Args:
+        jobs: The handles to show. Others may join by what is told of them.
+        file: Where to; ``sys.stderr`` by default, to leave a program's output alone.
+
+    Raises:
+        ConfigurationError: The extra ``cli`` is missing.
+    """
+
+    def __init__(
+        self, jobs: Iterable[BulkJob] = (), *, file: TextIO | None = None
+    ) -> None:
+        if find_spec("rich") is None:
+            raise ConfigurationError(
+                "progress needs rich: pip install 'openfunnel-async[cli]'"
+            )
+        self._jobs = {job.id: job for job in jobs}
+        self._lines = {job_id: Line(job_id=job_id) for job_id in self._jobs}
+        self._file = sys.stderr if file is None else file
+        self._terminal: Console | None = None
+        self._live: Live | None = None
+        # rich draws from a thread of its own.
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        from openfunnel_async.progress._table import live, terminal  # noqa: PLC0415 - an extra
+
+        self._terminal = terminal(self._file)
+        self.refresh()
+        if self._terminal is not None:
+            self._live = live(self._terminal, self._draw)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.refresh()
+        if self._live is not None:
+            self._live.stop()
+
+    def __call__(self, snapshot: JobSnapshot) -> None:
+        """Show what was told of a job; one that is new here gets a line."""
+        with self._lock:
+            self._note(snapshot.job_id, snapshot, snapshot.status)
+
+    def refresh(self) -> None:
+        """Show what the handles know by now, for programs that read rows or pages."""
+        with self._lock:
+            for job in self._jobs.values():
+                self._note(job.id, job.snapshot, job.status)
+
+    def _note(
+        self, job_id: str, snapshot: JobSnapshot | None, status: JobStatus
+    ) -> None:
+        line = self._lines.setdefault(job_id, Line(job_id=job_id))
+        if line.note(snapshot, status) and self._terminal is None:
+            # A pipe's reader may not be able to take every character.
+            encoding = getattr(self._file, "encoding", None) or "utf-8"
+            text = line.told().encode(encoding, "backslashreplace").decode(encoding)
+            self._file.write(f"{text}\n")
+            self._file.flush()
+
+    def _draw(self) -> "Table":
+        from openfunnel_async.progress._table import table  # noqa: PLC0415 - an extra
+
+        self.refresh()
+        width = self._terminal.width if self._terminal is not None else 0
+        with self._lock:
+            return table(self._lines.values(), width)
+
+
+async def watch(
+    jobs: Iterable[BulkJob],
+    *,
+    timeout: float | EllipsisType | None = ...,  # noqa: ASYNC109 -- a total
+    file: TextIO | None = None,
+) -> dict[str, JobSnapshot | OpenFunnelError]:
+    """Wait for jobs, each for as long as it takes, and show how far they are.
+
+    Args:
+        jobs: Their handles.
+        timeout: Total seconds; the client's ``wait_timeout`` by default, None for
+            ever.
+        file: Where to show it; ``sys.stderr`` by default.
+
+    Returns:
+        For each id the terminal answer, or the error that ended its wait, a
+        ``WaitTimeoutError`` for a job that is still going.
+
+    Raises:
+        ConfigurationError: The extra ``cli`` is missing; a timeout that cannot be.
+
+    Cancellation: the jobs go on and the handles stay usable.
+    """
+    check_timeout(timeout)
+    handles = tuple(jobs)
+    outcomes: dict[str, JobSnapshot | OpenFunnelError] = {}
+
+    async def wait(job: BulkJob) -> None:
+        try:
+            outcome = await job.wait_until_terminal(timeout=timeout, on_progress=show)
+        except OpenFunnelError as exc:
+            outcomes.setdefault(job.id, exc)
+        else:
+            outcomes[job.id] = outcome
+
+    with Progress(handles, file=file) as show:
+        async with anyio.create_task_group() as group:
+            for job in handles:
+                group.start_soon(wait, job)
+    return {job.id: outcomes[job.id] for job in handles}

@@ -1,0 +1,251 @@
+"""How far jobs are, in lines and on a terminal."""
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Iterator
+from io import FileIO
+from typing import Any, TextIO
+
+import anyio
+import pytest
+
+from openfunnel_async import (
+    ConfigurationError,
+    JobNotFoundError,
+    JobSnapshot,
+    JobStatus,
+    Manifest,
+    WaitTimeoutError,
+)
+from openfunnel_async.progress import Progress, watch
+from openfunnel_async.progress._line import Line
+from tests.support.scripted import (
+    ScriptedTransport,
+    Seen,
+    connect,
+    job_reply,
+    manifest,
+    reply,
+)
+
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
+
+EVIL = "\x1b]0;owned\x07[red]half\r\n\u202eway\u2028[/red] [/]"
+INERT = "]0;owned[red]halfway[/red] [/]"
+
+
+def snapshot(status: str = "running", **fields: Any) -> JobSnapshot:
+    known: dict[str, Any] = {"job_id": "job-1", "limit": 500, **fields}
+    return JobSnapshot(status=JobStatus.parse(status), raw_status=status, **known)
+
+
+def told(*snapshots: JobSnapshot) -> list[str]:
+    """List the lines that are written for answers."""
+    file = io.StringIO()
+    with Progress(file=file) as show:
+        for one in snapshots:
+            show(one)
+    return file.getvalue().splitlines()
+
+
+def test_a_line_says_what_is_known() -> None:
+    bill = Manifest(count=500, credits_consumed=37.5)
+    assert told(
+        snapshot("pending"),
+        snapshot(processed=0, eta=76.0, progress_message="retrieving_companies"),
+        snapshot("reviewing"),
+        snapshot("completed", manifest=bill, progress_message="retrieving_companies"),
+    ) == [
+        "job-1  pending",
+        "job-1  running: retrieving_companies  0 of 500  eta 1:16  credits 0 so far",
+        "job-1  reviewing",
+        "job-1  completed  500 of 500  credits 37.5 billed",
+    ]
+
+
+def test_a_line_is_written_only_when_something_changed() -> None:
+    """Caught: an eta that counts as news."""
+    lines = told(
+        snapshot(processed=1, eta=50.0),
+        snapshot(processed=1, eta=40.0),
+        snapshot(processed=1),
+        snapshot(processed=2),
+    )
+    assert [line.split("  ")[2] for line in lines] == ["1 of 500", "2 of 500"]
+
+
+def test_what_is_not_known_of_the_money_is_not_said() -> None:
+    [line] = told(snapshot("failed", processed=7, error_message="gave up"))
+    assert line == "job-1  failed: gave up  7 of 500"
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [
+        snapshot(progress_message=EVIL),
+        snapshot("failed", error_message=EVIL),
+        snapshot("unknown", progress_message=EVIL),
+    ],
+)
+def test_the_words_of_the_service_are_harmless_in_lines(evil: JobSnapshot) -> None:
+    [line] = told(evil)
+    assert line.endswith(f": {INERT}")
+
+
+def test_an_unknown_status_is_harmless_as_well() -> None:
+    assert told(snapshot(EVIL)) == [f"job-1  {INERT}"]
+
+
+def test_the_rate_is_that_between_what_was_seen() -> None:
+    moments = iter([100.0, 100.0, 110.0, 110.0, 150.0, 150.0])
+    line = Line(job_id="job-1", now=lambda: next(moments))
+    running = JobStatus.RUNNING
+    line.note(snapshot(processed=40), running)
+    assert line.rate == ""
+    line.note(snapshot(processed=90), running)
+    assert line.rate == "5.0/s"
+    line.note(snapshot(processed=90), running)
+    assert line.rate == "5.0/s"
+
+
+def test_the_eta_counts_down() -> None:
+    now = 100.0
+    line = Line(job_id="job-1", now=lambda: now)
+    line.note(snapshot(eta=90.0), JobStatus.RUNNING)
+    now += 31
+    assert line.eta == "0:59"
+    now += 100
+    assert line.eta == "0:00"
+
+
+def test_a_file_that_cannot_take_every_character_gets_an_escape() -> None:
+    raw = io.BytesIO()
+    with Progress(file=io.TextIOWrapper(raw, "ascii")) as show:
+        show(snapshot(progress_message="fünf"))
+        written = raw.getvalue()
+    assert written == b"job-1  running: f\\xfcnf\n"
+
+
+def test_lines_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress() as show:
+        show(snapshot())
+    assert capsys.readouterr() == ("", "job-1  running\n")
+
+
+def test_without_rich_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rich", None)
+    with pytest.raises(ConfigurationError, match=r"openfunnel-async\[cli\]"):
+        Progress()
+
+
+def running_until(moment: float) -> ScriptedTransport:
+    """Script two jobs that deliver a company a second; one is not there."""
+
+    def read(seen: Seen) -> Any:
+        if seen.job_id == "gone":
+            return reply(404)
+        if seen.at >= moment:
+            return job_reply("completed", manifest=manifest(60), job_id=seen.job_id)
+        return job_reply("running", processed=int(seen.at), job_id=seen.job_id)
+
+    return ScriptedTransport(read=read)
+
+
+async def test_a_watch_says_how_each_job_ended() -> None:
+    file = io.StringIO()
+    async with connect(running_until(60)) as client:
+        jobs = [client.job(name, limit=60) for name in ("one", "gone", "two")]
+        outcomes = await watch(jobs, file=file)
+    assert list(outcomes) == ["one", "gone", "two"]
+    assert isinstance(outcomes["gone"], JobNotFoundError)
+    for job in (jobs[0], jobs[2]):
+        assert outcomes[job.id] is job.snapshot
+        assert job.status is JobStatus.COMPLETED
+    lines = file.getvalue().splitlines()
+    for name in ("one", "two"):
+        mine = [line for line in lines if line.startswith(f"{name}  ")]
+        assert mine[0] == f"{name}  unknown"
+        assert mine[-1] == f"{name}  completed  60 of 60  credits 60 billed"
+        assert len(mine) > 3
+
+
+async def test_a_watch_leaves_what_is_still_going() -> None:
+    transport = running_until(600)
+    async with connect(transport) as client:
+        outcomes = await watch([client.job("one")], timeout=30, file=io.StringIO())
+        with pytest.raises(ConfigurationError, match="timeout"):
+            await watch([client.job("one")], timeout=-1)
+    assert isinstance(outcomes["one"], WaitTimeoutError)
+    assert transport.count("cancel") == 0
+
+
+async def test_a_cancelled_watch_leaves_the_jobs() -> None:
+    transport = running_until(600)
+    async with connect(transport) as client:
+        job = client.job("one")
+        with anyio.move_on_after(30):
+            await watch([job], file=io.StringIO())
+        assert job.status is JobStatus.RUNNING
+    assert transport.count("cancel") == 0
+
+
+async def test_what_handles_know_is_shown_without_being_told() -> None:
+    file = io.StringIO()
+    async with connect(running_until(600)) as client:
+        job = client.job("one")
+        with Progress([job], file=file) as show:
+            await job.poll()
+            show.refresh()
+            show.refresh()
+            await anyio.sleep(5)
+            await job.poll()
+    shown = ["unknown", "running  0  credits 0 so far"]
+    *lines, last = file.getvalue().splitlines()
+    assert lines == [f"one  {text}" for text in shown]
+    assert last.startswith("one  running  5  ")
+
+
+@pytest.fixture(params=[64, 120])
+def terminal(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[TextIO, FileIO]]:
+    """Open a real terminal, narrow or wide; gives its file and what reads it."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", str(request.param))
+    monkeypatch.setenv("LINES", "30")
+    reader, writer = os.openpty()
+    os.set_blocking(reader, False)
+    with (
+        FileIO(reader) as shown,
+        os.fdopen(writer, "w", encoding="utf-8") as file,
+    ):
+        yield file, shown
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals")
+def test_a_terminal_shows_a_table(terminal: tuple[TextIO, FileIO]) -> None:
+    """Caught: markup of the service's that was drawn; figures that were cut."""
+    file, shown = terminal
+    bill = Manifest(count=500, credits_consumed=500.0)
+    with Progress(file=file) as show:
+        show(snapshot(processed=120, eta=76.0, progress_message=EVIL))
+        show(snapshot("completed", job_id="x" * 128, manifest=bill))
+    text = b"".join(iter(lambda: shown.read(4096), None)).decode()
+    last = text.rpartition("Stage")[2]
+    assert "\x1b]0" not in text
+    assert "\x07" not in text
+    for figure in ("120 of 500", "1:16", "120 so far", "500 billed", "comp"):
+        assert figure in last
+    assert "running: ]0;owned" in last or os.environ["COLUMNS"] == "64"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals")
+def test_a_terminal_is_left_as_it_was(terminal: tuple[TextIO, FileIO]) -> None:
+    file, shown = terminal
+    with contextlib.suppress(KeyboardInterrupt), Progress(file=file) as show:
+        show(snapshot())
+        raise KeyboardInterrupt
+    text = b"".join(iter(lambda: shown.read(4096), None)).decode()
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1

@@ -252,8 +252,8 @@ class OpenFunnel:
                 for ever.
 
         Returns:
-            For each id the terminal answer, or the error that ended its wait: a
-            ``WaitTimeoutError`` for those still going.
+            For each id the terminal answer, or the error that ended its wait, which is
+            a ``WaitTimeoutError`` for those still going.
 
         Raises:
             ConfigurationError: Something among the jobs is not a handle.

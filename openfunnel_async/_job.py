@@ -1,5 +1,6 @@
 """``BulkJob``: the handle that people hold."""
 
+import asyncio
 import math
 from collections.abc import Callable
 from inspect import iscoroutinefunction
@@ -7,6 +8,7 @@ from types import EllipsisType
 from typing import Literal
 
 import anyio
+import attrs
 
 from openfunnel_async._cancel import Cancellation, receipt
 from openfunnel_async._checkpoint import JobCheckpoint
@@ -70,12 +72,22 @@ class BulkJob:
         self._read_ahead = read_ahead
         self._record = reads.record
         self._watch = Watch(reads)
-        self._cancellation = Cancellation(reads)
+        self._cancellation: Cancellation | None = None
         self._wait_timeout = wait_timeout
         self._error: OpenFunnelError | None = None
 
     def __repr__(self) -> str:
         return f"<BulkJob {self.id} {self.status}>"
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook: the last answer, without I/O."""
+        from openfunnel_async._html import card, show  # noqa: PLC0415 - notebooks alone
+
+        if self.snapshot is not None:
+            # The snapshot's status may be older than an accepted cancel.
+            return show(attrs.evolve(self.snapshot, status=self.status), "BulkJob")
+        facts = {"job_id": self.id, "status": self.status, "limit": self.limit}
+        return card("BulkJob", facts)
 
     @property
     def id(self) -> str:
@@ -191,11 +203,16 @@ class BulkJob:
         on_timeout: Literal["leave", "cancel"],
         on_progress: OnProgress | None,
     ) -> JobSnapshot:
-        with anyio.move_on_after(seconds) as scope:
-            # Whoever wants a cancel when time is up is not sent away before it.
-            leaves = on_timeout == "leave"
-            deadline = scope.deadline if leaves else math.inf
-            await self._watch.follow(deadline, on_progress)
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                # Whoever wants a cancel when time is up is not sent away before it.
+                until = limit.when() if on_timeout == "leave" else None
+                deadline = math.inf if until is None else until
+                await self._watch.follow(deadline, on_progress)
+        except TimeoutError:
+            if not limit.expired():
+                raise
         if self.snapshot is not None and self.is_terminal:
             return self.snapshot
         if on_timeout == "cancel":
@@ -238,8 +255,8 @@ class BulkJob:
             timeout: Total seconds; None for ever.
 
         Returns:
-            What is known: ``accepted``, or ``already_terminal`` with the status that
-            a read confirmed. Numbers no answer has stated are None.
+            A receipt of what is known, ``accepted`` or ``already_terminal`` with the
+            status that a read confirmed. Numbers no answer has stated are None.
 
         Raises:
             CancelConflictError: The service says it is over, and shows it going on.
@@ -255,6 +272,9 @@ class BulkJob:
         seconds = check_timeout(timeout)
         accepted = False
         with anyio.move_on_after(seconds) as scope:
+            # Most handles are never cancelled, and a fleet's are many.
+            if self._cancellation is None:
+                self._cancellation = Cancellation(self._reads)
             answer = await self._cancellation.request(scope.deadline)
             accepted = answer.accepted
             if wait:

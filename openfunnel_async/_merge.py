@@ -34,6 +34,12 @@ class MergedResults:
     companies: tuple[MergedCompany, ...]
     new_by: tuple[int, ...]
 
+    def _repr_html_(self) -> str:
+        """Show it in a notebook."""
+        from openfunnel_async._html import show  # noqa: PLC0415 - for notebooks alone
+
+        return show(self)
+
 
 def merge_results(results: Iterable[BulkResult | JobOutcome]) -> MergedResults:
     """Merge results by company: by ``linkedin_url``, else by ``domain``.

@@ -187,7 +187,7 @@ class JobSnapshot:
 
     @property
     def delivered(self) -> int | None:
-        """Companies delivered so far: the manifest's count, else ``processed``."""
+        """Companies delivered so far, by the manifest's count, else ``processed``."""
         if self.manifest is not None and self.manifest.count is not None:
             return self.manifest.count
         return self.processed
@@ -203,6 +203,12 @@ class JobSnapshot:
         if self.delivered is None or not self.limit:
             return None
         return min(1.0, self.delivered / self.limit)
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook."""
+        from openfunnel_async._html import show  # noqa: PLC0415 - for notebooks alone
+
+        return show(self)
 
 
 @attrs.frozen(kw_only=True)
@@ -251,6 +257,12 @@ class CancelReceipt:
     requested_limit: int | None = None
     credits_avoided: float | None = None
 
+    def _repr_html_(self) -> str:
+        """Show it in a notebook."""
+        from openfunnel_async._html import show  # noqa: PLC0415 - for notebooks alone
+
+        return show(self)
+
 
 @attrs.frozen(kw_only=True)
 class BulkResult:
@@ -259,6 +271,12 @@ class BulkResult:
     status: JobStatus
     rows: tuple[Company, ...]
     manifest: Manifest | None
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook."""
+        from openfunnel_async._html import show  # noqa: PLC0415 - for notebooks alone
+
+        return show(self)
 
 
 @attrs.frozen(kw_only=True)
@@ -276,6 +294,12 @@ class TakeResult:
     scanned: int
     receipt: CancelReceipt
     status: JobStatus
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook."""
+        from openfunnel_async._html import show  # noqa: PLC0415 - for notebooks alone
+
+        return show(self)
 
 
 @attrs.frozen(kw_only=True)

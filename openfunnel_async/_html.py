@@ -1,0 +1,73 @@
+"""What notebooks show of a value: plain tables, every text escaped.
+
+No I/O. Imported when a notebook asks, never before.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any, cast
+
+import attrs
+
+_MOST_ROWS = 10
+_LONGEST = 80
+_COLUMNS = ("name", "domain", "linkedin_url", "headquarters", "employee_count")
+_SCHEMES = ("https://", "http://")
+
+
+def show(value: Any, title: str | None = None) -> str:  # noqa: ANN401 -- any attrs
+    """Return what is known of a value as a table, and the first ten companies.
+
+    Args:
+        value: One of the frozen values.
+        title: What it is; its class by default.
+    """
+    fields: dict[str, Any] = attrs.asdict(value, recurse=False)
+    rows = fields.pop("rows", fields.pop("companies", None))
+    facts: dict[str, Any] = {}
+    for name, field in fields.items():
+        is_value = hasattr(field, "__attrs_attrs__")
+        facts |= attrs.asdict(field, recurse=False) if is_value else {name: field}
+    html = card(title or type(value).__name__, facts)
+    return html if rows is None else html + _companies(rows)
+
+
+def card(title: str, facts: Mapping[str, object]) -> str:
+    """Return a title and the facts that are known."""
+    lines = [_line("th", [title, ""])]
+    for name, fact in facts.items():
+        if fact is not None:
+            lines.append(_line("td", [name.replace("_", " "), fact]))
+    return f"<table>{''.join(lines)}</table>"
+
+
+def _companies(rows: Sequence[object]) -> str:
+    if not rows:
+        return "<p>no companies</p>"
+    shown = rows[:_MOST_ROWS]
+    lines = [_line("th", _COLUMNS)]
+    for row in shown:
+        company = getattr(row, "company", row)  # Merged ones stand beside who found it.
+        lines.append(_line("td", (getattr(company, name) for name in _COLUMNS)))
+    left = len(rows) - len(shown)
+    rest = f"<p>and {left:,} more</p>" if left else ""
+    return f"<table>{''.join(lines)}</table>{rest}"
+
+
+def _line(tag: str, values: Iterable[object]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{_cell(value)}</{tag}>' for value in values)}</tr>"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, tuple):
+        value = ", ".join(map(str, cast("tuple[object, ...]", value)))
+    # Half a surrogate pair, which no page can carry, is spelled out.
+    text = str(value).encode(errors="backslashreplace").decode()
+    shown = escape(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…")
+    if text.lower().startswith(_SCHEMES):
+        return f'<a href="{escape(text)}" rel="noopener noreferrer">{shown}</a>'
+    return shown

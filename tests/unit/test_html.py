@@ -1,0 +1,154 @@
+"""What notebooks show: what is known, escaped, and not too much of it."""
+
+import subprocess
+import sys
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from openfunnel_async import (
+    BulkResult,
+    CancelReceipt,
+    Company,
+    JobSnapshot,
+    JobStatus,
+    Manifest,
+    TakeResult,
+    merge_results,
+)
+from tests.support.scripted import ScriptedTransport, connect, job_reply
+
+EVIL = "<script>alert('\"&')</script>"
+RECEIPT = CancelReceipt(
+    job_id="job-1",
+    accepted=True,
+    already_terminal=False,
+    status=JobStatus.CANCELLED,
+    message=EVIL,
+    credits_consumed=37.5,
+)
+
+
+class Page(HTMLParser):
+    """Reads a table as a browser does."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.links: list[str] = []
+        self.texts: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.add(tag)
+        self.links += [value for name, value in attrs if name == "href"]
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def page_of(value: Any) -> Page:
+    return Page(value._repr_html_())
+
+
+def result(rows: int, **fields: Any) -> BulkResult:
+    filled: dict[str, Any] = {"name": "Acme", **fields}
+    company = Company(**filled)
+    manifest = Manifest(count=rows, credits_consumed=float(rows))
+    done = JobStatus.COMPLETED
+    return BulkResult(status=done, rows=(company,) * rows, manifest=manifest)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        JobSnapshot(
+            job_id="job-1",
+            status=JobStatus.FAILED,
+            raw_status=EVIL,
+            error_message=EVIL,
+            manifest=Manifest(derived_query=EVIL, resolved_seed_domains=(EVIL,)),
+        ),
+        RECEIPT,
+        result(1, name=EVIL, linkedin_url=f"https://{EVIL}", domain=EVIL),
+        TakeResult(
+            rows=(Company(name=EVIL),),
+            scanned=3,
+            receipt=RECEIPT,
+            status=JobStatus.CANCELLED,
+        ),
+        merge_results([result(1, name=EVIL)]),
+    ],
+)
+def test_whatever_it_says_is_inert(value: Any) -> None:
+    """Caught: a name that was put into the page as it came."""
+    page = page_of(value)
+    assert page.tags <= {"table", "tr", "td", "th", "p", "a"}
+    assert any(EVIL in text for text in page.texts)
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "data:text/html,x", " https://a.example", "//a"]
+)
+def test_only_web_addresses_are_links(url: str) -> None:
+    page = page_of(result(1, linkedin_url=url))
+    assert page.links == []
+    assert url in page.texts
+
+
+def test_a_web_address_is_a_link() -> None:
+    url = 'https://a.example/?x="1"&y=é'
+    page = page_of(result(1, linkedin_url=url))
+    assert page.links == [url]
+    assert url in page.texts
+
+
+def test_a_result_shows_ten_companies_and_counts_the_others() -> None:
+    page = page_of(result(1234))
+    assert page.texts.count("Acme") == 10
+    assert "and 1,224 more" in page.texts
+    assert "1234" in page.texts
+
+
+def test_a_result_without_companies_says_so() -> None:
+    assert "no companies" in page_of(result(0)).texts
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    texts = page_of(RECEIPT).texts
+    assert "37.5" in texts
+    assert "credits avoided" not in texts
+
+
+def test_text_that_no_page_can_carry_is_spelled_out() -> None:
+    html = result(1, name="a\ud800")._repr_html_()
+    assert "a\\ud800" in html.encode().decode()
+
+
+def test_long_text_is_cut() -> None:
+    assert f"{'x' * 79}…" in page_of(result(1, name="x" * 5000)).texts
+
+
+@pytest.mark.anyio
+async def test_a_handle_shows_its_last_answer_without_asking() -> None:
+    transport = ScriptedTransport(read=[job_reply("running", processed=7)])
+    async with connect(transport) as client:
+        job = client.job("job-1", limit=50)
+        assert "unknown" in page_of(job).texts
+        assert "50" in page_of(job).texts
+        await job.poll()
+        texts = page_of(job).texts
+        assert texts[texts.index("processed") + 1] == "7"
+        assert "running" in texts
+    assert transport.count("read") == 1
+
+
+def test_importing_the_package_does_not_pay_for_it() -> None:
+    code = (
+        "import sys, openfunnel_async; openfunnel_async.BulkJob; "
+        "sys.exit('openfunnel_async._html' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False)  # noqa: S603 - ours
+    assert done.returncode == 0

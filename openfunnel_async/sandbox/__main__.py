@@ -7,7 +7,7 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 import anyio
@@ -32,11 +32,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         api_key=options.api_key,
         credits=options.credits,
         row_shape=options.rows,
+        code_sent=lambda email, code: _print(code_line(email, code)),
     )
-    return anyio.run(_run, sandbox)
+    try:
+        anyio.run(serve, sandbox, lambda: _print(welcome(sandbox)))
+    except CannotListenError as error:
+        sys.stderr.write(f"{error}\n")
+        return CANNOT_LISTEN
+    return 0
 
 
-async def _run(sandbox: Sandbox) -> int:
+class CannotListenError(Exception):
+    """The port is taken, or this user may not have it."""
+
+
+async def serve(sandbox: Sandbox, listening: Callable[[], object]) -> None:
+    """Run a sandbox until SIGINT or SIGTERM.
+
+    Args:
+        sandbox: One that does not run yet.
+        listening: Called once it does.
+
+    Raises:
+        CannotListenError: In a sentence.
+
+    Cancellation: ends the sandbox.
+    """
     stops = (signal.SIGINT, signal.SIGTERM)
     async with AsyncExitStack() as stack:
         signals = stack.enter_context(anyio.open_signal_receiver(*stops))
@@ -44,15 +65,26 @@ async def _run(sandbox: Sandbox) -> int:
             await stack.enter_async_context(sandbox)
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
-            sys.stderr.write(f"cannot listen on {HOST}:{sandbox.port}: {reason}\n")
-            return CANNOT_LISTEN
-        sys.stdout.write(_welcome(sandbox))
-        sys.stdout.flush()
+            msg = f"cannot listen on {HOST}:{sandbox.port}: {reason}"
+            raise CannotListenError(msg) from None
+        listening()
         await anext(aiter(signals))
-    return 0
 
 
-def _welcome(sandbox: Sandbox) -> str:
+def code_line(email: str, code: str) -> str:
+    """Say a sign-up code, as a mail would."""
+    # An address may be any text, and must not move the terminal's cursor.
+    shown = "".join(sign if sign.isprintable() else "?" for sign in email)
+    return f"The code for {shown} is {code}\n"
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def welcome(sandbox: Sandbox) -> str:
+    """Say where the sandbox listens, and how to use it."""
     return f"""\
 A local OpenFunnel listens on {sandbox.base_url}
 Its key is {sandbox.api_key}

@@ -24,7 +24,7 @@ from ._ledger import Ledger
 from ._lives import JobLife, realistic_life
 from ._messages import Kind, SandboxReply, SandboxRequest
 from ._operations import Operations
-from ._sign_up import SignUpDesk
+from ._sign_up import CodeSent, SignUpDesk
 from ._unknowns import Unknowns
 
 Plan = Callable[[int, int], JobLife]
@@ -77,6 +77,7 @@ class Service:
         lives: The lives of the first jobs, in the order of their submits.
         plan: Plans the jobs after those; `realistic_life` when not given.
         clock: A monotonic clock in seconds, such as an event loop's ``time``.
+        code_sent: Told of each sign-up code, by address and code: no mail brings it.
         requests: Everything that arrived, oldest first.
     """
 
@@ -92,6 +93,7 @@ class Service:
     lives: tuple[JobLife, ...] = attrs.field(default=(), converter=_in_order)
     plan: Plan | None = None
     clock: Callable[[], float] = time.monotonic
+    code_sent: CodeSent | None = None
     requests: list[SeenRequest] = attrs.field(init=False, factory=list[SeenRequest])
     _time: Clock = attrs.field(init=False)
     _accounts: Accounts = attrs.field(init=False)
@@ -113,6 +115,7 @@ class Service:
                 seed=self.seed,
                 nesting=self.unknowns.error_nesting,
                 key_of=self._accounts.key_of,
+                code_sent=self.code_sent,
             ),
         )
 

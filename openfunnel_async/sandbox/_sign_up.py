@@ -11,6 +11,9 @@ import attrs
 
 from ._messages import SandboxReply, json_reply, refusal
 
+CodeSent = Callable[[str, str], object]
+"""Is told of a sign-up code: the address, and the code."""
+
 _CODE_LIVES = 24 * 3600.0
 _ATTEMPTS = 10
 _SECONDS_BETWEEN_CODES = 30.0
@@ -34,11 +37,13 @@ class SignUpDesk:
         seed: The sandbox's seed, of which the codes are made.
         nesting: Where an error's ``error_code`` stands.
         key_of: Gives an address its key, the same one each time.
+        code_sent: Told of each code, in place of a mail.
     """
 
     seed: str
     nesting: Literal["top", "detail"]
     key_of: Callable[[str], str]
+    code_sent: CodeSent | None = None
     _pending: dict[str, _Pending] = attrs.field(init=False, factory=dict[str, _Pending])
     _known: set[str] = attrs.field(init=False, factory=set[str])
     _sent: int = attrs.field(init=False, default=0)
@@ -60,6 +65,8 @@ class SignUpDesk:
         self._sent += 1
         code = f"{Random(f'{self.seed}/code/{email}/{self._sent}').randrange(10**6):06}"
         self._pending[email] = _Pending(code=code, sent_at=moment)
+        if self.code_sent is not None:
+            self.code_sent(email, code)
         return json_reply(200, {"email": email, "message": "A code is on its way."})
 
     def verify(self, email: str, otp_code: str, moment: float) -> SandboxReply:

@@ -1,5 +1,6 @@
 """``python -m openfunnel_async.sandbox`` as a process of its own."""
 
+import re
 import signal
 import socket
 import subprocess
@@ -75,6 +76,22 @@ def test_it_prints_the_key_of_its_seed() -> None:
         lines = _welcome(process)
     assert _exports(lines)["OPENFUNNEL_API_KEY"] == Sandbox(seed="mine").api_key
     assert any("stands still" in line for line in lines)
+
+
+def test_it_shows_the_code_of_a_sign_up() -> None:
+    """No mail brings it; the address is text of anybody's."""
+    with _running("--port", "0") as process:
+        url = _exports(_welcome(process))["OPENFUNNEL_BASE_URL"]
+        request = urllib.request.Request(  # noqa: S310 - loopback
+            f"{url}/api/v1/agent/sign-up",
+            headers={"Content-Type": "application/json"},
+            data=b'{"email": "ada\\u001b@example.org"}',
+        )
+        with urllib.request.urlopen(request, timeout=10):  # noqa: S310 - the same
+            pass
+        assert process.stdout is not None
+        line = process.stdout.readline()
+    assert re.fullmatch(r"The code for ada\?@example\.org is \d{6}\n", line)
 
 
 def test_it_takes_a_key_that_is_given() -> None:

@@ -17,15 +17,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Words of the command; those of this process by default.
 
     Returns:
-        The exit code: 0, 1 when it failed, 2 for a command that cannot be right, or
-        130 after Ctrl-C.
+        The exit code, as ``--help`` lists them.
     """
     try:
         from openfunnel_async.cli._app import run  # noqa: PLC0415 - may be missing
 
         return run(arguments)
     except ImportError as error:
-        if (error.name or "").partition(".")[0] not in _EXTRA:
+        if _missing(error) not in _EXTRA:
             raise
         print(
             "The command line needs two more packages: "
@@ -36,3 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return _INTERRUPTED
+
+
+def _missing(error: ImportError) -> str:
+    """Return the package that is missing, also where a command's import failed."""
+    while isinstance(error.__cause__, ImportError):
+        error = error.__cause__
+    return (error.name or "").partition(".")[0]

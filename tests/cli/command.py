@@ -1,10 +1,24 @@
 """Start the command line as a user does: as a process of its own."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import anyio
+import attrs
+from anyio.abc import ByteReceiveStream, Process
+
+from openfunnel_async.sandbox import JobLife
+from tests.fleet.programs import WatchedSandbox
+
+_LONGEST = 60.0
+_DAY = 86_400.0
+_OURS = ("OPENFUNNEL_API_KEY", "OPENFUNNEL_BASE_URL")
+_LOOKS = ("FORCE_COLOR", "NO_COLOR", "COLUMNS")
 
 
 def start(
@@ -20,16 +34,125 @@ def start_python(
     arguments: Sequence[str], *, folder: Path, **environment: str
 ) -> subprocess.Popen[str]:
     """Start this Python in a folder, its output piped."""
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in {"FORCE_COLOR", "NO_COLOR", "COLUMNS"}
-    }
     return subprocess.Popen(  # noqa: S603 - this very Python
         [sys.executable, *arguments],
         cwd=folder,
-        env=inherited | environment,
+        env=inherited() | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
+    )
+
+
+def inherited() -> dict[str, str]:
+    """Return this process's environment, without what would change the output."""
+    left_out = {*_OURS, *_LOOKS}
+    return {name: value for name, value in os.environ.items() if name not in left_out}
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """What a command said and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """What stdout holds, read as objects, one a line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        """What stderr holds, read likewise."""
+        return [json.loads(line) for line in self.err.splitlines()]
+
+    def told(self, event: str) -> dict[str, Any]:
+        """The one object of an event."""
+        (found,) = (each for each in self.objects if each["event"] == event)
+        return found
+
+
+@attrs.frozen(kw_only=True)
+class Terminal:
+    """A folder in which commands are run against a sandbox.
+
+    No output of any of them may hold the sandbox's key, or a traceback: each is
+    looked through.
+    """
+
+    folder: Path
+    sandbox: WatchedSandbox
+    environment: dict[str, str] = attrs.field(factory=dict[str, str])
+    program: tuple[str, ...] = ("-m", "openfunnel_async.cli")
+
+    async def run(self, *arguments: str, stdin: str = "", **more: str) -> Outcome:
+        """Run a command to its end."""
+        whole = attrs.evolve(self, environment=self.environment | more)
+        async with await whole.start(*arguments) as process:
+            return await self.outcome(process, stdin=stdin)
+
+    async def start(
+        self, *arguments: str, on_terminal: int = subprocess.PIPE
+    ) -> Process:
+        """Start a command; use it as a context manager, which kills it at the end.
+
+        Its stdin and stderr may be a terminal's.
+        """
+        told = {
+            "OPENFUNNEL_BASE_URL": self.sandbox.base_url,
+            "OPENFUNNEL_API_KEY": self.sandbox.api_key,
+        }
+        return await anyio.open_process(
+            [sys.executable, *self.program, *arguments],
+            cwd=self.folder,
+            env={**inherited(), **told, **self.environment},
+            stdin=on_terminal,
+            stderr=on_terminal,
+        )
+
+    async def outcome(self, process: Process, *, stdin: str = "") -> Outcome:
+        """Read what a command says to its end."""
+        assert process.stdin is not None
+        said = ["", ""]
+
+        async def read(place: int, stream: ByteReceiveStream | None) -> None:
+            assert stream is not None
+            said[place] = b"".join([piece async for piece in stream]).decode()
+
+        with anyio.fail_after(_LONGEST):
+            async with anyio.create_task_group() as group:
+                group.start_soon(read, 0, process.stdout)
+                group.start_soon(read, 1, process.stderr)
+                await process.stdin.send(stdin.encode())
+                await process.stdin.aclose()
+            code = await process.wait()
+        out, err = said
+        assert "Traceback" not in out + err, err
+        assert self.sandbox.api_key not in out + err
+        return Outcome(code=code, out=out, err=err)
+
+
+async def until_said(process: Process, words: str) -> str:
+    """Read stdout until it has said these words."""
+    assert process.stdout is not None
+    said = b""
+    with anyio.fail_after(_LONGEST):
+        while words.encode() not in said:
+            said += await process.stdout.receive()
+    return said.decode()
+
+
+def life(rows: int | None = None, *, fails: bool = False, pages: int = 0) -> JobLife:
+    """Plan a job that is over at once, or that stops after so many pages."""
+    gaps = (0.0,) * (pages - 1) + (_DAY,) if pages else 0.0
+    return JobLife(
+        queue=0,
+        processed_after=0,
+        first_page_after=0,
+        seconds_per_page=gaps,
+        closing=0,
+        rows=rows,
+        ends="failed" if fails else "completed",
     )

@@ -1,6 +1,7 @@
 """The demo as its users see it: two runs at a time, in unlike surroundings."""
 
 import csv
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,3 +115,23 @@ def _without_ties(out: str) -> list[str]:
     end = lines.index("", begin)
     told = sorted(lines[begin:end], key=lambda line: (int(line[:4]), line[8]))
     return [*lines[:begin], *told, *lines[end:]]
+
+
+def test_a_program_is_told_in_objects(tmp_path: Path) -> None:
+    process = start(["demo", "--json", "-o", "found.jsonl"], folder=tmp_path)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    *progress, last = (json.loads(line) for line in out.splitlines())
+    assert {each["event"] for each in progress} == {"progress"}
+    assert len({frozenset(each) for each in progress}) == 1
+    lines = (tmp_path / "found.jsonl").read_text(encoding="utf-8").splitlines()
+    assert last == {
+        "event": "demo",
+        "jobs": 3,
+        "delivered": 1325,
+        "companies": len(lines),
+        "credits_used": 1325.0,
+        "credits_saved": 1475.0,
+        "agrees": True,
+        "path": "found.jsonl",
+    }

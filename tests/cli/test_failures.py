@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from openfunnel_async import TransportError
-from openfunnel_async.cli import _demo, main
+from openfunnel_async.cli import main
+from openfunnel_async.cli._say import Voice
+from openfunnel_async.cli.demo import _demo
 
 
 def _always(*_: object) -> tuple[str, ...]:
@@ -19,9 +21,9 @@ def test_books_that_do_not_agree_fail_the_demo_and_keep_the_companies(
 ) -> None:
     monkeypatch.setattr(_demo, "disagreements", _always)
     output = tmp_path / "companies.csv"
-    assert _demo.run(output, pace=0.0) == 1
+    assert _demo.run(output, Voice(), pace=0.0) == 1
     told = capsys.readouterr()
-    assert told.err == "The books do not agree:\n  job A: planted\n"
+    assert told.err == "openfunnel-async: the books do not agree: job A: planted\n"
     assert "is NOT what is in the sandbox's ledger" in told.out
     assert output.stat().st_size > 0
 
@@ -39,7 +41,7 @@ def test_a_failure_on_the_way_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def fail(_: Path) -> int:
+    def fail(*_: object) -> int:
         raise failure
 
     monkeypatch.setattr(_demo, "run", fail)

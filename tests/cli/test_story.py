@@ -7,10 +7,10 @@ import attrs
 import pytest
 from rich.console import Console
 
-from openfunnel_async.cli._live import LiveScreen
-from openfunnel_async.cli._part import Part
-from openfunnel_async.cli._story import make_sandbox, play
-from openfunnel_async.cli._tally import add_up, disagreements
+from openfunnel_async.cli.demo._live import LiveScreen
+from openfunnel_async.cli.demo._part import Part
+from openfunnel_async.cli.demo._story import make_sandbox, play
+from openfunnel_async.cli.demo._tally import add_up, disagreements
 from openfunnel_async.sandbox import Ledger, LedgerEntry, Sandbox
 
 pytestmark = pytest.mark.anyio

@@ -1,8 +1,8 @@
 """Which rows are the same company."""
 
 from openfunnel_async import BulkJob, Company, LookalikeSearch, OpenFunnel
-from openfunnel_async.cli._part import Part
-from openfunnel_async.cli._tally import add_up, unique
+from openfunnel_async.cli.demo._part import Part
+from openfunnel_async.cli.demo._tally import add_up, unique
 
 
 def _job() -> BulkJob:
@@ -24,18 +24,19 @@ def test_the_linkedin_page_decides_and_the_first_delivery_is_kept() -> None:
     sister = _company("two", "linkedin/two", "group.example")
     again = _company("one again", "linkedin/one", "else.example")
     found = unique([_part("A", first, sister), _part("B", again)])
-    assert [one.company for one in found] == [first, sister]
-    assert [one.by for one in found] == [("search A", "search B"), ("search A",)]
+    assert [one.company for one in found.companies] == [first, sister]
+    assert [one.found_by for one in found.companies] == [(0, 1), (0,)]
 
 
 def test_the_domain_decides_where_there_is_no_page() -> None:
     rows = (_company("one", None, "a.example"), _company("two", None, "a.example"))
-    assert [one.by for one in unique([_part("A", *rows)])] == [("search A",)]
+    found = unique([_part("A", *rows)])
+    assert [one.found_by for one in found.companies] == [(0,)]
 
 
 def test_a_company_without_either_is_nobody_else() -> None:
     rows = (_company("one"), _company("one"))
-    assert len(unique([_part("A", *rows), _part("B", *rows)])) == 4
+    assert len(unique([_part("A", *rows), _part("B", *rows)]).companies) == 4
 
 
 def test_jobs_without_a_bill_or_a_receipt_add_nothing() -> None:

@@ -6,7 +6,8 @@ from typing import Protocol
 
 import attrs
 
-from openfunnel_async.cli._part import Part, amount
+from openfunnel_async.cli._say import Voice, amount
+from openfunnel_async.cli.demo._part import Part
 
 INTRODUCTION = (
     "Three searches against a sandbox of their own: no key, no real credits.",
@@ -78,6 +79,54 @@ class PlainScreen:
 
     def _tell(self, part: Part, text: str) -> None:
         _print(f"{self.now():>4.0f} s  {part.name}  {text}")
+
+
+@attrs.frozen(kw_only=True)
+class ObjectScreen:
+    """An object for each thing that happens, for a program.
+
+    Attributes:
+        voice: Prints them.
+        now: Tells the sandbox's time.
+    """
+
+    voice: Voice
+    now: Callable[[], float]
+
+    @contextmanager
+    def showing(self, parts: Sequence[Part]) -> Generator[None, None, None]:
+        """Tell the jobs."""
+        for part in parts:
+            self._tell(part, "submitted")
+        yield
+
+    def said(self, part: Part) -> None:
+        """Tell the note."""
+        self._tell(part, part.note)
+
+    def handed(self, part: Part) -> None:
+        """Tell every hundredth row's number."""
+        if len(part.rows) % _ROWS_A_LINE == 0:
+            self._tell(part, "")
+
+    def ticked(self) -> None:
+        """Tell nothing: time alone is no news."""
+
+    def sum_up(self, lines: Iterable[tuple[str, str, str]], last: str) -> None:
+        """Tell nothing: a program is told the numbers themselves."""
+
+    def _tell(self, part: Part, note: str) -> None:
+        self.voice.note(
+            "progress",
+            "",
+            job_id=part.job.id,
+            status=str(part.job.status),
+            delivered=len(part.rows),
+            limit=part.limit,
+            credits_so_far=part.billed if part.billed is not None else len(part.rows),
+            note=note,
+            sandbox_seconds=round(self.now(), 1),
+        )
 
 
 def _print(*lines: str) -> None:

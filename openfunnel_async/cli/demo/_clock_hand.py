@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import anyio
 import attrs
 
-from openfunnel_async.cli._part import Part, Stage
+from openfunnel_async.cli.demo._part import Part, Stage
 from openfunnel_async.sandbox import JobView, Sandbox
 
 STEP = 1.0

@@ -4,22 +4,15 @@ from collections.abc import Sequence
 
 import attrs
 
-from openfunnel_async import BulkResult, Company, merge_results
-from openfunnel_async.cli._part import Part, amount
+from openfunnel_async import (
+    BulkResult,
+    MergedCompany,
+    MergedResults,
+    merge_results,
+)
+from openfunnel_async.cli._say import amount
+from openfunnel_async.cli.demo._part import Part
 from openfunnel_async.sandbox import Ledger
-
-
-@attrs.frozen(kw_only=True)
-class Found:
-    """One company and the searches that found it.
-
-    Attributes:
-        company: As the first of these searches delivered it.
-        by: Those searches, in the order of their submits.
-    """
-
-    company: Company
-    by: tuple[str, ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -28,20 +21,25 @@ class Tally:
 
     Attributes:
         delivered: Rows handed over, by all jobs.
-        companies: Each company once.
+        merged: Each company once, and the jobs that found it.
         used: Credits billed.
         saved: Credits that cancels kept from being billed.
     """
 
     delivered: int
-    companies: tuple[Found, ...]
+    merged: MergedResults
     used: float
     saved: float
+
+    @property
+    def companies(self) -> tuple[MergedCompany, ...]:
+        """Give each company once, and the jobs that found it."""
+        return self.merged.companies
 
     def lines(self, jobs: int, *, agrees: bool) -> tuple[tuple[str, str, str], ...]:
         """Spell the numbers: what, how many, and a remark on each."""
         equals = "equals" if agrees else "is NOT what is in"
-        shared = sum(len(found.by) > 1 for found in self.companies)
+        shared = sum(len(one.found_by) > 1 for one in self.companies)
         return (
             ("Delivered", amount(self.delivered), f"companies, by {jobs} jobs"),
             (
@@ -63,23 +61,17 @@ def add_up(parts: Sequence[Part]) -> Tally:
     receipts = [part.receipt for part in parts if part.receipt is not None]
     return Tally(
         delivered=sum(len(part.rows) for part in parts),
-        companies=unique(parts),
+        merged=unique(parts),
         used=sum(part.billed or 0.0 for part in parts),
         saved=sum(receipt.credits_avoided or 0.0 for receipt in receipts),
     )
 
 
-def unique(parts: Sequence[Part]) -> tuple[Found, ...]:
+def unique(parts: Sequence[Part]) -> MergedResults:
     """Take each company once, in the order of the searches and of their rows."""
-    merged = merge_results(
+    return merge_results(
         BulkResult(status=part.job.status, rows=tuple(part.rows), manifest=None)
         for part in parts
-    )
-    return tuple(
-        Found(
-            company=one.company, by=tuple(parts[place].title for place in one.found_by)
-        )
-        for one in merged.companies
     )
 
 

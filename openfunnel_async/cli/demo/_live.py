@@ -11,8 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from openfunnel_async.cli._part import Part, Stage, amount
-from openfunnel_async.cli._screen import INTRODUCTION
+from openfunnel_async.cli._say import amount
+from openfunnel_async.cli.demo._part import Part, Stage
+from openfunnel_async.cli.demo._screen import INTRODUCTION
 
 _WIDEST = 100
 _ROOM_FOR_A_BAR = 72

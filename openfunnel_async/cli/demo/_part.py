@@ -61,8 +61,3 @@ class Part:
     def billed(self) -> float | None:
         """Tell the bill, None before it is written."""
         return self.manifest.credits_consumed if self.manifest is not None else None
-
-
-def amount(number: float) -> str:
-    """Spell credits or companies."""
-    return f"{number:,.10g}"

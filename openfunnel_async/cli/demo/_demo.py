@@ -6,20 +6,23 @@ from pathlib import Path
 import anyio
 from rich.console import Console
 
-from openfunnel_async.cli._csv_file import write
-from openfunnel_async.cli._live import LiveScreen
-from openfunnel_async.cli._part import Part, amount
-from openfunnel_async.cli._screen import PlainScreen, Screen
-from openfunnel_async.cli._story import PACE, make_sandbox, play
-from openfunnel_async.cli._tally import add_up, disagreements
+from openfunnel_async import export
+from openfunnel_async.cli._exits import Exit
+from openfunnel_async.cli._say import Voice, amount
+from openfunnel_async.cli.demo._live import LiveScreen
+from openfunnel_async.cli.demo._part import Part
+from openfunnel_async.cli.demo._screen import ObjectScreen, PlainScreen, Screen
+from openfunnel_async.cli.demo._story import PACE, make_sandbox, play
+from openfunnel_async.cli.demo._tally import add_up, disagreements
 from openfunnel_async.sandbox import Sandbox
 
 
-def run(output: Path, *, pace: float = PACE) -> int:
+def run(output: Path, voice: Voice, *, pace: float = PACE) -> Exit:
     """Run the demo and write its companies.
 
     Args:
         output: Where to write them.
+        voice: Speaks to a program with ``--json``.
         pace: Real seconds a step of the sandbox's clock takes at least.
 
     Returns:
@@ -30,23 +33,29 @@ def run(output: Path, *, pace: float = PACE) -> int:
         OSError: The file could not be written after all.
     """
     sandbox = make_sandbox()
-    screen = _screen(sandbox)
+    screen = _screen(sandbox, voice)
     parts, balance_used = anyio.run(_play, sandbox, screen, pace)
     tally = add_up(parts)
-    write(output, tally.companies)
+    export.write(tally.merged, output, searches=[part.title for part in parts])
     wrong = disagreements(parts, balance_used, sandbox.ledger)
     companies = amount(len(tally.companies))
     lines = tally.lines(len(parts), agrees=not wrong)
-    screen.sum_up(lines, f"{companies} companies are in {_printable(output)}")
+    screen.sum_up(lines, f"{companies} companies are in {output}")
+    if voice.json:
+        voice.result(
+            "demo",
+            "",
+            jobs=len(parts),
+            delivered=tally.delivered,
+            companies=len(tally.companies),
+            credits_used=tally.used,
+            credits_saved=tally.saved,
+            agrees=not wrong,
+            path=str(output),
+        )
     if wrong:
-        print("The books do not agree:", *wrong, sep="\n  ", file=sys.stderr)
-    return 1 if wrong else 0
-
-
-def _printable(path: Path) -> str:
-    """Spell a path in what the output can take, which may be ASCII alone."""
-    encoding = sys.stdout.encoding or "utf-8"
-    return str(path).encode(encoding, "backslashreplace").decode(encoding)
+        voice.error(f"the books do not agree: {'; '.join(wrong)}", code=Exit.FAILED)
+    return Exit.FAILED if wrong else Exit.OK
 
 
 async def _play(
@@ -56,9 +65,11 @@ async def _play(
         return await play(sandbox, screen, pace=pace)
 
 
-def _screen(sandbox: Sandbox) -> Screen:
+def _screen(sandbox: Sandbox, voice: Voice) -> Screen:
     """Draw on a terminal and print into anything else, whatever FORCE_COLOR says."""
     now = lambda: sandbox.now  # noqa: E731
+    if voice.json:
+        return ObjectScreen(voice=voice, now=now)
     console = Console()
     if sys.stdout.isatty() and not console.is_dumb_terminal:
         return LiveScreen(console=console, now=now)

@@ -14,9 +14,10 @@ from openfunnel_async import (
     OpenFunnel,
     PollPolicy,
 )
-from openfunnel_async.cli._clock_hand import ClockHand
-from openfunnel_async.cli._part import Part, Stage, amount
-from openfunnel_async.cli._screen import Screen
+from openfunnel_async.cli._say import amount
+from openfunnel_async.cli.demo._clock_hand import ClockHand
+from openfunnel_async.cli.demo._part import Part, Stage
+from openfunnel_async.cli.demo._screen import Screen
 from openfunnel_async.sandbox import JobLife, Sandbox, Unknowns
 
 PACE = 0.08

@@ -1,0 +1,1 @@
+"""``openfunnel-async demo``: three jobs acted out against a sandbox of their own."""

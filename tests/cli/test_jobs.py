@@ -1,0 +1,218 @@
+"""submit, status, cancel: one job, and never one by accident."""
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from openfunnel_async.sandbox import (
+    CutBody,
+    LostAnswer,
+    StatusFault,
+    Unknowns,
+)
+from tests.cli.command import Terminal, inherited, life
+from tests.fleet.programs import WatchedSandbox
+
+pytestmark = pytest.mark.anyio
+
+SEARCH = ("--query", "voice ai", "--limit", "150")
+
+
+@pytest.fixture
+async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
+    lives = [life(), life(pages=1), life(120, fails=True)]
+    async with WatchedSandbox(lives=lives, unknowns=Unknowns(settle=0)) as sandbox:
+        yield Terminal(folder=tmp_path, sandbox=sandbox)
+
+
+def submits(terminal: Terminal) -> int:
+    return sum(seen.kind == "submit" for seen in terminal.sandbox.requests)
+
+
+async def test_submit_prints_the_id_alone(terminal: Terminal) -> None:
+    told = await terminal.run("submit", *SEARCH, "--yes")
+    (job_id,) = terminal.sandbox.jobs
+    assert (told.code, told.out) == (0, f"{job_id}\n")
+    assert "may bill up to 150 credits" in told.err
+
+
+async def test_submit_for_a_program(terminal: Terminal) -> None:
+    flags = ("--seed-domain", "a.example", "b.example", "--location", "DEU")
+    told = await terminal.run(
+        "submit", *SEARCH, *flags, "--max-credits", "150", "--json"
+    )
+    (job_id,) = terminal.sandbox.jobs
+    assert (told.code, told.err) == (0, "")
+    assert told.objects == [
+        {
+            "event": "submitted",
+            "job_id": job_id,
+            "limit": 150,
+            "worst_case_credits": 150,
+        }
+    ]
+    body = terminal.sandbox.requests[0].body
+    assert b'"seed_domains":["a.example","b.example"]' in body
+    assert b'"locations":["DEU"]' in body
+
+
+@pytest.mark.parametrize(
+    ("flags", "code"),
+    [
+        ((*SEARCH,), 2),
+        ((*SEARCH, "--max-credits", "149"), 5),
+        (("--query", "voice ai", "--max-credits", "9999"), 5),
+        ((*SEARCH, "--max-credits", "nan"), 2),
+        ((*SEARCH, "--yes", "--min-employees", "9", "--max-employees", "1"), 2),
+        (("--yes",), 2),
+        ((*SEARCH, "--yes", "--limti", "5"), 2),
+        ((*SEARCH, "--yes", "--env-file", "missing.env"), 2),
+        ((*SEARCH, "--yes", "--limit", "0"), 2),
+        ((*SEARCH, "--yes", "--base-url", "http://example.org"), 2),
+    ],
+)
+async def test_what_cannot_be_right_or_nobody_agreed_to_is_not_sent(
+    terminal: Terminal, flags: tuple[str, ...], code: int
+) -> None:
+    told = await terminal.run("submit", *flags, "--json")
+    assert (told.code, told.out) == (code, "")
+    (error,) = told.errors
+    assert (error["event"], error["code"]) == ("error", code)
+    assert submits(terminal) == 0
+
+
+async def test_a_submit_whose_answer_is_lost_ends_with_7(terminal: Terminal) -> None:
+    terminal.sandbox.faults.append(LostAnswer(on="submit"))
+    told = await terminal.run("submit", *SEARCH, "--yes", "--json")
+    assert (told.code, told.out) == (7, "")
+    (error,) = told.errors
+    assert (error["job_id"], error["accepted"]) == (None, False)
+    assert error["worst_case_credits"] == 150
+    assert "watch the credit balance" in error["message"]
+    assert submits(terminal) == 1
+
+
+async def test_one_whose_id_was_saved_says_it(terminal: Terminal) -> None:
+    terminal.sandbox.faults.append(CutBody(on="submit", keep=0.8))
+    told = await terminal.run("submit", *SEARCH, "--yes", "--json")
+    (job_id,) = terminal.sandbox.jobs
+    assert told.code == 7
+    assert told.errors[0]["job_id"] == job_id
+
+
+async def test_too_few_credits_end_with_5(terminal: Terminal) -> None:
+    body = {"detail": {"error_code": "CREDITS_EXCEEDED"}}
+    terminal.sandbox.faults.append(StatusFault(status=400, body=body))
+    told = await terminal.run("submit", *SEARCH, "--yes", "--json")
+    assert (told.code, told.errors[0]["status_code"]) == (5, 400)
+
+
+async def test_status_and_cancel_tell_the_truth(terminal: Terminal) -> None:
+    for _ in range(3):
+        await terminal.run("submit", *SEARCH, "--yes")
+    done, going, failed = terminal.sandbox.jobs
+    told = await terminal.run("status", done, "--json")
+    assert (told.code, told.err) == (0, "")
+    assert told.objects == [
+        {
+            "event": "job",
+            "job_id": done,
+            "status": "completed",
+            "raw_status": "completed",
+            "is_terminal": True,
+            "delivered": 150,
+            "limit": None,
+            "eta": None,
+            "credits_consumed": 150.0,
+            "partial": False,
+            "progress_message": None,
+            "error_message": None,
+        }
+    ]
+    told = await terminal.run("cancel", done, "--json")
+    assert told.code == 0
+    assert told.told("cancel")["already_terminal"] is True
+    shown = await terminal.run("cancel", done)
+    assert (shown.code, "already completed: nothing to cancel" in shown.out) == (
+        0,
+        True,
+    )
+    told = await terminal.run("cancel", going, "--wait", "--json")
+    assert told.code == 0
+    assert told.objects == [
+        {
+            "event": "cancel",
+            "job_id": going,
+            "accepted": True,
+            "already_terminal": False,
+            "status": "cancelled",
+            "delivered": 100,
+            "credits_consumed": 100.0,
+            "credits_avoided": None,
+            "limit": None,
+        }
+    ]
+    shown = await terminal.run("status", failed)
+    assert shown.code == 0
+    assert "failed, 120 companies delivered" in shown.out
+    assert "gave up on this job" in shown.out
+
+
+@pytest.mark.parametrize("command", ["status", "cancel", "watch"])
+async def test_a_job_that_there_is_not(terminal: Terminal, command: str) -> None:
+    told = await terminal.run(command, "nobodys", "--json")
+    assert (told.code, told.out) == (1, "")
+    (error,) = told.errors
+    assert (error["status_code"], error["code"]) == (404, 1)
+    bad = await terminal.run(command, "../balance", "--json")
+    assert (bad.code, bad.errors[0]["code"]) == (2, 2)
+
+
+async def test_what_the_service_says_cannot_move_the_cursor(
+    terminal: Terminal,
+) -> None:
+    """Caught: the error's text printed as it came."""
+    said = {"detail": "gone\x1b[2J\u202eaway\r\nopenfunnel-async: all is well"}
+    terminal.sandbox.faults.append(StatusFault(status=404, body=said))
+    told = await terminal.run("status", "a-job")
+    assert told.err.count("\n") == 1
+    assert not {"\x1b", "\u202e", "\r"} & set(told.err)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
+async def test_an_id_that_nobody_reads_is_not_lost(terminal: Terminal) -> None:
+    """Caught: the id told to a broken pipe alone."""
+    told = await anyio.run_process(
+        f"{sys.executable} -m openfunnel_async.cli submit --query x --yes --json | :",
+        cwd=terminal.folder,
+        env={
+            **inherited(),
+            "OPENFUNNEL_API_KEY": terminal.sandbox.api_key,
+            "OPENFUNNEL_BASE_URL": terminal.sandbox.base_url,
+        },
+    )
+    (job_id,) = terminal.sandbox.jobs
+    assert job_id.encode() in told.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")
+@pytest.mark.parametrize(("answer", "jobs"), [("y", 1), ("n", 0), ("", 0)])
+async def test_on_a_terminal_it_asks(
+    terminal: Terminal, answer: str, jobs: int
+) -> None:
+    """Caught: any answer taken for a yes."""
+    near, far = os.openpty()
+    process = await terminal.start("submit", *SEARCH, on_terminal=far)
+    os.close(far)
+    os.write(near, f"{answer}\n".encode())
+    async with process:
+        assert await process.wait() == (0 if jobs else 1)
+    shown = os.read(near, 4096).decode()
+    os.close(near)
+    assert "may bill up to 150 credits" in shown
+    assert "Submit it? [y/N]" in shown
+    assert len(terminal.sandbox.jobs) == submits(terminal) == jobs

@@ -1,0 +1,98 @@
+"""What is said: harmless on a terminal, whole for a program; what the codes mean."""
+
+import json
+import logging
+
+import pytest
+
+from openfunnel_async import (
+    AuthenticationError,
+    ConfigurationError,
+    CreditCapError,
+    IncompleteResultsError,
+    InsufficientCreditsError,
+    JobCancelledError,
+    JobFailedError,
+    JobNotFoundError,
+    LookalikeSearch,
+    OpenFunnelError,
+    SubmitOutcomeUnknownError,
+    TransportError,
+)
+from openfunnel_async.cli._exits import Exit, exit_of, worst
+from openfunnel_async.cli._say import Relay, Voice, one_line
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Śnieg 東京 🚀", "Śnieg 東京 🚀"),
+        ("a\nb\r\nc\td", "a b c d"),
+        ("\x1b[2Jgone", "[2Jgone"),
+        ("\x9b2Jgone\x00\x7f", "2Jgone"),
+        ("left\u202ethgir\u2066", "leftthgir"),
+        ("half \ud800", "half "),
+    ],
+)
+def test_nothing_moves_the_cursor(text: str, shown: str) -> None:
+    """Caught: the controls above ASCII left, of which one begins an escape."""
+    assert one_line(text) == shown
+
+
+def test_an_error_is_one_object_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    Voice(json=True).error("a\x1b[0m\nb \u9999", code=1)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.isascii()
+    assert json.loads(told.err) == {
+        "event": "error",
+        "message": "a[0m b \u9999",
+        "code": 1,
+    }
+
+
+def test_stdout_is_left_to_the_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    voice = Voice(json=True, rows_on_stdout=True)
+    voice.result("exported", "")
+    voice.note("progress", "")
+    told = capsys.readouterr()
+    assert (told.out, told.err.count("\n")) == ("", 2)
+
+
+def test_a_warning_of_the_library_is_in_the_same_voice(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    record = logging.makeLogRecord({"msg": "odd %s", "args": ("rows\n",)})
+    Relay(Voice()).emit(record)
+    assert capsys.readouterr().err == "openfunnel-async: warning: odd rows\n"
+
+
+SEARCH = LookalikeSearch(query="x")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigurationError(""), 2),
+        (CreditCapError(""), 5),
+        (TransportError("", False), 1),
+        (AuthenticationError("", 401), 6),
+        (JobNotFoundError("", 404), 1),
+        (InsufficientCreditsError("", 400), 5),
+        (SubmitOutcomeUnknownError("", SEARCH), 7),
+        (JobFailedError("", "a-job"), 3),
+        (JobCancelledError("", "a-job"), 4),
+        (IncompleteResultsError("", "a-job"), 4),
+    ],
+)
+def test_each_error_has_its_exit_code(error: OpenFunnelError, code: int) -> None:
+    assert exit_of(error) == code
+
+
+def test_of_several_jobs_the_worst_counts() -> None:
+    assert worst([]) is Exit.OK
+    assert worst([Exit.OK, Exit.PARTIAL, Exit.JOB_FAILED]) is Exit.JOB_FAILED
+    assert worst([Exit.KEY, Exit.FAILED]) is Exit.KEY
+    for code in Exit:
+        if code not in {Exit.INTERRUPTED, Exit.TERMINATED}:
+            assert worst([Exit.OK, code]) is code

@@ -4,6 +4,8 @@ import pytest
 
 from tests.support.virtual_time import VIRTUAL_TIME, AnyioBackend
 
+pytest_plugins = ["openfunnel_async.pytest_plugin", "pytester"]
+
 
 @pytest.fixture(scope="module")
 def anyio_backend(request: pytest.FixtureRequest) -> AnyioBackend:

@@ -1,0 +1,42 @@
+"""How the pages become a site: `nox -s docs` builds it and fails at any warning."""
+
+from openfunnel_async import __version__
+
+project = "openfunnel-async"
+release = __version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "docs.extensions.docstrings",
+    "docs.extensions.drawings",
+    "docs.extensions.llms",
+    "docs.extensions.names",
+    "docs.extensions.sources",
+    "docs.extensions.whole",
+]
+
+myst_heading_anchors = 3
+
+default_role = "py:obj"
+maximum_signature_line_length = 110
+python_use_unqualified_type_names = True
+autodoc_member_order = "bysource"
+nitpicky = True
+nitpick_ignore_regex = [
+    # It is in other projects' documentation, and a build that had to ask for it
+    # would need the network.
+    ("py:.*", r"(aiohttp|asyncio|collections\.abc|contextlib|os|pathlib|pl|types)\..*"),
+    # The sandbox's machinery, which a fault may look at.
+    ("py:class", r"openfunnel_async\.sandbox\._\w+\.(Deck|Search|Timeline)"),
+    ("py:class", "CodeSent"),
+]
+
+html_theme = "furo"
+html_title = "openfunnel-async"
+html_show_copyright = False
+html_show_sphinx = False
+html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]

@@ -1,0 +1,30 @@
+"""Put the project's own SVG pictures into the page, where they take on its colours.
+
+In an `<img>` a picture cannot know which of the site's two themes a reader chose. The
+pictures name the theme's colours and have fallbacks for wherever else they are shown.
+"""
+
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+HERE = Path(__file__).parents[1]
+
+
+def put_in(app: Sphinx, page: nodes.document, _docname: str) -> None:
+    """Replace a page's images that are the project's own drawings."""
+    if app.builder.format != "html":
+        return
+    for image in list(page.findall(nodes.image)):
+        path = HERE / str(image["uri"])
+        if path.suffix == ".svg" and path.parent.name == "pictures":
+            svg = path.read_text(encoding="utf-8")
+            drawing = f'<div class="drawing">{svg}</div>'
+            image.replace_self(nodes.raw("", drawing, format="html"))
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Add it to a build."""
+    app.connect("doctree-resolved", put_in)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,45 @@
+"""Draw the pictures anew, or see that they still are what would be drawn.
+
+`python -m docs.pictures` draws them, with `--check` it compares.
+"""
+
+import sys
+from pathlib import Path
+
+from docs.pictures import pace, states, terminal
+
+HERE = Path(__file__).parent
+PICTURES = {
+    "demo.svg": terminal.draw,
+    "life-of-a-job.svg": states.draw,
+    "pace-of-one-job.svg": pace.one_job,
+    "pace-of-many-jobs.svg": pace.many_jobs,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pictures; with ``--check`` only compare, and fail if one differs."""
+    drawn = {HERE / name: draw() for name, draw in PICTURES.items()}
+    if arguments != ["--check"]:
+        for path, picture in drawn.items():
+            path.write_text(picture, encoding="utf-8")
+        return 0
+    stale = [
+        path.name for path, picture in drawn.items() if not _is_kept(path, picture)
+    ]
+    if stale:
+        which = ", ".join(stale)
+        sys.stderr.write(f"not as drawn: {which}; run python -m docs.pictures\n")
+    return 1 if stale else 0
+
+
+def _is_kept(path: Path, picture: str) -> bool:
+    kept = path.read_text(encoding="utf-8") if path.exists() else ""
+    if path.name == "demo.svg":
+        # Where things stand on the terminal is rich's choice, and differs by version.
+        return terminal.words(kept) == terminal.words(picture)
+    return kept == picture
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

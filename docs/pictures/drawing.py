@@ -1,0 +1,78 @@
+"""What the drawings have in common: a frame, and colours that fit where they are.
+
+On the site a drawing stands in the page itself and takes the theme's colours; anywhere
+else it takes those that the reader's system asks for.
+"""
+
+from collections.abc import Iterable
+from html import escape
+
+_STYLE = """\
+.drawn { --ink: #1f2328; --quiet: #59636e; --paper: #f6f8fa; --edge: #c4ccd4;
+  --first: #0a66c2; --second: #b35900; --third: #7a3fc4; --good: #1a7f37;
+  font: 15px system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif }
+@media (prefers-color-scheme: dark) { .drawn { --ink: #e6edf3; --quiet: #9aa4af;
+  --paper: #161b22; --edge: #444c56; --first: #6cb6ff; --second: #f0a355;
+  --third: #c297ff; --good: #57ab5a } }
+.drawn text { fill: var(--color-foreground-primary, var(--ink)) }
+.drawn text.quiet { fill: var(--color-foreground-secondary, var(--quiet)) }
+.drawn text.small { font-size: 13px }
+.drawn text.code { font-family: ui-monospace, Menlo, Consolas, monospace }
+.drawn .paper { fill: var(--color-background-secondary, var(--paper)) }
+.drawn .box { fill: var(--color-background-primary, var(--paper)) }
+.drawn .box, .drawn .line { stroke: var(--color-foreground-secondary, var(--quiet)) }
+.drawn .edge { stroke: var(--color-background-border, var(--edge)) }
+.drawn .line, .drawn .edge, .drawn .graph { fill: none; stroke-width: 1.5 }
+.drawn .missed { stroke-dasharray: 5 5 }
+.drawn .tip { fill: var(--color-foreground-secondary, var(--quiet)) }
+.drawn .first { fill: var(--first); stroke: var(--first) }
+.drawn .second { fill: var(--second); stroke: var(--second) }
+.drawn .third { fill: var(--third); stroke: var(--third) }
+.drawn .good { fill: var(--good); stroke: var(--good) }
+.drawn text.first, .drawn text.second, .drawn text.third, .drawn text.good {
+  stroke: none }
+.drawn text.first { fill: var(--first) }
+.drawn text.second { fill: var(--second) }
+.drawn text.third { fill: var(--third) }
+.drawn text.good { fill: var(--good) }
+.drawn .graph { fill: none; stroke-width: 2 }
+"""
+
+
+def drawing(width: int, height: int, about: str, parts: Iterable[str]) -> str:
+    """Put parts into a frame.
+
+    Args:
+        width: In the units of the parts.
+        height: Likewise.
+        about: What it shows, for who cannot see it.
+        parts: The parts, from the ground up.
+    """
+    head = (
+        f'<svg class="drawn" xmlns="http://www.w3.org/2000/svg" role="img" '
+        f'width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
+    )
+    ground = f'<rect class="paper" width="{width}" height="{height}" rx="8"/>'
+    lines = [
+        head,
+        f"<title>{escape(about)}</title>",
+        f"<style>\n{_STYLE}</style>",
+        ground,
+        *parts,
+        "</svg>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
+    """Write words; ``anchor`` says whether they start, end or are centred at x."""
+    return (
+        f'<text x="{x:g}" y="{y:g}" class="{kind}" text-anchor="{anchor}">'
+        f"{escape(words)}</text>"
+    )
+
+
+def line(points: Iterable[tuple[float, float]], kind: str = "line") -> str:
+    """Draw straight from point to point."""
+    places = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return f'<polyline class="{kind}" points="{places}"/>'

@@ -1,0 +1,127 @@
+"""The states of a job, drawn from the function that says which may follow which."""
+
+from collections.abc import Iterator, Mapping
+
+from docs.pictures.drawing import drawing, line, text
+from openfunnel_async import JobStatus
+from openfunnel_async._status import furthest
+
+WIDTH, HEIGHT = 860, 310
+BOX_WIDTH, BOX_HEIGHT = 126, 44
+PLACES = {
+    JobStatus.PENDING: (100, 90),
+    JobStatus.RUNNING: (340, 90),
+    JobStatus.CANCELLING: (340, 250),
+    JobStatus.COMPLETED: (740, 100),
+    JobStatus.FAILED: (740, 165),
+    JobStatus.CANCELLED: (740, 230),
+}
+ENDS = frozenset(status for status in PLACES if status.is_terminal)
+DRAWN = {
+    (JobStatus.PENDING, JobStatus.RUNNING),
+    (JobStatus.PENDING, JobStatus.CANCELLING),
+    (JobStatus.RUNNING, JobStatus.CANCELLING),
+}
+# The frame around the ends: left, top, right, bottom.
+FRAME = (655, 40, 825, 275)
+ABOUT = (
+    "A job is pending, then running, then completed, failed or cancelled. A cancel "
+    "makes it cancelling until it has settled, as cancelled, or as completed or failed "
+    "where it got there first. Nothing follows one of these three."
+)
+
+
+def moves() -> dict[JobStatus, frozenset[JobStatus]]:
+    """Ask the client which states may follow which."""
+    return {
+        seen: frozenset(
+            reported
+            for reported in PLACES
+            if reported is not seen and furthest(seen, reported) is reported
+        )
+        for seen in PLACES
+    }
+
+
+def draw() -> str:
+    """Draw the states and the moves between them."""
+    boxes = [_box(status, *place) for status, place in PLACES.items()]
+    return drawing(WIDTH, HEIGHT, ABOUT, [*_ends(), *_moves(), *boxes, *_unknown()])
+
+
+def _unknown() -> Iterator[str]:
+    yield _box(JobStatus.UNKNOWN, 100, 250)
+    note = "a new word shows like this, in place of pending or running"
+    yield text(37, 293, note, "quiet small")
+
+
+def _box(status: JobStatus, x: float, y: float) -> str:
+    left, top = x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2
+    rect = (
+        f'<rect class="box" x="{left:g}" y="{top:g}" width="{BOX_WIDTH}" '
+        f'height="{BOX_HEIGHT}" rx="8"/>'
+    )
+    return rect + text(x, y + 5, status.value, "code", "middle")
+
+
+def _ends() -> Iterator[str]:
+    left, top, right, bottom = FRAME
+    yield (
+        f'<rect class="edge" x="{left}" y="{top}" width="{right - left}" '
+        f'height="{bottom - top}" rx="10"/>'
+    )
+    yield text((left + right) / 2, top + 22, "over, for good", "quiet small", "middle")
+
+
+def _moves() -> Iterator[str]:
+    """Draw each move, those to the three ends together as one."""
+    _check(moves())
+    side = FRAME[0]
+    yield _arrow((163, 90), (277, 90))
+    yield _arrow((403, 90), (side, 90))
+    yield _arrow((340, 112), (340, 228))
+    yield _arrow((125, 112), (277, 240))
+    yield _arrow((403, 250), (side, 250))
+    around = [(100, 68), (100, 30), (600, 30), (600, 55), (side - 9, 55)]
+    yield line(around, "line missed")
+    yield _tip((side, 55), (1, 0))
+    notes = (
+        (350, 22, "what a look now and then can miss"),
+        (529, 80, "all delivered, or failed"),
+        (529, 240, "settles at its next checkpoint,"),
+        (529, 270, "unless it got there first"),
+    )
+    for x, y, words in notes:
+        yield text(x, y, words, "quiet small", "middle")
+    yield text(352, 175, "cancel()", "code small")
+
+
+def _check(legal: Mapping[JobStatus, frozenset[JobStatus]]) -> None:
+    """See that the arrows drawn are the moves there are."""
+    between = {(seen, to) for seen, all_ in legal.items() for to in all_ - ENDS}
+    to_ends = {seen for seen, all_ in legal.items() if all_ >= ENDS}
+    from_ends = {seen for seen in ENDS if legal[seen]}
+    if between != DRAWN or to_ends != PLACES.keys() - ENDS or from_ends:
+        raise AssertionError(f"the moves are no longer those drawn: {legal}")
+
+
+def _arrow(
+    start: tuple[float, float], end: tuple[float, float], kind: str = "line"
+) -> str:
+    across, down = end[0] - start[0], end[1] - start[1]
+    length = (across**2 + down**2) ** 0.5
+    way = (across / length, down / length)
+    stop = (end[0] - 9 * way[0], end[1] - 9 * way[1])
+    return line([start, stop], kind) + _tip(end, way)
+
+
+def _tip(end: tuple[float, float], way: tuple[float, float]) -> str:
+    (x, y), (across, down) = end, way
+    back = (x - 10 * across, y - 10 * down)
+    points = [
+        end,
+        (back[0] - 4.5 * down, back[1] + 4.5 * across),
+        (back[0] + 4.5 * down, back[1] - 4.5 * across),
+    ]
+    places = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
+    return f'<polygon class="tip" points="{places}"/>'

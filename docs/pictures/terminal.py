@@ -1,0 +1,108 @@
+"""The demo as it stands on a terminal at its end.
+
+The demo is played for this, faster than anybody could follow; its rows, bills and
+moments are the same on every machine.
+"""
+
+import io
+import re
+from html import unescape
+
+import anyio
+from rich.console import Console
+from rich.terminal_theme import TerminalTheme
+
+from openfunnel_async.cli.demo._live import LiveScreen
+from openfunnel_async.cli.demo._story import make_sandbox, play
+from openfunnel_async.cli.demo._tally import add_up, disagreements
+
+WIDTH = 92
+TITLE = "openfunnel-async demo"
+ALT = (
+    "Three jobs in a table. One completed and is billed in full, one was cancelled "
+    "when enough rows were in, one had already finished when its cancel came."
+)
+THEME = TerminalTheme(
+    (22, 27, 34),
+    (222, 226, 232),
+    [
+        (72, 79, 88),
+        (255, 123, 114),
+        (86, 211, 100),
+        (227, 179, 65),
+        (121, 192, 255),
+        (210, 168, 255),
+        (86, 212, 221),
+        (222, 226, 232),
+    ],
+)
+# As rich's own, without the font that it would have the reader's browser fetch.
+FORMAT = """\
+<svg class="terminal" xmlns="http://www.w3.org/2000/svg" \
+viewBox="0 0 {width} {height}" role="img">
+<title>{alt}</title>
+<style>
+.{unique_id}-matrix, .{unique_id}-title {{
+  font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", \
+monospace;
+}}
+.{unique_id}-matrix {{ font-size: {char_height}px; line-height: {line_height}px; }}
+.{unique_id}-title {{ font-size: 18px; }}
+{styles}
+</style>
+<defs>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/>
+</clipPath>
+{lines}
+</defs>
+{chrome}
+<g transform="translate({terminal_x}, {terminal_y})" \
+clip-path="url(#{unique_id}-clip-terminal)">
+{backgrounds}
+<g class="{unique_id}-matrix">
+{matrix}
+</g>
+</g>
+</svg>
+"""
+
+
+def draw() -> str:
+    """Play the demo and draw what it leaves on the terminal."""
+    # Not a terminal, or every state of the table would be recorded and not the last.
+    console = Console(
+        record=True,
+        width=WIDTH,
+        file=io.StringIO(),
+        force_terminal=False,
+        color_system="truecolor",
+        legacy_windows=False,
+        _environ={},
+    )
+    anyio.run(_play, console)
+    return console.export_svg(
+        title=TITLE,
+        theme=THEME,
+        code_format=FORMAT.replace("{alt}", ALT),
+        unique_id="demo",
+    )
+
+
+def words(picture: str) -> list[str]:
+    """Take the words and numbers out of a picture."""
+    lines = re.findall(r">([^<]+)</text>", picture)
+    return re.findall(r"[\w,.]+", unescape(" ".join(lines)))
+
+
+async def _play(console: Console) -> None:
+    sandbox = make_sandbox()
+    screen = LiveScreen(console=console, now=lambda: sandbox.now)
+    async with sandbox:
+        parts, used = await play(sandbox, screen, pace=0)
+    # On a terminal the table ends with this by itself.
+    console.line()
+    tally = add_up(parts)
+    agrees = not disagreements(parts, used, sandbox.ledger)
+    companies = f"{len(tally.companies):,} companies are in companies.csv"
+    screen.sum_up(tally.lines(len(parts), agrees=agrees), companies)

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import nox
 
@@ -11,11 +12,19 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "venv"
 nox.options.download_python = "never"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "floors", "types", "tests", "storm"]
+nox.options.sessions = [
+    "lint",
+    "floors",
+    "types",
+    "docs",
+    "tests",
+    "storm",
+    "package",
+]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-EXTRA = PROJECT["project"]["optional-dependencies"]["cli"]
-DEPENDENCIES = [*PROJECT["project"]["dependencies"], *EXTRA]
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+DEPENDENCIES = [*PROJECT["project"]["dependencies"], *EXTRAS["cli"], *EXTRAS["frames"]]
 
 
 def _group(*names: str) -> tuple[str, ...]:
@@ -56,17 +65,26 @@ def floors(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the types of package and tests with mypy and pyright, both strict."""
-    groups = _group("types", "test", "bench")
+    """Check all types, also those of the pages' examples, with mypy and pyright."""
+    groups = _group("types", "test", "bench", "docs")
     session.install("-q", "nox", *DEPENDENCIES, *groups)
     session.run("mypy")
     session.run("pyright")
+    # What is exported has a stated type, as its users' checkers see it installed.
+    session.install("-q", "--no-deps", ".")
+    with session.chdir(session.create_tmp()):
+        session.run("pyright", "--verifytypes", "openfunnel_async", "--ignoreexternal")
+    # pyright looks into no folder that is hidden.
+    examples = Path("build", "examples")
+    session.run("python", "-m", "tests.docs.pages", str(examples))
+    session.run("mypy", str(examples))
+    session.run("pyright", *map(str, sorted(examples.glob("*.py"))))
 
 
 @nox.session(python=_pythons())
 def tests(session: nox.Session) -> None:
     """Run the tests on the built package; `-- ARGS` go to pytest, uncovered."""
-    session.install("-q", ".[cli]", *_group("test"))
+    session.install("-q", ".[cli,frames]", *_group("test"))
     # What is covered is the same on every Python, and tracing doubles the time.
     traced = ["--cov"] if session.python == _pythons()[0] else []
     session.run("pytest", *(session.posargs or ["-q", "-n", "auto", *traced]))
@@ -82,6 +100,62 @@ def storm(session: nox.Session) -> None:
         "runpy.run_module('tests.storm', run_name='__main__')"
     )
     session.run("python", "-P", "-c", started, *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the pages into build/docs; `-- --external` asks other sites' links, too."""
+    session.install("-q", *DEPENDENCIES, *_group("docs"))
+    session.run("python", "-m", "docs.pictures", "--check")
+    # The text is for llms.txt, which stands beside the pages.
+    builders = ["html", "text", *(["linkcheck"] if session.posargs else [])]
+    options = ["-q", "-W", "--keep-going", "-d", "build/doctrees"]
+    shutil.rmtree("build/docs", ignore_errors=True)
+    shutil.rmtree("build/doctrees", ignore_errors=True)
+    for builder in builders:
+        out = "build/links" if builder == "linkcheck" else "build/docs"
+        session.run("python", "-m", "sphinx", "-b", builder, *options, "docs", out)
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build wheel and sdist, judge them, and test on the oldest dependencies."""
+    session.install("-q", *_group("package"))
+    folder = Path(session.create_tmp()).resolve()
+    built, direct, empty, source = (
+        folder / name for name in ("built", "direct", "empty", "source")
+    )
+    for old in (built, direct, empty, source):
+        shutil.rmtree(old, ignore_errors=True)
+    build = ("python", "-m", "build", "--outdir")
+    session.run(*build, str(built), silent=True)
+    session.run(*build, str(direct), "--wheel", silent=True)
+    [sdist], [wheel] = built.glob("*.tar.gz"), built.glob("*.whl")
+    session.run("twine", "check", "--strict", str(sdist), str(wheel))
+    session.run("python", "-m", "tests.packaging", str(built), str(direct))
+    shutil.unpack_archive(sdist, source, filter="data")
+    session.run("python", "-m", "venv", str(empty))
+    oldest = [bound.replace(">=", "==") for bound in DEPENDENCIES]
+    tools = ("hypothesis", "pytest", "pytest-xdist")
+    pip = (str(empty / "bin" / "python"), "-m", "pip", "install", "-q")
+    session.run(*pip, str(wheel), *oldest, *tools, external=True)
+    # The sdist brings the tests; what they test must be the wheel.
+    [unpacked] = source.iterdir()
+    shutil.rmtree(unpacked / "openfunnel_async")
+    core = ("tests/unit", "tests/job", "tests/wire", *session.posargs)
+    with session.chdir(unpacked):
+        session.run(
+            str(empty / "bin" / "pytest"), "-q", "-n", "auto", *core, external=True
+        )
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Ask PyPI's advisories about the dependencies; on demand, for it needs PyPI."""
+    session.install("-q", *_group("audit"))
+    asked = Path(session.create_tmp(), "requirements.txt")
+    asked.write_text("".join(f"{bound}\n" for bound in DEPENDENCIES), encoding="utf-8")
+    session.run("pip-audit", "--strict", "-r", str(asked), *session.posargs)
 
 
 @nox.session

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterable
 from types import EllipsisType
-from typing import cast
+from typing import Any, cast
 
 _MOST_SECONDS = 1e12
 _LONGEST_WORD = 500
@@ -27,7 +27,7 @@ class OpenFunnelError(Exception):
     def __init__(self, message: str, *facts: object) -> None:
         super().__init__(message)
         # OSError's own initialiser (TimeoutError is one) would cut longer args.
-        self.args = (message, *facts)
+        self.args: tuple[Any, ...] = (message, *facts)
         self.message = message
 
     def __str__(self) -> str:

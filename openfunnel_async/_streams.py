@@ -67,7 +67,7 @@ class RowStream(_Stream):
 
     def __init__(self, reader: PageReader, bookmark: Bookmark) -> None:
         super().__init__(reader, bookmark)
-        self.delivered = 0
+        self.delivered: int = 0
 
     def __aiter__(self) -> Self:
         return self

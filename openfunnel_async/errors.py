@@ -24,6 +24,8 @@ OpenFunnelError
 All of them can be pickled, and none holds the API key.
 """
 
+from typing import Any
+
 from openfunnel_async._invalid import ConfigurationError, OpenFunnelError
 from openfunnel_async._models import (
     Company,
@@ -147,7 +149,13 @@ class RequestRejectedError(APIError):
         issues: tuple[ValidationIssue, ...] = (),
     ) -> None:
         super().__init__(message, status_code, detail, retry_after)
-        self.args = (message, status_code, detail, retry_after, issues)
+        self.args: tuple[Any, ...] = (
+            message,
+            status_code,
+            detail,
+            retry_after,
+            issues,
+        )
         self.issues = issues
 
 

@@ -170,9 +170,13 @@ class World:
         assert self.transport.closed == 1
 
     def check_nothing_left(self) -> None:
-        """No task and no exchange outlives the call that made it."""
-        assert asyncio.all_tasks(self.loop) == set()
-        assert self.transport.in_flight == 0
+        """No task and no exchange outlives the call that made it.
+
+        But for the pages that an open stream reads ahead, which the client keeps.
+        """
+        ahead = set(self.client._custody._idle)
+        assert asyncio.all_tasks(self.loop) <= ahead
+        assert self.transport.in_flight <= len(ahead)
 
     def truth(self, job: BulkJob) -> JobView:
         """Tell what is true of the job at this moment."""

@@ -1,6 +1,7 @@
 """From bytes to values: nothing is coerced, and what cannot be believed says where."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -232,7 +233,13 @@ def test_a_balance_that_is_no_number_says_where(value: object) -> None:
     assert caught.value.path == "$.credits_used"
 
 
-def _built(how: Any, answer: dict[str, Any]) -> object:
+def _converted(answer: dict[str, Any]) -> JobSnapshot:
+    return structure(answer, JobSnapshot)
+
+
+def _built(
+    how: Callable[[dict[str, Any]], JobSnapshot], answer: dict[str, Any]
+) -> JobSnapshot | str:
     """Return the snapshot, or where the answer is wrong."""
     try:
         return how(answer)
@@ -263,5 +270,4 @@ _NEARLY_RIGHT = st.fixed_dictionaries(
 @given(_NEARLY_RIGHT | st.dictionaries(st.sampled_from(["job_id", "status"]), JSON))
 def test_the_short_way_to_a_snapshot_is_the_converter(answer: dict[str, Any]) -> None:
     """Caught: a count below zero, and True for a count, taken over as they are."""
-    by_converter = _built(lambda value: structure(value, JobSnapshot), answer)
-    assert repr(_built(snapshot, answer)) == repr(by_converter)
+    assert repr(_built(snapshot, answer)) == repr(_built(_converted, answer))

@@ -6,7 +6,7 @@ from tests.benchmarks.tables import Cell, Figure, Goal, Table
 _MB = 1e6
 _WAITS = (
     "A waiting job is a handle and its last answer, the caller's task and the "
-    "poll loop's, two cancel scopes, two events and a timer."
+    "poll loop's, a limit, two futures and a timer."
 )
 _COLLECTED = (
     "A typed row takes 60 bytes more than its dict; what streaming adds comes on top."

@@ -123,7 +123,7 @@ def test_an_option_that_cannot_be_is_told_before_the_test(
     result.assert_outcomes(errors=3)
     result.stdout.fnmatch_lines(
         [
-            "*takes Sandbox's options: *unexpected keyword argument 'sped'",
+            "*takes Sandbox's options: *unexpected keyword argument 'sped'*",
             "*takes Sandbox's options: 'speed' must be >= 0: -1",
             "*takes Sandbox's options: give 20 by its name",
         ]

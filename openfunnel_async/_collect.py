@@ -70,9 +70,12 @@ async def take(  # noqa: PLR0913 -- what BulkJob.take was given
         return TakeResult(
             rows=rows, scanned=gathered.scanned, receipt=receipt, status=record.status
         )
+    came_of_it = "failed and the job may be billing on"
+    if record.accepted_at is not None:
+        came_of_it = "was accepted, and how the job settled could not be seen"
     msg = (
         f"job {record.job_id}: {len(rows)} rows were taken, but the cancel after them "
-        f"failed and the job may be billing on: {failed}"
+        f"{came_of_it}: {failed}"
     )
     raise JobError(msg, record.job_id, record.snapshot, rows) from failed
 

@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from openfunnel_async import (
+    AuthenticationError,
     CancelConflictError,
     Company,
     ConfigurationError,
@@ -214,6 +215,18 @@ async def test_a_cancel_that_fails_is_an_error_with_the_rows(
             await client.job(JOB).take(3)
     assert taken_names(caught.value.rows) == numbered(3)
     assert isinstance(caught.value.__cause__, kind)
+
+
+async def test_a_settling_that_cannot_be_seen_does_not_make_the_cancel_fail() -> None:
+    """Caught: the cancel said to have failed although it was accepted."""
+    transport = ScriptedTransport(
+        read=[page(0, 0, 4, ends=True), reply(403)], cancel=[reply(200, {})]
+    )
+    async with connect(transport) as client:
+        with pytest.raises(JobError, match="cancel after them was accepted") as caught:
+            await client.job(JOB).take(3)
+    assert taken_names(caught.value.rows) == numbered(3)
+    assert isinstance(caught.value.__cause__, AuthenticationError)
 
 
 async def test_a_cancel_in_conflict_keeps_the_rows_too() -> None:

@@ -10,6 +10,7 @@ from openfunnel_async import (
     IncompleteResultsError,
     InsufficientCreditsError,
     JobCancelledError,
+    JobError,
     JobFailedError,
     JobNotFoundError,
     OpenFunnelError,
@@ -23,7 +24,8 @@ from tests.storm.notes import Complaint
 from tests.storm.schedule import BOUND, PLENTY
 from tests.storm.weather import MOST_EXCHANGES
 
-_CUT_OFF = {TransportError, SubmitOutcomeUnknownError}
+# A take says by a JobError that its cancel was cut off.
+_CUT_OFF = {TransportError, SubmitOutcomeUnknownError, JobError}
 _ROUNDING = 1e-6
 _BUDGET, _EARNED = 20, 0.2
 

@@ -2,6 +2,8 @@
 
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 from openfunnel_async import ConfigurationError, export
 from openfunnel_async.export._part import Part
 from tests.export.readers import names_in
+
+_NOBODY = 65_534
 
 
 def test_checking_leaves_nothing_and_changes_nothing(tmp_path: Path) -> None:
@@ -85,21 +89,35 @@ def test_a_device_is_not_replaced(tmp_path: Path) -> None:
         export.check(tmp_path / "pipe.csv")
 
 
-@pytest.mark.skipif(
-    sys.platform == "win32" or os.geteuid() == 0, reason="nothing is denied to root"
-)
-def test_what_may_not_be_written_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "out.csv"
+@pytest.fixture
+def denied() -> Iterator[Path]:
+    """Give a folder, and be somebody who is denied things: root is not."""
+    is_root = os.geteuid() == 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        # What is imported late may lie where nobody else may look.
+        export.check(folder / "out.csv")
+        if is_root:
+            os.chown(folder, _NOBODY, -1)
+            os.setresuid(_NOBODY, _NOBODY, 0)
+        try:
+            yield folder
+        finally:
+            if is_root:
+                os.setresuid(0, 0, 0)
+            folder.chmod(0o755)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions are others there")
+def test_what_may_not_be_written_is_refused(denied: Path) -> None:
+    path = denied / "out.csv"
     path.touch()
     path.chmod(0o444)
     with pytest.raises(ConfigurationError, match="write-protected"):
         export.check(path)
-    tmp_path.chmod(0o555)
-    try:
-        with pytest.raises(ConfigurationError, match=r"cannot write .*denied"):
-            export.check(tmp_path / "other.csv")
-    finally:
-        tmp_path.chmod(0o755)
+    denied.chmod(0o555)
+    with pytest.raises(ConfigurationError, match=r"cannot write .*denied"):
+        export.check(denied / "other.csv")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")

@@ -46,7 +46,7 @@ def _starts(python: str) -> bool:
     if shutil.which(python) is None:
         return False
     command = [python, "-c", ""]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603 - the name is ours
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603 -- the name is ours
 
 
 def _pythons() -> list[str]:

@@ -108,7 +108,7 @@ def _detail(body: object) -> object:
     return body
 
 
-def _scrubbed(value: object, hide: Hide, depth: int = 0) -> Any:  # noqa: ANN401
+def _scrubbed(value: object, hide: Hide, depth: int = 0) -> Any:  # noqa: ANN401 -- JSON is anything
     """Copy JSON without echoed input, without the key, and not without end."""
     if isinstance(value, str):
         return hide(value)[:_LONGEST_TEXT]

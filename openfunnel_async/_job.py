@@ -81,7 +81,7 @@ class BulkJob:
 
     def _repr_html_(self) -> str:
         """Show it in a notebook: the last answer, without I/O."""
-        from openfunnel_async._html import card, show  # noqa: PLC0415 - notebooks alone
+        from openfunnel_async._html import card, show  # noqa: PLC0415 -- notebooks alone
 
         if self.snapshot is not None:
             # The snapshot's status may be older than an accepted cancel.

@@ -36,7 +36,7 @@ class MergedResults:
 
     def _repr_html_(self) -> str:
         """Show it in a notebook."""
-        from openfunnel_async._html import show  # noqa: PLC0415 - for notebooks alone
+        from openfunnel_async._html import show  # noqa: PLC0415 -- for notebooks alone
 
         return show(self)
 

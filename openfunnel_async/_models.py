@@ -206,7 +206,7 @@ class JobSnapshot:
 
     def _repr_html_(self) -> str:
         """Show it in a notebook."""
-        from openfunnel_async._html import show  # noqa: PLC0415 - for notebooks alone
+        from openfunnel_async._html import show  # noqa: PLC0415 -- for notebooks alone
 
         return show(self)
 
@@ -259,7 +259,7 @@ class CancelReceipt:
 
     def _repr_html_(self) -> str:
         """Show it in a notebook."""
-        from openfunnel_async._html import show  # noqa: PLC0415 - for notebooks alone
+        from openfunnel_async._html import show  # noqa: PLC0415 -- for notebooks alone
 
         return show(self)
 
@@ -274,7 +274,7 @@ class BulkResult:
 
     def _repr_html_(self) -> str:
         """Show it in a notebook."""
-        from openfunnel_async._html import show  # noqa: PLC0415 - for notebooks alone
+        from openfunnel_async._html import show  # noqa: PLC0415 -- for notebooks alone
 
         return show(self)
 
@@ -297,7 +297,7 @@ class TakeResult:
 
     def _repr_html_(self) -> str:
         """Show it in a notebook."""
-        from openfunnel_async._html import show  # noqa: PLC0415 - for notebooks alone
+        from openfunnel_async._html import show  # noqa: PLC0415 -- for notebooks alone
 
         return show(self)
 

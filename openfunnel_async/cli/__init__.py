@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code, as ``--help`` lists them.
     """
     try:
-        from openfunnel_async.cli._app import run  # noqa: PLC0415 - may be missing
+        from openfunnel_async.cli._app import run  # noqa: PLC0415 -- may be missing
 
         return run(arguments)
     except ImportError as error:

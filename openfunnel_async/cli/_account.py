@@ -7,7 +7,7 @@ from openfunnel_async.cli._search import SearchFlags, exposure, worst_case
 from openfunnel_async.cli._settings import Service
 
 
-def balance(*, service: Service = Service()) -> Exit:  # noqa: B008 - frozen
+def balance(*, service: Service = Service()) -> Exit:  # noqa: B008 -- frozen
     """Tell the account's credits, which is free."""
     voice = Voice(json=service.json)
     credits_ = asked(service.account(), lambda client: client.credit_balance())
@@ -29,8 +29,8 @@ def balance(*, service: Service = Service()) -> Exit:  # noqa: B008 - frozen
 
 def estimate(
     *,
-    flags: SearchFlags = SearchFlags(),  # noqa: B008 - frozen
-    service: Service = Service(),  # noqa: B008 - frozen
+    flags: SearchFlags = SearchFlags(),  # noqa: B008 -- frozen
+    service: Service = Service(),  # noqa: B008 -- frozen
 ) -> Exit:
     """Hold a search's worst case against the account's credits; starts nothing.
 

@@ -43,7 +43,7 @@ class Check:
     code: Exit = Exit.OK
 
 
-def doctor(*, service: Service = Service()) -> Exit:  # noqa: B008 - frozen
+def doctor(*, service: Service = Service()) -> Exit:  # noqa: B008 -- frozen
     """Look into what may be wrong with the address, TLS, the key and the credits.
 
     Free: it connects without the key, and then asks for the balance.
@@ -154,8 +154,8 @@ async def _tls(host: str, port: int) -> Check:
                 host, port, tls=True, ssl_context=context, tls_standard_compatible=False
             )
             async with stream:
-                version = stream.extra(TLSAttribute.tls_version)  # noqa: S610 - no Django
-                certificate = stream.extra(TLSAttribute.peer_certificate)  # noqa: S610 - no Django
+                version = stream.extra(TLSAttribute.tls_version)  # noqa: S610 -- no Django
+                certificate = stream.extra(TLSAttribute.peer_certificate)  # noqa: S610 -- no Django
     except ssl.SSLCertVerificationError as error:
         found = f"the certificate is not trusted: {one_line(error.verify_message)}"
         advice = "do not send the key there; check the address and this machine's clock"

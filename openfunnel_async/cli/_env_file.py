@@ -83,16 +83,14 @@ def write(path: Path, settings: Mapping[str, str | None]) -> None:
     real = path.resolve()
     before = real.read_bytes() if real.exists() else b""
     handle, part = _part_of(real)
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(Path(part).unlink, missing_ok=True)
         with os.fdopen(handle, "wb") as file:
             file.write(_changed(before, settings))
             file.flush()
             os.fsync(file.fileno())
         Path(part).replace(real)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(part).unlink()
-        raise
+        undo.pop_all()
 
 
 def _part_of(real: Path) -> tuple[int, str]:

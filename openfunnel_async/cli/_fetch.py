@@ -18,7 +18,7 @@ from openfunnel_async.cli._settings import Service
 _STDOUT = Path("-")
 
 
-def fetch(  # noqa: PLR0913 - flags, each with a default but the file
+def fetch(  # noqa: PLR0913 -- flags, each with a default but the file
     job: JobId,
     /,
     *,
@@ -39,7 +39,7 @@ def fetch(  # noqa: PLR0913 - flags, each with a default but the file
         Parameter(help="Go on with the .part of an earlier export."),
     ] = False,
     columns: Columns = None,
-    service: Service = Service(),  # noqa: B008 - frozen
+    service: Service = Service(),  # noqa: B008 -- frozen
 ) -> Exit:
     """Put a job's companies into a file, which is free.
 

@@ -87,9 +87,9 @@ def words_for(snapshot: JobSnapshot) -> str:
 
 def submit(
     *,
-    flags: SearchFlags = SearchFlags(),  # noqa: B008 - frozen
-    consent: Consent = Consent(),  # noqa: B008 - frozen
-    service: Service = Service(),  # noqa: B008 - frozen
+    flags: SearchFlags = SearchFlags(),  # noqa: B008 -- frozen
+    consent: Consent = Consent(),  # noqa: B008 -- frozen
+    service: Service = Service(),  # noqa: B008 -- frozen
 ) -> Exit:
     """Start a job, which bills one credit a company, and print its id.
 
@@ -174,7 +174,7 @@ async def submitted(
     raise CommandError(text, Exit.UNKNOWN, job_ids=list(client.orphans))
 
 
-def status(job: JobId, /, *, service: Service = Service()) -> Exit:  # noqa: B008 - frozen
+def status(job: JobId, /, *, service: Service = Service()) -> Exit:  # noqa: B008 -- frozen
     """Look at a job once, which is free."""
     voice, job_id = Voice(json=service.json), check_job_id(job)
     snapshot = asked(service.account(), lambda client: client.job(job_id).poll())
@@ -189,7 +189,7 @@ def cancel(
     wait: Annotated[
         bool, Parameter(help="Wait until it has settled, for the bill.")
     ] = False,
-    service: Service = Service(),  # noqa: B008 - frozen
+    service: Service = Service(),  # noqa: B008 -- frozen
 ) -> Exit:
     """Ask a job to stop; one that is already over is a success, and is told.
 

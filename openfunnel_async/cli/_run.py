@@ -15,7 +15,7 @@ from openfunnel_async.cli._settings import Service
 from openfunnel_async.cli._spend import Consent
 
 
-def run(  # noqa: PLR0913 - flags, each with a default but the file
+def run(  # noqa: PLR0913 -- flags, each with a default but the file
     *,
     output: Annotated[
         Path,
@@ -33,9 +33,9 @@ def run(  # noqa: PLR0913 - flags, each with a default but the file
         ),
     ] = None,
     columns: Columns = None,
-    flags: SearchFlags = SearchFlags(),  # noqa: B008 - frozen
-    consent: Consent = Consent(),  # noqa: B008 - frozen
-    service: Service = Service(),  # noqa: B008 - frozen
+    flags: SearchFlags = SearchFlags(),  # noqa: B008 -- frozen
+    consent: Consent = Consent(),  # noqa: B008 -- frozen
+    service: Service = Service(),  # noqa: B008 -- frozen
 ) -> Exit:
     """Start a job and put its companies into a file as they come.
 

@@ -23,7 +23,7 @@ _AMOUNT = validators.Number(gte=0, lt=math.inf)
 _SHOWN = Parameter(show_default=True)
 
 
-def sandbox(  # noqa: PLR0913 - flags, each with a default
+def sandbox(  # noqa: PLR0913 -- flags, each with a default
     *,
     port: Annotated[
         int,
@@ -43,7 +43,7 @@ def sandbox(  # noqa: PLR0913 - flags, each with a default
     seed: Annotated[
         str, _SHOWN, Parameter(help="Other companies, ids and key.")
     ] = "openfunnel",
-    credits: Annotated[  # noqa: A002 - the flag's name
+    credits: Annotated[  # noqa: A002 -- the flag's name
         float,
         _SHOWN,
         Parameter(validator=_AMOUNT, help="Credits to begin with."),

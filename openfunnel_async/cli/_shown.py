@@ -29,7 +29,7 @@ def shown(
     if voice.json:
         yield _Objects(voice=voice).show
         return
-    from openfunnel_async.progress import Progress  # noqa: PLC0415 - for people only
+    from openfunnel_async.progress import Progress  # noqa: PLC0415 -- for people only
 
     stream = cast("TextIO", _Patient(file or sys.stderr, voice))
     with Progress(jobs, file=stream) as progress:
@@ -56,7 +56,7 @@ class _Patient:
         with self._whoever_reads():
             self._stream.flush()
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a stream has
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- whatever a stream has
         return getattr(self._stream, name)
 
     @contextmanager

@@ -24,7 +24,7 @@ from openfunnel_async.errors import OpenFunnelError
 
 def watch(
     *jobs: Annotated[str, Parameter(help="Ids of jobs, as submit prints them.")],
-    service: Service = Service(),  # noqa: B008 - frozen
+    service: Service = Service(),  # noqa: B008 -- frozen
 ) -> Exit:
     """Show jobs until all of them are over, which is free.
 

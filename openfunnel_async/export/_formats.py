@@ -31,7 +31,7 @@ Write = Callable[[Iterable[Entry], BinaryIO, Sequence[str]], None]
 
 # What spreadsheets take for the start of a formula: in their full width as well, and
 # after a character that they drop.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - meant
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 -- meant
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
 
@@ -115,7 +115,7 @@ def _check_polars() -> None:
 
 
 def _frame(rows: Iterable[Entry], columns: Sequence[str]) -> "pl.DataFrame":
-    import polars as pl  # noqa: PLC0415 - an extra, and slow to import
+    import polars as pl  # noqa: PLC0415 -- an extra, and slow to import
 
     kinds = dict.fromkeys(columns, pl.String()) | {
         name: kind

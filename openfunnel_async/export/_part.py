@@ -1,5 +1,6 @@
 """The ``.part`` file: held by one export at a time, and fit to be gone on with."""
 
+import contextlib
 import os
 import sys
 import threading
@@ -166,16 +167,14 @@ def _take(path: Path) -> FileIO:
     while True:
         opened = os.open(path, os.O_RDWR | os.O_CREAT | _BINARY, 0o666)
         file = FileIO(opened, "r+")
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(file.close)
             _hold(file, path)
             # Whoever held it before may have taken it away meanwhile.
             if _is_at(file, path):
                 check_ours(path)
+                undo.pop_all()
                 return file
-        except BaseException:
-            file.close()
-            raise
-        file.close()
 
 
 _BINARY: int = getattr(os, "O_BINARY", 0)

@@ -73,7 +73,8 @@ def _look(real: Path) -> None:
 def replacing(real: Path) -> Generator[BinaryIO, None, None]:
     """Give a file to write, which takes the real one's place once it is on the disk."""
     fresh = _fresh_path(real)
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(fresh.unlink, missing_ok=True)
         with fresh.open("wb") as file:
             yield file
             file.flush()
@@ -81,9 +82,7 @@ def replacing(real: Path) -> Generator[BinaryIO, None, None]:
         if real.exists():
             shutil.copymode(real, fresh)
         fresh.replace(real)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
+        undo.pop_all()
     sync_folder(real.parent)
 
 

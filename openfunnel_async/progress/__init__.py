@@ -68,7 +68,7 @@ class Progress:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        from openfunnel_async.progress._table import live, terminal  # noqa: PLC0415 - an extra
+        from openfunnel_async.progress._table import live, terminal  # noqa: PLC0415 -- an extra
 
         self._terminal = terminal(self._file)
         self.refresh()
@@ -105,7 +105,7 @@ class Progress:
             self._file.flush()
 
     def _draw(self) -> "Table":
-        from openfunnel_async.progress._table import table  # noqa: PLC0415 - an extra
+        from openfunnel_async.progress._table import table  # noqa: PLC0415 -- an extra
 
         self.refresh()
         width = self._terminal.width if self._terminal is not None else 0

@@ -196,7 +196,7 @@ class Redirect(TargetedFault):
         default=302, validator=validators.in_((301, 302, 303, 307, 308))
     )
 
-    def answer(self, exchange: Exchange) -> SandboxReply:  # noqa: ARG002 - not served
+    def answer(self, exchange: Exchange) -> SandboxReply:  # noqa: ARG002 -- not served
         """Answer with the place to go."""
         return SandboxReply(status=self.status, headers={"location": self.location})
 

@@ -38,7 +38,7 @@ class Upstream:
     address: tuple[object, ...]
 
 
-class _PlanEnds(Exception):  # noqa: N818 - a turn of events, not an error
+class _PlanEnds(Exception):  # noqa: N818 -- a turn of events, not an error
     """The plan has come to the end of the connection."""
 
 

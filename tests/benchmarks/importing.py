@@ -80,7 +80,7 @@ def _cpu(before: str, wanted: str, bytecode: str) -> float:
     ]
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": bytecode}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    done = subprocess.run(  # noqa: S603 - our own words
+    done = subprocess.run(  # noqa: S603 -- our own words
         [sys.executable, "-c", "\n".join(lines)],
         cwd=ROOT,
         env=environment,

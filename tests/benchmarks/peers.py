@@ -154,4 +154,4 @@ def _generate(folder: Path) -> None:
     options = ["--meta", "none", "--config", str(config), "--output-path", target]
     program = [sys.executable, "-m", "openapi_python_client", "generate"]
     command = [*program, "--path", str(OPENAPI), *options]
-    subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - the generator
+    subprocess.run(command, check=True, capture_output=True)  # noqa: S603 -- the generator

@@ -48,7 +48,7 @@ def added(manner: str, origin: str, *, runs: int) -> float:
     """Return the bytes that a manner adds: the median of fresh processes."""
     command = [sys.executable, "-m", __name__, manner, origin]
     return statistics.median(
-        float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)  # noqa: S603 - our own module
+        float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)  # noqa: S603 -- our own module
         for _ in range(runs)
     )
 

@@ -26,7 +26,7 @@ _LENGTH = re.compile(rb"^content-length: *(\d+)", re.IGNORECASE | re.MULTILINE)
 def serving(*latencies: int) -> Generator[dict[int, str]]:
     """Run the server; gives the base URL for each latency in milliseconds."""
     command = [sys.executable, "-m", __name__, *map(str, latencies)]
-    with subprocess.Popen(  # noqa: S603 - our own module
+    with subprocess.Popen(  # noqa: S603 -- our own module
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         told = process.stdout.readline() if process.stdout is not None else b""

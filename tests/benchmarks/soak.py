@@ -53,7 +53,7 @@ class Soak:
 def measure(origin: str, *, jobs: int, pace: float) -> Table:
     """Soak a client in a process of its own."""
     command = [sys.executable, "-m", __name__, str(jobs), str(pace), origin]
-    told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout  # noqa: S603 - our own module
+    told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout  # noqa: S603 -- our own module
     return _table(Soak(**json.loads(told)), jobs, pace)
 
 

@@ -34,7 +34,7 @@ def start_python(
     arguments: Sequence[str], *, folder: Path, **environment: str
 ) -> subprocess.Popen[str]:
     """Start this Python in a folder, its output piped."""
-    return subprocess.Popen(  # noqa: S603 - this very Python
+    return subprocess.Popen(  # noqa: S603 -- this very Python
         [sys.executable, *arguments],
         cwd=folder,
         env=inherited() | environment,

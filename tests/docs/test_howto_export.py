@@ -108,6 +108,6 @@ async def test_what_is_in_memory_is_written_as_told(
             "job": await client.submit(search),
             "outcomes": await client.run_many([search]),
         }
-        await eval(code, known)  # noqa: S307 - the page is ours
+        await eval(code, known)  # noqa: S307 -- the page is ours
     assert known["frame"].equals(pl.read_parquet("companies.parquet"))
     assert [line["found_by"] for line in listed(tmp_path)] == ["voice"] * 20

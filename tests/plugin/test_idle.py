@@ -24,7 +24,7 @@ print({HEAVY} & set(sys.modules))
 
 def test_an_idle_run_imports_two_small_modules(tmp_path: Path) -> None:
     """Planted and seen: an import of the sandbox at the top of the plugin."""
-    done = subprocess.run(  # noqa: S603 - our own words
+    done = subprocess.run(  # noqa: S603 -- our own words
         [sys.executable, "-c", CODE],
         cwd=tmp_path,
         check=True,

@@ -31,7 +31,7 @@ def search_for(limit: int) -> LookalikeSearch:
     life=LIVES, limit=LIMITS, unknowns=UNKNOWNS, moment=seconds(120), slow=LATENCIES,
     gets_there_first=st.booleans(),
 )  # fmt: skip
-def test_a_cancel_at_any_moment_is_billed_as_the_receipt_says(  # noqa: PLR0913, PLR0917 - what may vary
+def test_a_cancel_at_any_moment_is_billed_as_the_receipt_says(  # noqa: PLR0913, PLR0917 -- what may vary
     life: JobLife,
     limit: int,
     unknowns: Unknowns,

@@ -65,7 +65,7 @@ async def read_with_breaks(reading: Reading, breaks: list[Break]) -> None:
     life=LIVES, limit=LIMITS, unknowns=UNKNOWNS, pace=PACES, slow=LATENCIES,
     breaks=BREAKS, watched=st.booleans(),
 )  # fmt: skip
-def test_rows_read_in_pieces_are_the_jobs_rows(  # noqa: PLR0913, PLR0917 - what may vary
+def test_rows_read_in_pieces_are_the_jobs_rows(  # noqa: PLR0913, PLR0917 -- what may vary
     life: JobLife,
     limit: int,
     unknowns: Unknowns,

@@ -137,5 +137,5 @@ async def exchange(base_url: str, data: bytes) -> Heard:
 async def until(happened: Callable[[], object]) -> None:
     """Let the loop turn until something has happened."""
     async with asyncio.timeout(5):
-        while not happened():  # noqa: ASYNC110 - what is waited for sets no event
+        while not happened():  # noqa: ASYNC110 -- what is waited for sets no event
             await asyncio.sleep(0.001)

@@ -19,7 +19,7 @@ COMMAND = (sys.executable, "-m", "openfunnel_async.sandbox")
 
 @contextmanager
 def _running(*options: str) -> Generator[subprocess.Popen[str]]:
-    process = subprocess.Popen(  # noqa: S603 - the command is this file's own
+    process = subprocess.Popen(  # noqa: S603 -- the command is this file's own
         [*COMMAND, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -48,11 +48,11 @@ def _exports(lines: Sequence[str]) -> dict[str, str]:
 def test_it_serves_until_a_signal_and_exits_0(stop: signal.Signals) -> None:
     with _running("--port", "0", "--credits", "37.5") as process:
         exports = _exports(_welcome(process))
-        request = urllib.request.Request(  # noqa: S310 - loopback
+        request = urllib.request.Request(  # noqa: S310 -- loopback
             exports["OPENFUNNEL_BASE_URL"] + "/api/v1/credits/balance",
             headers={"X-API-Key": exports["OPENFUNNEL_API_KEY"]},
         )
-        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - the same
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 -- the same
             assert b'"total_credits":37.5' in response.read()
         process.send_signal(stop)
         _, errors = process.communicate(timeout=10)
@@ -82,12 +82,12 @@ def test_it_shows_the_code_of_a_sign_up() -> None:
     """No mail brings it; the address is text of anybody's."""
     with _running("--port", "0") as process:
         url = _exports(_welcome(process))["OPENFUNNEL_BASE_URL"]
-        request = urllib.request.Request(  # noqa: S310 - loopback
+        request = urllib.request.Request(  # noqa: S310 -- loopback
             f"{url}/api/v1/agent/sign-up",
             headers={"Content-Type": "application/json"},
             data=b'{"email": "ada\\u001b@example.org"}',
         )
-        with urllib.request.urlopen(request, timeout=10):  # noqa: S310 - the same
+        with urllib.request.urlopen(request, timeout=10):  # noqa: S310 -- the same
             pass
         assert process.stdout is not None
         line = process.stdout.readline()

@@ -42,7 +42,7 @@ _unknowns = st.builds(
 class SandboxMachine(RuleBasedStateMachine):
     """Seen to fail with bills by the limit, with a status that may go back, and
     with a page's start one row off.
-    """  # noqa: D205 - one sentence
+    """  # noqa: D205 -- one sentence
 
     @initialize(unknowns=_unknowns, lives=st.lists(_lives, min_size=8, max_size=8))
     def begin(self, unknowns: Unknowns, lives: list[JobLife]) -> None:

@@ -34,7 +34,7 @@ def test_schemathesis_finds_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
     command += ["--header", f"X-API-Key: {sandbox.api_key}"]
     command += ["--seed", "1", "--max-examples", "20", "--no-color"]
     command += ["--generation-deterministic"]
-    result = subprocess.run(  # noqa: S603 - the command is this file's own
+    result = subprocess.run(  # noqa: S603 -- the command is this file's own
         command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
     assert result.returncode == 0, result.stdout + result.stderr

@@ -56,7 +56,7 @@ class Said:
     then: Then = "keep"
 
 
-def said(  # noqa: PLR0913 - all but the body by name, each with a default
+def said(  # noqa: PLR0913 -- all but the body by name, each with a default
     body: bytes | str = b"{}",
     *,
     status: str = "200 OK",

@@ -109,7 +109,7 @@ def test_it_comes_out_of_a_pickle_whole(
 ) -> None:
     """Caught: `OpenFunnelError` that leaves `args` at the message."""
     error, facts = example(kind)
-    again = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301 - just written
+    again = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301 -- just written
     assert type(again) is kind
     assert (str(again), again.args) == (str(error), error.args)
     assert {name: getattr(again, name) for name in facts} == facts
@@ -135,6 +135,6 @@ def test_it_says_what_is_known(kind: type[errors.OpenFunnelError]) -> None:
 
 def test_what_a_transport_adds_travels_too() -> None:
     error = UntrustedCertificateError("not trusted", False)
-    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - just written
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 -- just written
     assert (type(again), again.args) == (type(error), error.args)
     assert not error.request_sent

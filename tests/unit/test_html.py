@@ -150,5 +150,5 @@ def test_importing_the_package_does_not_pay_for_it() -> None:
         "import sys, openfunnel_async; openfunnel_async.BulkJob; "
         "sys.exit('openfunnel_async._html' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], check=False)  # noqa: S603 - ours
+    done = subprocess.run([sys.executable, "-c", code], check=False)  # noqa: S603 -- ours
     assert done.returncode == 0

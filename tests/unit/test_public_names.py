@@ -17,7 +17,7 @@ ELSEWHERE = {"__version__"}
 
 
 def in_a_fresh_process(code: str) -> str:
-    done = subprocess.run(  # noqa: S603 - our own words
+    done = subprocess.run(  # noqa: S603 -- our own words
         [sys.executable, "-W", "error", "-c", code],
         check=True,
         capture_output=True,
@@ -87,7 +87,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'OpenFunel'"):
         getattr(openfunnel_async, missing)
     with pytest.raises(ImportError, match="cannot import name 'OpenFunel'"):
-        exec(f"from openfunnel_async import {missing}")  # noqa: S102 - our own words
+        exec(f"from openfunnel_async import {missing}")  # noqa: S102 -- our own words
 
 
 @pytest.mark.parametrize(

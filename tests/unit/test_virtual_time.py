@@ -91,7 +91,7 @@ def test_an_endless_wait_fails() -> None:
 
 def test_endless_polling_fails() -> None:
     async def poll() -> None:
-        while True:  # noqa: ASYNC110 - polling is what is tried here
+        while True:  # noqa: ASYNC110 -- polling is what is tried here
             await anyio.sleep(3600)
 
     with pytest.raises(StuckLoopError, match="month"):

@@ -52,11 +52,11 @@ class ClockHand:
 
     async def reach(self, moment: float) -> None:
         """Wait until the sandbox's time has come to ``moment``."""
-        while self.sandbox.now < moment:  # noqa: ASYNC110 - sandbox gives no notice
+        while self.sandbox.now < moment:  # noqa: ASYNC110 -- sandbox gives no notice
             await anyio.sleep(_GLANCE)
 
     async def _let_everybody_follow(self) -> None:
-        while not self._may_move():  # noqa: ASYNC110 - nor do the streams
+        while not self._may_move():  # noqa: ASYNC110 -- nor do the streams
             await anyio.sleep(_GLANCE)
 
     def _may_move(self) -> bool:

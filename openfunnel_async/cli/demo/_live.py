@@ -56,7 +56,7 @@ class LiveScreen:
         with self._live:
             yield
 
-    def said(self, part: Part) -> None:  # noqa: ARG002 - all parts are drawn
+    def said(self, part: Part) -> None:  # noqa: ARG002 -- all parts are drawn
         """Draw the note."""
         self._live.refresh()
 

@@ -20,9 +20,14 @@ class OpenFunnelError(Exception):
 
     Arguments are positional and kept in ``args``, so every error of the tree
     can be pickled; ``str()`` is the message alone.
+
+    Attributes:
+        rows: The companies read before it happened, where rows were being read.
+            They are pickled with the error, but are not in ``args``.
     """
 
     __module__ = "openfunnel_async.errors"
+    rows: tuple[Any, ...] = ()
 
     def __init__(self, message: str, *facts: object) -> None:
         super().__init__(message)

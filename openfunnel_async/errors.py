@@ -223,9 +223,10 @@ class JobError(OpenFunnelError):
         snapshot: JobSnapshot | None = None,
         rows: tuple[Company, ...] = (),
     ) -> None:
-        super().__init__(message, job_id, snapshot, rows)
+        super().__init__(message, job_id, snapshot)
         self.job_id = job_id
         self.snapshot = snapshot
+        # Not in args: a traceback or a log record would write out every row.
         self.rows = rows
 
 

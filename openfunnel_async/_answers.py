@@ -41,12 +41,17 @@ class Submitted(NamedTuple):
 class CancelAnswer(NamedTuple):
     """What a cancel's reply says.
 
-    ``accepted`` is False for a 409: the job is already completed, failed or
-    cancelled, and the answer does not say which (facts.md, "Cancel").
+    Attributes:
+        accepted: False for a 409: the job is already completed, failed or cancelled,
+            and the answer does not say which (facts.md, "Cancel").
+        message: The service's words on accepting, if any.
+        is_confirmed: Whether an acceptance names this job. An empty 2xx does not, and
+            neither does JSON about something else: it may be nobody's answer.
     """
 
     accepted: bool
     message: str | None = None
+    is_confirmed: bool = True
 
 
 def read_submitted(search: LookalikeSearch, hide: Hide, reply: WireReply) -> Submitted:
@@ -95,6 +100,14 @@ def _unknown(
     """Say what is known of a submit whose answer could not be read."""
     accepted = reply is not None and reply.is_success
     job_id = _salvaged(reply.body) if reply is not None and accepted else None
+    return unknown_submit(search, why, job_id, accepted=accepted)
+
+
+def unknown_submit(
+    search: LookalikeSearch, why: str, job_id: str | None, *, accepted: bool = False
+) -> SubmitOutcomeUnknownError:
+    """Return the error of a submit that was sent and whose outcome is not known."""
+    accepted = accepted or job_id is not None
     if job_id is not None:
         advice = f"the job {job_id} exists and bills; attach to it and cancel it"
     elif accepted:
@@ -120,25 +133,24 @@ def _object(reply: WireReply) -> dict[str, Any]:
 
 
 def read_cancel(job_id: str, hide: Hide, reply: WireReply) -> CancelAnswer:
-    """Read the reply to a cancel: any 2xx accepts it, whatever its body.
+    """Read the reply to a cancel.
 
     Raises:
-        APIError: Neither accepted nor already over.
+        InvalidResponseError: A 2xx that is not JSON, such as a login page: the service
+            did not write it, so the cancel may not have arrived.
+        APIError: Neither accepted nor already terminal.
     """
-    if reply.is_success:
-        return CancelAnswer(accepted=True, message=_said(hide, reply))
     if reply.status_code == HTTPStatus.CONFLICT:
         return CancelAnswer(accepted=False)
-    raise failure(reply, hide, job_id=job_id)
-
-
-def _said(hide: Hide, reply: WireReply) -> str | None:
-    """Return the message of an accepted cancel, if its body has one."""
-    try:
-        message = _object(reply).get("message")
-    except InvalidResponseError:
-        return None
-    return hide(message) if isinstance(message, str) else None
+    if not reply.is_success:
+        raise failure(reply, hide, job_id=job_id)
+    answer: object = decode(reply.body) if reply.body.strip() else None
+    fields = cast("dict[str, object]", answer) if isinstance(answer, dict) else {}
+    if fields.get("job_id") != job_id:
+        return CancelAnswer(accepted=True, is_confirmed=False)
+    message = fields.get("message")
+    said = hide(message) if isinstance(message, str) else None
+    return CancelAnswer(accepted=True, message=said)
 
 
 def read_balance(hide: Hide, reply: WireReply) -> CreditBalance:

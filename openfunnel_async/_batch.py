@@ -1,18 +1,24 @@
 """Many searches at once: a few jobs in flight, a cap on the spend, no job forgotten."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 import attrs
 
 from openfunnel_async._credits import CreditCap, exposure
-from openfunnel_async._custody import Custody, is_being_cancelled
+from openfunnel_async._custody import Custody, Release, is_being_cancelled
 from openfunnel_async._invalid import ConfigurationError
 from openfunnel_async._job import BulkJob
-from openfunnel_async._models import BulkResult, LookalikeSearch
+from openfunnel_async._models import (
+    CREDITS_PER_COMPANY,
+    BulkResult,
+    LookalikeSearch,
+)
 from openfunnel_async._status import JobStatus
 from openfunnel_async._submit import warn_of_unknown
+from openfunnel_async._text import escaped
 from openfunnel_async.errors import (
     CreditCapError,
     JobFailedError,
@@ -22,6 +28,7 @@ from openfunnel_async.errors import (
 
 Submit = Callable[[LookalikeSearch], Awaitable[BulkJob]]
 Attach = Callable[[str], BulkJob]
+_READ_WITHIN = 60.0
 
 
 @attrs.frozen(kw_only=True)
@@ -43,7 +50,13 @@ class JobOutcome:
 
 
 class Batch:
-    """One call of ``run_many``."""
+    """One call of ``run_many``.
+
+    A slot of ``max_active`` belongs to a job for as long as it may be running: until a
+    terminal status was read, or its cancel was accepted. So a member that is given up
+    (its time has passed, or it cannot be read) is cancelled first; while that is not
+    confirmed, its outcome is written and its slot is kept.
+    """
 
     def __init__(  # noqa: PLR0913 -- what a batch is made of, once
         self,
@@ -54,36 +67,41 @@ class Batch:
         *,
         max_active: int,
         cancel_rest: bool,
+        job_timeout: float | None,
+        patience: float,
     ) -> None:
         self._submit = submit
         self._attach = attach
         self._custody = custody
         self._cap = cap
-        self._slots = asyncio.Semaphore(max_active)
+        self._max_active = max_active
         self._cancel_rest = cancel_rest
+        self._job_timeout = job_timeout
+        self._patience = patience
         self._failed = False
         self._made: list[BulkJob] = []
-        self._releases: dict[BulkJob, asyncio.Task[OpenFunnelError | None]] = {}
-        self._active = 0
+        self._releases: dict[BulkJob, Release] = {}
+        self._read = 0
+        self._given_up = 0
         self._freed = asyncio.Event()
         self._outcomes: dict[int, JobOutcome] = {}
 
     async def run(self, searches: Sequence[LookalikeSearch]) -> list[JobOutcome]:
         """Run the searches; the outcomes come in their order.
 
-        The work goes on in a task of its own: when the caller is cancelled, the jobs
+        The work is done in a task of its own: when the caller is cancelled, the jobs
         are cancelled at once, beside the rescue of a submit under way.
 
         Raises:
             ConfigurationError: The client was closed meanwhile.
         """
-        work = self._custody.lend(self._work(searches))
+        work = self._custody.start_idle_task(self._work(searches))
         work.add_done_callback(self._release_if_cut_off)
         is_done = False
         try:
             await asyncio.shield(work)
             if self._releases:
-                await asyncio.wait(self._releases.values())
+                await asyncio.wait([each.first for each in self._releases.values()])
             is_done = True
         except asyncio.CancelledError:
             if is_being_cancelled():
@@ -93,22 +111,19 @@ class Batch:
         finally:
             if not is_done:
                 self._warn_of_unknown()
-                releases = self._release_all()
+                first = [release.first for release in self._release_all()]
                 work.cancel()
                 with anyio.CancelScope(shield=True):
-                    await asyncio.wait([work, *releases])
+                    await asyncio.wait([work, *first])
         return [self._outcomes[place] for place in range(len(searches))]
 
     async def _work(self, searches: Sequence[LookalikeSearch]) -> None:
         async with anyio.create_task_group() as group:
             for place, search in enumerate(searches):
                 # One submit at a time, so none is sent before the last answer.
-                await self._slots.acquire()
                 job = await self._start(place, search)
-                if job is None:
-                    self._slots.release()
-                else:
-                    self._active += 1
+                if job is not None:
+                    self._read += 1
                     group.start_soon(self._collect, place, search, job)
 
     async def _start(self, place: int, search: LookalikeSearch) -> BulkJob | None:
@@ -118,13 +133,17 @@ class Batch:
         if error is None:
             self._cap.reserve(most)
             try:
-                return self._keep(await self._submit(search))
+                job = self._keep(await self._submit(search))
             except SubmitOutcomeUnknownError as exc:
                 error = exc  # It may bill, so the reservation stays.
                 job = self._keep(self._attach(exc.job_id)) if exc.job_id else None
             except OpenFunnelError as exc:
                 error = exc
                 self._cap.release(most)
+            else:
+                # The service may have answered with a larger limit than was asked for.
+                self._cap.reserve(_exposure(search, job) - most)
+                return job
             self._note_failure()
         self._outcomes[place] = JobOutcome(search=search, job=job, error=error)
         return None
@@ -137,44 +156,94 @@ class Batch:
         return job
 
     async def _room_for(self, most: float) -> OpenFunnelError | None:
-        """Wait while running jobs may give room back; say why there is none."""
+        """Wait for a free slot and for room under the cap; say why there is none."""
         while True:
             if self._failed:
                 msg = "not submitted, because another search failed; nothing was sent"
                 return OpenFunnelError(msg)
-            if self._cap.fits_now(most):
+            is_full = self._in_use >= self._max_active
+            if not is_full and self._cap.fits_now(most):
                 return None
-            if not self._active or not self._cap.can_ever_fit(most):
+            if not is_full and not (self._in_use and self._cap.can_ever_fit(most)):
                 msg = f"{most:g} credits no longer fit under max_credits; not sent"
                 return CreditCapError(msg)
-            await self._freed.wait()
+            if not await self._until_freed():
+                msg = (
+                    f"not submitted: {self._given_up} jobs that could not be cancelled "
+                    "may still be running and hold max_active; nothing was sent"
+                )
+                return OpenFunnelError(msg)
+
+    @property
+    def _in_use(self) -> int:
+        return self._read + self._given_up
+
+    async def _until_freed(self) -> bool:
+        """Wait until a slot or credits come back; False once nothing can bring them.
+
+        A job that is read ends some time. One that could not be cancelled is waited
+        for as long as an outage is survived.
+        """
+        freed = asyncio.create_task(self._freed.wait())
+        try:
+            await asyncio.wait([freed], timeout=None if self._read else self._patience)
+            return freed.done()
+        finally:
+            freed.cancel()
 
     async def _collect(self, place: int, search: LookalikeSearch, job: BulkJob) -> None:
         """Read a job to its end and write down what became of it."""
         result: BulkResult | None = None
         error: OpenFunnelError | None = None
         try:
-            result = await job.result(partial_ok=True)
+            result = await job.result(timeout=self._job_timeout, partial_ok=True)
         except OpenFunnelError as exc:
             error = exc
+            await self._cancel(job, error)
         if result is not None and result.status is JobStatus.FAILED:
-            msg = f"job {job.id} failed"
-            error = JobFailedError(msg, job.id, job.snapshot, result.rows)
+            error = _failure(job, result)
             result = None
         self._outcomes[place] = JobOutcome(
             search=search, job=job, result=result, error=error
         )
-        self._settle(search, job)
+        self._free(search, job)
         if error is not None:
             self._note_failure()
 
+    async def _cancel(self, job: BulkJob, error: OpenFunnelError) -> None:
+        """Cancel a job that is given up, and read what it delivered all the same."""
+        if job.is_terminal:
+            return
+        release = self._release(job)
+        await asyncio.wait([release.first])
+        if isinstance(release.first.result(), OpenFunnelError):
+            return
+        with contextlib.suppress(OpenFunnelError):
+            rest = await job.result(timeout=_READ_WITHIN, partial_ok=True)
+            if len(rest.rows) > len(error.rows):
+                error.rows = rest.rows
+
+    def _free(self, search: LookalikeSearch, job: BulkJob) -> None:
+        """Give slot and credits back, at once or when the job is cancelled."""
+        self._read -= 1
+        release = self._releases.get(job)
+        if job.is_terminal or job.status is JobStatus.CANCELLING or release is None:
+            self._settle(search, job)
+            return
+
+        def settle(_task: object) -> None:
+            self._given_up -= 1
+            self._settle(search, job)
+
+        self._given_up += 1
+        release.task.add_done_callback(settle)
+        self._announce()
+
     def _settle(self, search: LookalikeSearch, job: BulkJob) -> None:
-        """Give the room back as far as the manifest says what was billed."""
+        """Give the credits back as far as the manifest states the bill."""
         manifest = job.snapshot.manifest if job.snapshot is not None else None
         billed = manifest.credits_consumed if manifest is not None else None
-        self._cap.settle(exposure(search), billed if job.is_terminal else None)
-        self._active -= 1
-        self._slots.release()
+        self._cap.settle(_exposure(search, job), billed if job.is_terminal else None)
         self._announce()
 
     def _announce(self) -> None:
@@ -189,7 +258,7 @@ class Batch:
             self._announce()
 
     def _warn_of_unknown(self) -> None:
-        """Say what the outcomes would have told, now that nobody gets them."""
+        """Log what the outcomes would have said, now that nobody gets them."""
         for outcome in self._outcomes.values():
             is_unknown = isinstance(outcome.error, SubmitOutcomeUnknownError)
             if is_unknown and outcome.job is None:
@@ -200,11 +269,27 @@ class Batch:
         if work.cancelled() or work.exception() is not None:
             self._release_all()
 
-    def _release_all(self) -> list[asyncio.Task[OpenFunnelError | None]]:
-        """Begin to cancel every job that was made and is not over, each once."""
+    def _release_all(self) -> list[Release]:
+        """Begin to cancel every job that was made and is not terminal, each once."""
         return [self._release(job) for job in self._made if not job.is_terminal]
 
-    def _release(self, job: BulkJob) -> asyncio.Task[OpenFunnelError | None]:
+    def _release(self, job: BulkJob) -> Release:
         if job not in self._releases:
             self._releases[job] = self._custody.begin_release(job)
         return self._releases[job]
+
+
+def _exposure(search: LookalikeSearch, job: BulkJob) -> float:
+    """Return the most credits that a job can bill, by the larger limit."""
+    if job.limit is None:
+        return exposure(search)
+    return max(exposure(search), float(job.limit * CREDITS_PER_COMPANY))
+
+
+def _failure(job: BulkJob, result: BulkResult) -> JobFailedError:
+    """Return the error of a failed job, with the service's reason and the rows."""
+    reason = job.snapshot.error_message if job.snapshot is not None else None
+    why = f": {escaped(reason)}" if reason else ""
+    return JobFailedError(
+        f"job {job.id} failed{why}", job.id, job.snapshot, result.rows
+    )

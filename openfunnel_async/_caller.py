@@ -9,8 +9,9 @@ import anyio
 import attrs
 
 from openfunnel_async._endpoints import Call, Kind
-from openfunnel_async._pacing import RetryPolicy
-from openfunnel_async._retries import RetryBudget, Tries, retry_after_of
+from openfunnel_async._pacing import RetryPolicy, backoff
+from openfunnel_async._retries import RetryBudget, Tries, retry_after_of, with_jitter
+from openfunnel_async._throttle import SubmitThrottle
 from openfunnel_async._time_limit import TimeLimit
 from openfunnel_async._wire import (
     API_KEY_HEADER,
@@ -25,6 +26,7 @@ from openfunnel_async.errors import (
     APIError,
     InvalidResponseError,
     OpenFunnelError,
+    RateLimitedError,
     RequestTimeoutError,
     TransportError,
 )
@@ -35,6 +37,7 @@ _READS_AT_ONCE = 100
 # An escape of a visible ASCII character, which no writer of JSON needs.
 _ESCAPED = re.compile(rb"\\(?:u00[2-7]|/)")
 OnStall = Callable[[Kind, float, OpenFunnelError], None]
+OnFailure = Callable[[OpenFunnelError], None]
 
 
 class Caller:
@@ -52,47 +55,78 @@ class Caller:
         self._retry = retry
         self._limits = TimeLimit(request_timeout)
         self._budget = RetryBudget()
+        self._throttle = SubmitThrottle(retry.max_retry_after)
         # In the order of coming; what stops or caps a spend never stands behind it.
         self._reading = asyncio.Semaphore(_READS_AT_ONCE)
         self._echo = re.compile(b"".join(map(_raw_or_escaped, key)))
 
-    async def call(
+    async def call(  # noqa: PLR0913 -- the call by position, what may be said of it by name
         self,
         call: Call[T],
         *,
         progress: SendProgress | None = None,
         on_stall: OnStall | None = None,
+        on_failure: OnFailure = lambda _error: None,
         is_wanted: Callable[[], bool] = lambda: True,
+        patience: float | None = None,
+        job_is_known: bool = False,
     ) -> T:
         """Send the call until it has an answer, or an error that is final.
 
         Args:
             call: What to send and how to read the answer.
             progress: Filled in with how far the exchange under way has come.
-            on_stall: Told of each pause that the service asks for: for which kind,
-                the moment it ends, and the error that asked.
+            on_stall: Called for each pause that the service asks for, with the kind
+                of request, the moment it ends, and the error that asked.
+            on_failure: Called with each error after which the call is repeated.
             is_wanted: Whether to try again is still wanted.
+            patience: Seconds of unbroken 429s that a submit survives, in place of
+                the policy's attempts.
+            job_is_known: Whether a 404 about the job is an outage.
 
         Cancellation: passes through; the exchange under way is closed.
         """
         tries: Tries | None = None
         while True:
             try:
-                if call.kind is Kind.READ:
-                    async with self._reading:
-                        answer = await self._once(call, SendProgress())
-                else:
-                    answer = await self._once(call, progress or SendProgress())
+                answer = await self._in_turn(call, progress, patience)
             except (TransportError, APIError, InvalidResponseError) as exc:
                 error = exc
             else:
                 self._budget.earn()
                 return answer
-            tries = tries or Tries(call.kind, self._retry, self._budget)
-            pause = tries.pause(error)
+            tries = tries or Tries(
+                call.kind,
+                self._retry,
+                self._budget,
+                patience=patience,
+                job_is_known=job_is_known,
+            )
+            pause = tries.pause(error, asyncio.get_running_loop().time())
             if pause is None or not is_wanted():
                 raise error
+            on_failure(error)
+            if progress is not None:
+                # What is repeated had no effect: nothing was sent, or a 429 said so.
+                progress.was_sent = False
             await sit_out(call.kind, pause, error, on_stall)
+
+    async def _in_turn(
+        self, call: Call[T], progress: SendProgress | None, patience: float | None
+    ) -> T:
+        """Send once, as soon as this kind of request may be sent."""
+        if call.kind is Kind.READ:
+            async with self._reading:
+                return await self._once(call, SendProgress())
+        if call.kind is Kind.CANCEL:
+            return await self._once(call, SendProgress())
+        async with self._throttle.turn(patience):
+            try:
+                return await self._once(call, progress or SendProgress())
+            except RateLimitedError as exc:
+                asked = retry_after_of(exc)
+                self._throttle.hold(exc, backoff(1) if asked is None else asked)
+                raise
 
     async def _once(self, call: Call[T], progress: SendProgress) -> T:
         progress.begin()
@@ -148,16 +182,18 @@ async def sit_out(
 
     Raises:
         OpenFunnelError: The failure itself, where its Retry-After ends beyond the
-            deadline of whoever waits.
+            deadline of the caller.
     """
     asked = retry_after_of(error)
     if asked is not None:
-        until = anyio.current_time() + asked
-        if until > anyio.current_effective_deadline():
+        until = asyncio.get_running_loop().time() + asked
+        # A submit and a cancel run in tasks of the client, which have no deadline.
+        if kind is Kind.READ and until > anyio.current_effective_deadline():
             raise error
         if on_stall is not None:
             on_stall(kind, until, error)
-    await anyio.sleep(pause)
+        pause = max(pause, with_jitter(asked))
+    await asyncio.sleep(pause)
 
 
 def _raw_or_escaped(character: str) -> bytes:

@@ -1,35 +1,48 @@
 """Cancel a job and find out what became of it.
 
-Source: facts.md, "Cancel". 409 means "already completed, failed or cancelled" and does
-not say which, so one GET finds out; it is never inferred.
+Source: docs/reference/contract.md, "Cancel". There are three kinds of answers. A 2xx
+that names the job is an acceptance. A 409 means "already completed, failed or
+cancelled" and does not say which, so a read finds out; it is never inferred. Any other
+2xx may be nobody's answer, so reads decide: while they say that the job is pending or
+running, the cancel is sent again.
 """
 
-import anyio
+import asyncio
 
 from openfunnel_async._answers import CancelAnswer
 from openfunnel_async._endpoints import Kind
 from openfunnel_async._models import CREDITS_PER_COMPANY, CancelReceipt
 from openfunnel_async._reads import JobReads
 from openfunnel_async._record import JobRecord
+from openfunnel_async._retries import is_curable
 from openfunnel_async._shared import Shared
 from openfunnel_async._status import JobStatus
-from openfunnel_async.errors import CancelConflictError
+from openfunnel_async.errors import CancelConflictError, OpenFunnelError
 
-# How long a replica may lag behind the 409 before it is taken at its word.
-_SETTLE_LOOKS = (0.0, 0.5, 1.0, 2.0)
+# How long a replica may lag behind the 409 before the cancel is sent once more.
+_CONFLICT_PAUSES = (0.0, 0.5, 1.0, 2.0)
+# Between the two reads that together say that a cancel had no effect.
+_UNCONFIRMED_PAUSES = (0.0, 2.0)
+_MOST_CONFLICTS = 2
 
 
 class Cancellation:
-    """The cancel of one handle: one POST, however many ask at the same time."""
+    """The cancel of one handle: one POST, however many ask at the same time.
 
-    __slots__ = ("_reads", "_request")
+    Attributes:
+        fault: The last thing that kept the cancel from being accepted, in words;
+            None if nothing did so far.
+    """
+
+    __slots__ = ("_reads", "_request", "fault")
 
     def __init__(self, reads: JobReads) -> None:
         self._reads = reads
-        self._request = Shared(reads.record, Kind.CANCEL, self._ask)
+        self._request = Shared(reads.record, Kind.CANCEL, self._cancel)
+        self.fault: str | None = None
 
     async def request(self, deadline: float) -> CancelAnswer:
-        """Ask, or share the asking under way.
+        """Send the cancel, or share the one under way.
 
         Args:
             deadline: When the caller will give up; see ``Shared.join``.
@@ -38,40 +51,84 @@ class Cancellation:
             Accepted, or not: then the record knows the terminal status.
 
         Raises:
-            CancelConflictError: 409 twice, yet the job is still going.
+            CancelConflictError: 409 twice, yet the job is still pending or running.
             RateLimitedError: The service asks to wait beyond the deadline.
+            OpenFunnelError: What a repetition cannot cure.
         """
         if self._reads.record.is_terminal:
             return CancelAnswer(accepted=False)
         return await self._request.join(deadline)
 
-    async def _ask(self) -> CancelAnswer:
+    async def _cancel(self) -> CancelAnswer:
+        """Send the cancel until it is known to be accepted or too late."""
         record = self._reads.record
         record.cancel_requested = True
-        for _ in range(2):
-            answer = await self._reads.cancel()
-            if answer.accepted:
+        conflicts = 0
+        while conflicts < _MOST_CONFLICTS:
+            answer = await self._send()
+            if answer.accepted and answer.is_confirmed:
                 record.accept_cancel()
                 return answer
-            await self._find_out()
-            if record.is_terminal:
-                return answer
-            if record.status is JobStatus.CANCELLING:
-                return CancelAnswer(accepted=True)
+            conflicts += not answer.accepted
+            known = await self._find_out(answer)
+            if known is not None:
+                return known
         msg = (
-            f"job {record.job_id}: the service refuses to cancel it as already over "
-            f"(409), yet reports it as {record.status}; it may still be billing"
+            f"job {record.job_id}: the service refuses to cancel it as already "
+            f"terminal (409), yet reports it as {record.status}; "
+            "it may still be billing"
         )
         raise CancelConflictError(msg, record.job_id, record.snapshot)
 
-    async def _find_out(self) -> None:
-        """Look until the job is seen to be over or cancelling, or the window closes."""
+    async def _send(self) -> CancelAnswer:
+        """Send the cancel until it is answered, or somebody reads that it is late."""
         record = self._reads.record
-        for pause in _SETTLE_LOOKS:
-            await anyio.sleep(pause)
-            await self._reads.look()
-            if record.is_terminal or record.status is JobStatus.CANCELLING:
+        try:
+            return await self._reads.cancel(
+                on_failure=self._note, is_wanted=lambda: not record.is_terminal
+            )
+        except OpenFunnelError:
+            if record.is_terminal:
+                return CancelAnswer(accepted=False)
+            raise
+
+    async def _find_out(self, answer: CancelAnswer) -> CancelAnswer | None:
+        """Read what became of a cancel; None if it had no effect.
+
+        A status that only a cancel can bring confirms an acceptance.
+        """
+        record = self._reads.record
+        pauses = _CONFLICT_PAUSES
+        if answer.accepted:
+            self.fault = "its answer did not name the job"
+            pauses = _UNCONFIRMED_PAUSES
+        for pause in pauses:
+            await asyncio.sleep(pause)
+            await self._read()
+            if record.status is JobStatus.CANCELLING:
+                record.accept_cancel()
+                return CancelAnswer(accepted=True)
+            if record.is_terminal:
+                was_cancelled = record.status is JobStatus.CANCELLED
+                return CancelAnswer(accepted=answer.accepted and was_cancelled)
+        return None
+
+    async def _read(self) -> None:
+        """Read the status, as long as what fails may be cured."""
+        record = self._reads.record
+        while not record.is_terminal:
+            try:
+                await self._reads.look()
+            except OpenFunnelError as exc:
+                if not is_curable(exc, job_is_known=self._reads.job_is_known):
+                    raise
+                self._note(exc)
+                await asyncio.sleep(record.draw_delay())
+            else:
                 return
+
+    def _note(self, error: OpenFunnelError) -> None:
+        self.fault = str(error)
 
 
 def receipt(record: JobRecord, answer: CancelAnswer) -> CancelReceipt:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from types import EllipsisType
 from typing import Literal, Self
 
@@ -39,7 +40,7 @@ from openfunnel_async._models import (
     LookalikeSearch,
 )
 from openfunnel_async._pacing import PollPolicy, RetryPolicy
-from openfunnel_async._reads import Means
+from openfunnel_async._reads import KnownJobs, Means
 from openfunnel_async._running import OnExit, Running
 from openfunnel_async._submit import Submitter
 from openfunnel_async._wire import Transport
@@ -101,7 +102,9 @@ class OpenFunnel:
             endpoints=Endpoints(self._origin, hide(key)),
             retry=retry,
             budget=budget,
-            lend=self._custody.lend,
+            lend=self._custody.start_idle_task,
+            known_jobs=KnownJobs(),
+            release=self._custody.begin_first,
         )
         self._handles = Handles(
             self._means,
@@ -236,7 +239,7 @@ class OpenFunnel:
         left; the jobs go on.
         """
         seconds = check_timeout(timeout, self._handles.wait_timeout)
-        return Completions(distinct(jobs), seconds, self._custody.lend)
+        return Completions(distinct(jobs), seconds, self._custody.start_idle_task)
 
     async def wait_all(
         self,
@@ -261,9 +264,11 @@ class OpenFunnel:
         Cancellation: the jobs go on and no task is left.
         """
         seconds = check_timeout(timeout, self._handles.wait_timeout)
-        return await wait_all(Completions(distinct(jobs), seconds, self._custody.lend))
+        return await wait_all(
+            Completions(distinct(jobs), seconds, self._custody.start_idle_task)
+        )
 
-    async def run_many(
+    async def run_many(  # noqa: PLR0913 -- all by name, each with a default
         self,
         searches: Iterable[LookalikeSearch],
         *,
@@ -271,6 +276,7 @@ class OpenFunnel:
         max_credits: float | None = None,
         on_error: Literal["collect", "cancel_rest"] = "collect",
         check_balance: bool = False,
+        job_timeout: float | None = None,
     ) -> list[JobOutcome]:
         """Run many searches, a few jobs at a time, and collect their rows.
 
@@ -280,19 +286,24 @@ class OpenFunnel:
 
         Args:
             searches: The searches; under a cap each needs a ``limit``.
-            max_active: Most jobs in flight, at least 1.
+            max_active: Most jobs that may be running at a time, at least 1. A job
+                that could not be read or cancelled counts until its cancel is
+                accepted.
             max_credits: Most credits to spend in all; None for no cap.
             on_error: ``"collect"`` goes on, ``"cancel_rest"`` cancels the others
                 and submits no more once something fails.
-            check_balance: Whether to hold the worst case against the account's
+            check_balance: Whether to check the worst case against the account's
                 credits before anything is sent.
+            job_timeout: Most seconds for one job, after which it is cancelled and its
+                outcome is a ``WaitTimeoutError`` with the rows; None for no limit. The
+                client's ``wait_timeout`` does not count here.
 
         Returns:
             The outcomes, in the order of the searches. A search that no longer fits
             has a ``CreditCapError``, and nothing was sent for it.
 
         Raises:
-            ConfigurationError: An argument cannot be right; nothing was sent.
+            ConfigurationError: An argument is invalid; nothing was sent.
             CreditCapError: The balance does not cover the worst case; likewise.
             OpenFunnelError: As ``credit_balance()``, with ``check_balance``.
 
@@ -306,13 +317,16 @@ class OpenFunnel:
         if check_balance:
             worst = worst_case(wanted, max_credits)
             check_covered(worst, (await self.credit_balance()).credits_left)
+        patience = self._means.retry.outage
         batch = Batch(
-            self.submit,
+            partial(self._submitter.submit, patience=patience),
             self.job,
             self._custody,
             CreditCap(max_credits),
             max_active=max_active,
             cancel_rest=on_error == "cancel_rest",
+            job_timeout=check_timeout(job_timeout),
+            patience=patience,
         )
         return await batch.run(wanted)
 

@@ -70,9 +70,9 @@ async def take(  # noqa: PLR0913 -- what BulkJob.take was given
         return TakeResult(
             rows=rows, scanned=gathered.scanned, receipt=receipt, status=record.status
         )
-    came_of_it = "failed and the job may be billing on"
+    came_of_it = "failed and the job may still be billing"
     if record.accepted_at is not None:
-        came_of_it = "was accepted, and how the job settled could not be seen"
+        came_of_it = "was accepted, and the terminal status could not be read"
     msg = (
         f"job {record.job_id}: {len(rows)} rows were taken, but the cancel after them "
         f"{came_of_it}: {failed}"

@@ -1,4 +1,4 @@
-"""Jobs whose caller has gone: finish what was sent, cancel what was made.
+"""Tasks of the client's own: finish what was sent, cancel what was made.
 
 A native ``task.cancel()`` reaches through anyio's shield, so what must finish runs in
 a task of its own behind ``asyncio.shield``; the client keeps those tasks.
@@ -8,19 +8,99 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import anyio
 
 from openfunnel_async._invalid import ConfigurationError
 from openfunnel_async._job import BulkJob
+from openfunnel_async._models import CancelReceipt
+from openfunnel_async._obligation import Obligation
 from openfunnel_async._status import JobStatus
-from openfunnel_async.errors import OpenFunnelError
+from openfunnel_async.errors import OpenFunnelError, WaitTimeoutError
 
 T = TypeVar("T")
+Cancelled = CancelReceipt | OpenFunnelError
 _logger = logging.getLogger("openfunnel_async")
 _CANCEL_WITHIN = 10.0
 _CLOSE_WITHIN = 20.0
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+
+
+class Release(NamedTuple):
+    """A cancel that continues in the background until it is accepted.
+
+    Attributes:
+        first: What came of it within the time that its caller waits: the receipt, or
+            what has kept the cancel from being accepted so far.
+        task: The background task; it ends when the job is cancelled or terminal, or
+            when the client is closed.
+    """
+
+    first: asyncio.Future[Cancelled]
+    task: asyncio.Task[None]
+
+
+class _Cancelling:
+    """One job that is being cancelled in the background, and who waits for it."""
+
+    def __init__(self, job: BulkJob) -> None:
+        self.job = job
+        self._waiting: list[asyncio.Future[Cancelled]] = []
+        self._obligation = Obligation(partial(_unfinished, job.id))
+        self._has_warned = False
+
+    def wait(self, within: float | None) -> asyncio.Future[Cancelled]:
+        """Return the next outcome, or what is to be said after so many seconds."""
+        loop = asyncio.get_running_loop()
+        first: asyncio.Future[Cancelled] = loop.create_future()
+        self._waiting.append(first)
+        if within is not None:
+            timer = loop.call_later(within, self._give_up, first, within)
+            first.add_done_callback(lambda _first: timer.cancel())
+        return first
+
+    def report(self, outcome: Cancelled) -> None:
+        """Let everybody who waits know."""
+        if not isinstance(outcome, CancelReceipt):
+            self._warn_once(str(outcome))
+        waiting, self._waiting = self._waiting, []
+        for first in waiting:
+            if not first.done():
+                first.set_result(outcome)
+
+    def end(self, *, is_cancelled: bool) -> None:
+        """Note that nothing more is tried; say so if the job may still be billing."""
+        if is_cancelled:
+            self._obligation.meet()
+            return
+        msg = f"the client was closed; job {self.job.id} may be running, and billing"
+        self._has_warned = True
+        self.report(OpenFunnelError(msg))
+        self._obligation.drop()
+
+    def _give_up(self, first: asyncio.Future[Cancelled], within: float) -> None:
+        """Let a caller go; the cancel continues."""
+        job = self.job
+        msg = (
+            f"job {job.id}: the cancel was not accepted within {within:g} s; it is "
+            "tried again while the client is open, and the job may be billing"
+        )
+        self._warn_once("no answer accepted it")
+        if not first.done():
+            first.set_result(WaitTimeoutError(msg, job.id, job.snapshot))
+
+    def _warn_once(self, why: str) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            _logger.warning(
+                "job %s could not be cancelled yet and may be billing; it is tried "
+                "again while the client is open: %s",
+                self.job.id,
+                why,
+            )
 
 
 class Custody:
@@ -31,22 +111,26 @@ class Custody:
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._idle: dict[asyncio.Task[Any], None] = {}
         self._abandoned: dict[str, BulkJob] = {}
+        self._cancelling: dict[BulkJob, tuple[_Cancelling, asyncio.Task[None]]] = {}
         self._closed = False
+        self._closing = asyncio.Event()
 
     @property
     def orphans(self) -> tuple[str, ...]:
         """Ids of jobs without a caller that are not yet cancelled."""
-        return tuple(id_ for id_, job in self._abandoned.items() if not _is_over(job))
+        return tuple(
+            id_ for id_, job in self._abandoned.items() if not _is_cancelled(job)
+        )
 
     def abandoned(self, job_id: str) -> BulkJob | None:
         """Return the handle of a job without a caller, so that one cancel counts."""
         return self._abandoned.get(job_id)
 
-    def own(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def start_background_task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run the work in a task that closing waits for."""
-        return _kept(work, self._tasks)
+        return _started(work, self._tasks)
 
-    def lend(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def start_idle_task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run the work in a task that closing cancels, if its owner has not.
 
         Raises:
@@ -55,49 +139,86 @@ class Custody:
         if self._closed:
             work.close()
             raise ConfigurationError("the client is closed; make a new one")
-        return _kept(work, self._idle)
+        return _started(work, self._idle)
 
     async def release(self, job: BulkJob) -> OpenFunnelError | None:
-        """Cancel the job within 10 s, even if the caller is cancelled meanwhile.
+        """Cancel the job, even if the caller is cancelled meanwhile.
+
+        Blocks the caller for at most 10 s; the cancel then continues in the
+        background while the client is open.
 
         Returns:
-            What kept it from being cancelled; its id then stays among ``orphans``.
+            What has kept the job from being cancelled; its id then stays among
+            ``orphans``.
         """
-        task = self.begin_release(job)
+        first = self.begin_release(job).first
         with anyio.CancelScope(shield=True):
-            await asyncio.wait([task])
-        if task.cancelled():
-            # By the closing client; nobody has cancelled the caller.
-            msg = f"the client was closed; job {job.id} may be going on, and billing"
-            return OpenFunnelError(msg)
-        return task.result()
+            await asyncio.wait([first])
+        outcome = first.result()
+        return outcome if isinstance(outcome, OpenFunnelError) else None
 
-    def begin_release(self, job: BulkJob) -> asyncio.Task[OpenFunnelError | None]:
+    def begin_first(
+        self, job: BulkJob, within: float | None
+    ) -> asyncio.Future[Cancelled]:
+        """Begin to cancel the job, and return its first outcome."""
+        return self.begin_release(job, within).first
+
+    def begin_release(
+        self, job: BulkJob, within: float | None = _CANCEL_WITHIN
+    ) -> Release:
         """Begin to cancel the job; from now on it is accounted for."""
         self._abandoned[job.id] = job
-        return self.own(self._cancel(job))
+        if job not in self._cancelling:
+            cancelling = _Cancelling(job)
+            task = self.start_background_task(self._cancel(cancelling))
+            self._cancelling[job] = cancelling, task
+        cancelling, task = self._cancelling[job]
+        return Release(cancelling.wait(within), task)
 
-    async def _cancel(self, job: BulkJob) -> OpenFunnelError | None:
+    async def _cancel(self, cancelling: _Cancelling) -> None:
+        """Cancel the job until it is cancelled or terminal, or the client is closed.
+
+        Each round is a cancel without a time limit, which repeats what a repetition
+        can cure. What it cannot cure (a revoked key) may be cured by somebody else,
+        so a new round begins after a pause. A closing client makes the last round
+        begin at once.
+        """
+        job, pause = cancelling.job, _FIRST_PAUSE
+        is_last = is_cancelled = False
         try:
-            await job.cancel(timeout=_CANCEL_WITHIN)
-        except OpenFunnelError as exc:
-            _logger.warning(
-                "job %s could not be cancelled and may be billing: %s", job.id, exc
-            )
-            return exc
-        self._abandoned.pop(job.id, None)
-        return None
+            while not (is_cancelled or is_last):
+                is_last = self._closing.is_set()
+                outcome = await _try_to_cancel(job)
+                is_cancelled = isinstance(outcome, CancelReceipt)
+                cancelling.report(outcome)
+                if not is_cancelled:
+                    await self._pause(pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE)
+        finally:
+            del self._cancelling[job]
+            if is_cancelled:
+                self._abandoned.pop(job.id, None)
+            cancelling.end(is_cancelled=is_cancelled)
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep until the next round, or until the client is closed."""
+        if not self._closing.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._closing.wait()
 
     async def aclose(self) -> None:
         """Cancel what is idle and let the rest finish, for 20 s at most."""
         self._closed = True
+        self._closing.set()
         for task in self._idle:
             task.cancel()
-        until = anyio.current_time() + _CLOSE_WITHIN
+        time = asyncio.get_running_loop().time
+        until = time() + _CLOSE_WITHIN
         with anyio.CancelScope(shield=True):
-            # What ends may leave a cancel to be made behind, so look again.
+            # What ends may leave a cancel to be made behind, so check again.
             while late := self._tasks | self._idle:
-                left = until - anyio.current_time()
+                left = until - time()
                 if left <= 0:
                     break
                 await asyncio.wait(late, timeout=left)
@@ -108,13 +229,24 @@ class Custody:
                     await asyncio.wait(late)
 
 
+async def _try_to_cancel(job: BulkJob) -> Cancelled:
+    try:
+        return await job.cancel(timeout=None)
+    except OpenFunnelError as exc:
+        return exc
+
+
+def _unfinished(job_id: str) -> str:
+    return f"job {job_id} could not be cancelled and may be billing"
+
+
 def is_being_cancelled() -> bool:
     """Whether this task was asked to stop, rather than the work it waits for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
-def _kept(
+def _started(
     work: Coroutine[Any, Any, T], tasks: dict[asyncio.Task[Any], None]
 ) -> asyncio.Task[T]:
     task = asyncio.create_task(work)
@@ -123,5 +255,5 @@ def _kept(
     return task
 
 
-def _is_over(job: BulkJob) -> bool:
+def _is_cancelled(job: BulkJob) -> bool:
     return job.is_terminal or job.status is JobStatus.CANCELLING

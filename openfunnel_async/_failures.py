@@ -157,3 +157,8 @@ def _lacks_credits(status: int, body: object) -> bool:
         and cast("dict[str, object]", place).get("error_code") == "CREDITS_EXCEEDED"
         for place in places
     )
+
+
+def is_from_service(error: APIError) -> bool:
+    """Whether the service itself wrote the answer that the error is about."""
+    return getattr(error, "is_from_service", True)

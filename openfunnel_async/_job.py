@@ -10,6 +10,7 @@ from typing import Literal
 import anyio
 import attrs
 
+from openfunnel_async._answers import CancelAnswer
 from openfunnel_async._cancel import Cancellation, receipt
 from openfunnel_async._checkpoint import JobCheckpoint
 from openfunnel_async._collect import collect, take
@@ -38,6 +39,7 @@ from openfunnel_async.errors import (
 )
 
 _CANCEL_SETTLES = 60.0
+_CANCEL_BLOCKS = 10.0
 
 
 class BulkJob:
@@ -227,15 +229,11 @@ class BulkJob:
         """Cancel after a time-out and say, in the error, what came of it."""
         failed: OpenFunnelError | None = None
         try:
-            await self.cancel(wait=True, timeout=_CANCEL_SETTLES)
+            await self._cancel_on_leaving(_CANCEL_SETTLES, _CANCEL_SETTLES)
         except OpenFunnelError as exc:
             failed = exc
-        msg = f"job {self.id} was not over after {seconds:g} s; now it is {self.status}"
-        if failed is not None:
-            msg = (
-                f"job {self.id} was not over after {seconds:g} s; "
-                f"cancelling it did not settle: {failed}"
-            )
+        msg = f"job {self.id} was not terminal after {seconds:g} s"
+        msg += f"; now it is {self.status}" if failed is None else f"; {failed}"
         raise WaitTimeoutError(msg, self.id, self.snapshot) from failed
 
     async def cancel(
@@ -244,14 +242,16 @@ class BulkJob:
         wait: bool = False,
         timeout: float | None = _CANCEL_SETTLES,  # noqa: ASYNC109 -- a total
     ) -> CancelReceipt:
-        """Ask the job to stop at its next checkpoint; one that is over is no error.
+        """Ask the job to stop at its next checkpoint; a terminal job is no error.
 
         Only what is delivered is billed, and up to the next checkpoint more may be.
         Concurrent calls on a handle share one request, and a handle that knows
-        that the job is over sends none. A lost answer is asked for again.
+        that the job is terminal sends none. What a repetition can cure (a lost
+        answer, an outage, an answer that the service did not write) is repeated until
+        the time has passed, and after that in the background while the client is open.
 
         Args:
-            wait: Whether to wait for the settling, which brings the bill.
+            wait: Whether to wait for the terminal status, which brings the bill.
             timeout: Total seconds; None for ever.
 
         Returns:
@@ -259,11 +259,12 @@ class BulkJob:
             status that a read confirmed. Numbers no answer has stated are None.
 
         Raises:
-            CancelConflictError: The service says it is over, and shows it going on.
-            WaitTimeoutError: The time is over; the message says how far it came.
+            CancelConflictError: The service says that the job is terminal (409), and
+                reads say that it is not.
+            WaitTimeoutError: The time has passed; the message says how far it came.
             RateLimitedError: The service asks to wait for longer than is left.
             JobNotFoundError: This key has no such job.
-            TransportError: No answer after the policy's attempts.
+            TransportError: A certificate that is not trusted, or a proxy that refuses.
             APIError: The service answered with another error.
 
         Cancellation: the request may or may not have been made; calling again is
@@ -272,17 +273,67 @@ class BulkJob:
         seconds = check_timeout(timeout)
         accepted = False
         with anyio.move_on_after(seconds) as scope:
-            # Most handles are never cancelled, and a fleet's are many.
-            if self._cancellation is None:
-                self._cancellation = Cancellation(self._reads)
-            answer = await self._cancellation.request(scope.deadline)
+            answer = await self._cancelling().request(scope.deadline)
             accepted = answer.accepted
             if wait:
                 await self._watch.follow(scope.deadline)
             return receipt(self._record, answer)
-        done = "was accepted but has not settled" if accepted else "got no answer"
-        msg = f"job {self.id}: the cancel {done} after {seconds:g} s; it may still bill"
-        raise WaitTimeoutError(msg, self.id, self.snapshot)
+        if not accepted:
+            # The one request that stops a spend does not end with its caller's time.
+            self._reads.release(self, None)
+        raise self._cancel_timeout(accepted, seconds)
+
+    def _cancelling(self) -> Cancellation:
+        # Most handles are never cancelled, and a fleet's are many.
+        if self._cancellation is None:
+            self._cancellation = Cancellation(self._reads)
+        return self._cancellation
+
+    def _cancel_timeout(
+        self, accepted: bool, seconds: float | None
+    ) -> WaitTimeoutError:
+        """Say how far a cancel has come whose caller's time has passed."""
+        after = "" if seconds is None else f" after {seconds:g} s"
+        fault = self._cancelling().fault
+        if accepted:
+            how = f"was accepted, but{after} no terminal status was read"
+        else:
+            how = f"was not accepted{after}{f' ({fault})' if fault else ''}"
+            how += "; it is tried again while the client is open"
+        msg = f"job {self.id}: the cancel {how}; the job may still bill"
+        return WaitTimeoutError(msg, self.id, self.snapshot)
+
+    async def _cancel_on_leaving(
+        self, within: float, left: float | None
+    ) -> CancelReceipt:
+        """Cancel for a caller who leaves, and wait for the terminal status.
+
+        Args:
+            within: Most seconds until the cancel is accepted; it then continues in the
+                background, whatever becomes of the caller.
+            left: Seconds left until then and for the terminal status; None for ever.
+
+        Raises:
+            OpenFunnelError: What has kept the job from being cancelled so far.
+        """
+        time, seconds = asyncio.get_running_loop().time, left
+        until = None if left is None else time() + left
+        within = within if left is None else min(within, left)
+        first = self._reads.release(self, None)
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait([first], timeout=within)
+        if not first.done():
+            raise self._cancel_timeout(False, within)
+        outcome = first.result()
+        if isinstance(outcome, OpenFunnelError):
+            raise outcome
+        left = None if until is None else max(0.0, until - time())
+        with anyio.move_on_after(left) as scope:
+            await self._watch.follow(scope.deadline)
+        if not self.is_terminal:
+            raise self._cancel_timeout(True, seconds)
+        answer = CancelAnswer(not outcome.already_terminal, outcome.message)
+        return receipt(self._record, answer)
 
     def rows(self, *, follow: bool = True) -> RowStream:
         """Return the companies in order, each once, as they are delivered.
@@ -380,6 +431,6 @@ class BulkJob:
         seconds = check_timeout(timeout, self._wait_timeout)
 
         async def stop(left: float | None) -> CancelReceipt:
-            return await self.cancel(wait=True, timeout=left)
+            return await self._cancel_on_leaving(_CANCEL_BLOCKS, left)
 
         return await take(self._record, self.rows(), stop, seconds, most=n, where=where)

@@ -5,22 +5,23 @@ import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, NamedTuple, TypeVar
 
-import anyio
 import attrs
 
 from openfunnel_async._answers import CancelAnswer
 from openfunnel_async._budget import PollBudget
-from openfunnel_async._caller import Caller, sit_out
+from openfunnel_async._caller import Caller, OnFailure, sit_out
 from openfunnel_async._endpoints import Call, Endpoints, Kind
-from openfunnel_async._models import JobPage, JobSnapshot
+from openfunnel_async._models import CancelReceipt, JobPage, JobSnapshot
 from openfunnel_async._pacing import RetryPolicy
 from openfunnel_async._record import JobRecord
 from openfunnel_async._retries import is_curable, retry_after_of
 from openfunnel_async.errors import JobNotFoundError, OpenFunnelError
 
 T = TypeVar("T")
+Cancelled = CancelReceipt | OpenFunnelError
 Lend = Callable[[Coroutine[Any, Any, JobPage]], asyncio.Task[JobPage]]
 _NOT_YET_PAUSE = 0.5
+_MOST_KNOWN = 10_000
 
 
 class Expected:
@@ -34,6 +35,29 @@ class Expected:
         self.is_asked_for = False
 
 
+class KnownJobs:
+    """The ids of the jobs that answers were about, the newest few thousand of them.
+
+    The service does not forget a job, so a 404 about one of these is somebody
+    else's, or an outage.
+    """
+
+    def __init__(self) -> None:
+        self._ids: dict[str, None] = {}
+
+    def add(self, job_id: str) -> None:
+        """Note that an answer about the job was seen."""
+        if job_id in self._ids:
+            return
+        self._ids[job_id] = None
+        if len(self._ids) > _MOST_KNOWN:
+            del self._ids[next(iter(self._ids))]
+
+    def has(self, job_id: str) -> bool:
+        """Whether an answer about the job was seen."""
+        return job_id in self._ids
+
+
 class Means(NamedTuple):
     """What all handles of a client share.
 
@@ -43,6 +67,9 @@ class Means(NamedTuple):
         retry: What is repeated, and for how long.
         budget: The polls of all handles; None for as many as they like.
         lend: Runs a read ahead in a task that the client ends when it is closed.
+        known_jobs: The jobs that answers were about.
+        release: Cancels a handle's job in the background, for a caller who waits so
+            many seconds for the first outcome; None for one who does not wait.
     """
 
     caller: Caller
@@ -50,6 +77,8 @@ class Means(NamedTuple):
     retry: RetryPolicy
     budget: PollBudget | None
     lend: Lend
+    known_jobs: KnownJobs
+    release: "Callable[[Any, float | None], asyncio.Future[Cancelled]]"
 
 
 class JobReads:
@@ -135,9 +164,23 @@ class JobReads:
         """Whether a stream is about to read, so that a look would be one too many."""
         return bool(self._expected)
 
-    async def cancel(self) -> CancelAnswer:
-        """Send the cancel."""
-        return await self._call(self._means.endpoints.cancel(self.record.job_id))
+    async def cancel(
+        self, *, on_failure: OnFailure, is_wanted: Callable[[], bool]
+    ) -> CancelAnswer:
+        """Send the cancel, again and again while it gets no answer and is wanted."""
+        call = self._means.endpoints.cancel(self.record.job_id)
+        return await self._call(call, on_failure=on_failure, is_wanted=is_wanted)
+
+    def release(
+        self, handle: object, within: float | None
+    ) -> asyncio.Future[Cancelled]:
+        """Cancel the handle's job in the background; see ``Means``."""
+        return self._means.release(handle, within)
+
+    @property
+    def job_is_known(self) -> bool:
+        """Whether any answer about the job was seen by this client."""
+        return self._means.known_jobs.has(self.record.job_id)
 
     async def persist(self, read: Callable[[], Awaitable[T]]) -> T:
         """Read again at the job's pace while a retry may cure what fails.
@@ -157,22 +200,38 @@ class JobReads:
             over = time() - began >= self._means.retry.outage
             if (
                 over
-                or not is_curable(error)
+                or not is_curable(error, job_is_known=self.job_is_known)
                 or asked > self._means.retry.max_retry_after
             ):
                 raise error
             pause = max(self.record.draw_delay(), asked)
             await sit_out(Kind.READ, pause, error, self.record.stalled)
 
-    async def _call(self, call: Call[T]) -> T:
+    async def _call(
+        self,
+        call: Call[T],
+        *,
+        on_failure: OnFailure = lambda _error: None,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> T:
         """Make the call; soon after one's own submit a 404 means "not yet"."""
         while True:
             try:
-                stalled = self.record.stalled
-                return await self._means.caller.call(call, on_stall=stalled)
+                answer = await self._means.caller.call(
+                    call,
+                    on_stall=self.record.stalled,
+                    on_failure=on_failure,
+                    is_wanted=is_wanted,
+                    job_is_known=self.job_is_known,
+                )
             except JobNotFoundError as exc:
                 missing = exc
-            left = self.record.visible_by - anyio.current_time()
-            if left <= 0:
+            else:
+                if call.kind is Kind.READ:
+                    self._means.known_jobs.add(self.record.job_id)
+                return answer
+            left = self.record.visible_by - asyncio.get_running_loop().time()
+            if left <= 0 or not is_wanted():
                 raise missing
-            await anyio.sleep(min(_NOT_YET_PAUSE, left))
+            on_failure(missing)
+            await asyncio.sleep(min(_NOT_YET_PAUSE, left))

@@ -1,18 +1,23 @@
 """What may be repeated, when, and how much of it a client does: pure decisions.
 
-The table is design.md's, "Money and truth". A submit is repeated only while nothing
-was sent, or after a 429; a cancel and a read may always be repeated. Peers repeat a
-billed POST after a lost answer; that is the bug this module exists against.
+A submit is repeated only while nothing was sent, or after a 429, which says that
+nothing happened. A read is repeated as often as the policy says. A cancel is repeated
+for as long as its caller waits: it is the one request that stops a spend, and it costs
+nothing. Peers repeat a billed POST after a lost answer; that is the bug this module
+exists against. The table is in docs/promises.md.
 """
 
+import random
 from http import HTTPStatus
 
 from openfunnel_async._endpoints import Kind
+from openfunnel_async._failures import is_from_service
 from openfunnel_async._pacing import RetryPolicy, backoff
 from openfunnel_async._wire import UntrustedCertificateError
 from openfunnel_async.errors import (
     APIError,
     InvalidResponseError,
+    JobNotFoundError,
     OpenFunnelError,
     RateLimitedError,
     ServerError,
@@ -21,6 +26,10 @@ from openfunnel_async.errors import (
 
 _BUDGET = 20.0
 _EARNED = 0.2
+_JITTER = 0.1
+_SHORTEST_JITTER = 0.1
+# While a cancel is not accepted, the job delivers and bills.
+_LONGEST_CANCEL_PAUSE = 4.0
 
 
 class RetryBudget:
@@ -47,35 +56,87 @@ class RetryBudget:
 
 
 class Tries:
-    """The failures of one call so far, and what they allow next."""
+    """The failures of one call so far, and what they allow next.
 
-    def __init__(self, kind: Kind, policy: RetryPolicy, budget: RetryBudget) -> None:
+    Args:
+        kind: What the request does to money.
+        policy: How often a submit or a read is tried.
+        budget: The retries that all calls of the client share.
+        patience: Seconds for which a submit is tried again after one 429 after the
+            other; without it the policy's attempts count.
+        job_is_known: Whether an answer about the job was seen, so that a 404 is an
+            outage rather than the truth.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        policy: RetryPolicy,
+        budget: RetryBudget,
+        *,
+        patience: float | None = None,
+        job_is_known: bool = False,
+    ) -> None:
         self._kind = kind
         self._policy = policy
         self._budget = budget
+        self._patience = patience
+        self._job_is_known = job_is_known
         self._failures = 0
+        self._limited_since: float | None = None
         self._unbelieved = {True: 0, False: 0}
 
-    def pause(self, error: OpenFunnelError) -> float | None:
-        """Return the seconds until the next try, or None if there is none."""
+    def pause(self, error: OpenFunnelError, now: float) -> float | None:
+        """Return the seconds until the next try, or None if there is none.
+
+        Args:
+            error: What failed.
+            now: The loop's time.
+        """
         self._failures += 1
-        if not self._may_repeat(error) or self._failures >= self._policy.attempts:
+        if not self._may_repeat(error):
             return None
         pause = backoff(self._failures)
+        if self._kind is Kind.CANCEL:
+            pause = min(pause, _LONGEST_CANCEL_PAUSE)
         asked = retry_after_of(error)
-        if asked is not None:
-            return max(pause, asked) if asked <= self._policy.max_retry_after else None
-        if self._kind is not Kind.CANCEL and not self._budget.spend():
+        most = self._policy.max_retry_after
+        if self._patience is not None and isinstance(error, RateLimitedError):
+            if self._limited_since is None:
+                self._limited_since = now
+            most = self._limited_since + self._patience - now
+            pause = min(pause, max(most, 0.0))
+            if most <= 0:
+                return None
+        elif self._has_no_attempt_left():
             return None
-        return pause
+        if asked is not None:
+            return max(pause, asked) if asked <= most else None
+        return pause if self._is_allowed(error) else None
+
+    def _has_no_attempt_left(self) -> bool:
+        """Whether the policy's attempts are used; a cancel has its own time limit."""
+        is_counted = self._kind is not Kind.CANCEL
+        return is_counted and self._failures >= self._policy.attempts
+
+    def _is_allowed(self, error: OpenFunnelError) -> bool:
+        """Take one of the shared retries, where this one counts among them."""
+        if self._kind is Kind.CANCEL:
+            return True
+        if self._kind is Kind.SUBMIT and isinstance(error, RateLimitedError):
+            # All submits of the client are held back already.
+            return True
+        return self._budget.spend()
 
     def _may_repeat(self, error: OpenFunnelError) -> bool:
+        if self._kind is Kind.CANCEL:
+            return is_curable(error, job_is_known=self._job_is_known)
         if isinstance(error, InvalidResponseError):
             self._unbelieved[error.is_json] += 1
             return self._kind is Kind.READ and self._unbelieved[error.is_json] == 1
         if self._kind is Kind.SUBMIT and not isinstance(error, RateLimitedError):
             return is_curable(error) and not getattr(error, "request_sent", True)
-        return is_curable(error)
+        return is_curable(error, job_is_known=self._job_is_known)
 
 
 def retry_after_of(error: OpenFunnelError) -> float | None:
@@ -83,8 +144,25 @@ def retry_after_of(error: OpenFunnelError) -> float | None:
     return error.retry_after if isinstance(error, APIError) else None
 
 
-def is_curable(error: OpenFunnelError) -> bool:
-    """Whether the same request may well be answered a little later."""
+def with_jitter(asked: float) -> float:
+    """Return a Retry-After with up to a tenth of it, or 0.1 s, on top.
+
+    Callers that were refused together must not come back together.
+    """
+    return asked + random.uniform(0.0, max(asked * _JITTER, _SHORTEST_JITTER))
+
+
+def is_curable(error: OpenFunnelError, *, job_is_known: bool = False) -> bool:
+    """Whether the same request may well be answered a little later.
+
+    Args:
+        error: What failed.
+        job_is_known: Whether an answer about the job was seen. A 404 is then an
+            outage, as the service does not forget jobs; one that the service did not
+            write (no JSON) always is.
+    """
+    if isinstance(error, JobNotFoundError):
+        return job_is_known or not is_from_service(error)
     if isinstance(error, TransportError):
         return not isinstance(error, UntrustedCertificateError)
     if isinstance(error, InvalidResponseError):

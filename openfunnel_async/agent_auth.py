@@ -217,7 +217,7 @@ async def _repeat(call: _Call, request: WireRequest, transport: Transport) -> Wi
         outcome = await _once(transport, request)
         if isinstance(outcome, WireReply):
             return outcome
-        pause = tries.pause(outcome)
+        pause = tries.pause(outcome, asyncio.get_running_loop().time())
         if pause is None:
             raise _lost(call, outcome)
         await anyio.sleep(pause)

@@ -176,14 +176,23 @@ async def test_a_job_that_cannot_be_read_leaves_the_others_alone() -> None:
     assert not outcomes[0].job.is_terminal
 
 
-async def test_a_job_that_takes_too_long_has_its_rows_on_the_error() -> None:
-    async with Account(lasting(9000), wait_timeout=60) as account:
-        [outcome] = await account.client.run_many(searches(5))
-        assert len(account.going()) == 1
+async def test_a_job_that_takes_too_long_is_cancelled() -> None:
+    async with Account(lasting(9000)) as account:
+        [outcome] = await account.client.run_many(searches(5), job_timeout=60)
+        assert account.going() == []
     error = cast("JobError", outcome.error)
     assert isinstance(error, WaitTimeoutError)
     assert outcome.job is not None
     assert outcome.job.id == error.job_id
+    assert outcome.job.status is JobStatus.CANCELLED
+
+
+async def test_the_clients_wait_timeout_does_not_end_a_member() -> None:
+    """Caught: every job of more than an hour given up, and its slot given back."""
+    async with Account(lasting(5000, rows=3), wait_timeout=60) as account:
+        outcomes = await account.client.run_many(searches(5, 5), max_active=1)
+        assert account.most_at_once() == 1
+    assert kinds(outcomes) == ["completed", "completed"]
 
 
 async def test_rows_that_do_not_add_up_are_an_error_with_rows() -> None:

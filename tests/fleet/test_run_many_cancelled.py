@@ -173,9 +173,9 @@ async def test_what_could_not_be_cancelled_is_an_orphan(
 
 async def gone(script: ScriptedTransport, moment: float = 400) -> set[str]:
     """Cancel a batch of two then; name who was cancelled or is an orphan."""
-    async with connect(script, wait_timeout=100) as client:
+    async with connect(script) as client:
         with anyio.move_on_after(moment):
-            await client.run_many(searches(1, 1), max_active=1)
+            await client.run_many(searches(1, 1), max_active=1, job_timeout=100)
         return {seen.job_id for seen in script.of("cancel")} | set(client.orphans)
 
 
@@ -186,7 +186,7 @@ async def test_one_whose_reading_ended_in_an_error_is_not_forgotten() -> None:
         cancel=lambda seen: cancel_reply(seen.job_id),
         read=lambda seen: job_reply("running", job_id=seen.job_id),
     )
-    assert await gone(transport, 150) == {"a", "b"}
+    assert await gone(transport, 200) == {"a", "b"}
 
 
 async def test_an_id_out_of_a_broken_answer_is_not_forgotten() -> None:

@@ -1,5 +1,8 @@
 """The cancel table: what each answer means, and that it is never inferred."""
 
+import asyncio
+
+import anyio
 import pytest
 
 from openfunnel_async import (
@@ -11,13 +14,15 @@ from openfunnel_async import (
     JobStatus,
     LookalikeSearch,
     RequestRejectedError,
-    ServerError,
     TransportError,
+    WaitTimeoutError,
     WireReply,
 )
 from tests.support.scripted import (
+    HANG,
     JOB,
     ScriptedTransport,
+    Step,
     broken,
     cancel_reply,
     connect,
@@ -50,16 +55,6 @@ async def test_a_200_is_accepted() -> None:
         requested_limit=50,
     )
     assert transport.count("read") == 0
-
-
-@pytest.mark.parametrize("status", [200, 202, 204])
-@pytest.mark.parametrize("body", [None, b"<html>", b"\xff", b"[]"])
-async def test_any_2xx_accepts_whatever_its_body(status: int, body: object) -> None:
-    transport = ScriptedTransport(cancel=[reply(status, body)])
-    async with connect(transport) as client:
-        receipt = await client.job(JOB).cancel()
-    assert (receipt.accepted, receipt.status) == (True, JobStatus.CANCELLING)
-    assert (receipt.message, transport.count("cancel")) == (None, 1)
 
 
 @pytest.mark.parametrize("status", TERMINAL)
@@ -153,12 +148,50 @@ async def test_what_a_retry_can_cure_is_retried(
     assert transport.count("cancel") == 3
 
 
-async def test_retries_end_with_the_policys_attempts() -> None:
-    transport = ScriptedTransport(cancel=[reply(503)])
-    async with connect(transport) as client:
-        with pytest.raises(ServerError):
+@pytest.mark.parametrize("fault", [broken(), unsent(), reply(503), reply(429), HANG])
+async def test_it_is_repeated_until_its_own_time_limit(fault: Step) -> None:
+    """Caught: a cancel given up after the policy's four attempts."""
+    transport = ScriptedTransport(cancel=[fault])
+    async with connect(transport, request_timeout=5) as client:
+        with pytest.raises(WaitTimeoutError, match="not accepted after 60 s"):
             await client.job(JOB).cancel()
-    assert transport.count("cancel") == 4
+        assert transport.now == pytest.approx(60)
+    assert transport.count("cancel") >= 7
+
+
+async def test_it_is_repeated_for_ever_without_a_time_limit() -> None:
+    transport = ScriptedTransport(
+        cancel=lambda seen: reply(503) if seen.at < 3000 else cancel_reply()
+    )
+    async with connect(transport) as client:
+        assert (await client.job(JOB).cancel(timeout=None)).accepted
+
+
+async def test_after_its_time_it_continues_in_the_background() -> None:
+    """Caught: a cancel that ends with its caller's time, while the job bills."""
+    transport = ScriptedTransport(
+        cancel=lambda seen: reply(503) if seen.at < 100 else cancel_reply()
+    )
+    async with connect(transport) as client:
+        job = client.job(JOB)
+        with pytest.raises(WaitTimeoutError, match="while the client is open"):
+            await job.cancel(timeout=5)
+        assert client.orphans == (JOB,)
+        await anyio.sleep(120)
+        assert job.status is JobStatus.CANCELLING
+        assert client.orphans == ()
+
+
+async def test_a_job_that_another_read_shows_as_terminal_ends_the_repetition() -> None:
+    transport = ScriptedTransport(cancel=[reply(503)], read=[job_reply("completed")])
+    async with connect(transport) as client:
+        job = client.job(JOB)
+        task = asyncio.create_task(job.cancel())
+        await anyio.sleep(3)
+        await job.poll()
+        receipt = await task
+        assert transport.now < 15
+    assert (receipt.already_terminal, receipt.status) == (True, JobStatus.COMPLETED)
 
 
 @pytest.mark.parametrize(
@@ -168,13 +201,14 @@ async def test_retries_end_with_the_policys_attempts() -> None:
         (401, AuthenticationError),
         (403, AuthenticationError),
         (404, JobNotFoundError),
+        (407, APIError),
         (422, RequestRejectedError),
     ],
 )
 async def test_any_other_refusal_is_raised_at_once(
     status: int, kind: type[APIError]
 ) -> None:
-    transport = ScriptedTransport(cancel=[reply(status)])
+    transport = ScriptedTransport(cancel=[reply(status, {"detail": "no"})])
     async with connect(transport) as client:
         with pytest.raises(kind):
             await client.job(JOB).cancel()

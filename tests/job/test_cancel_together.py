@@ -141,7 +141,7 @@ async def test_a_settling_without_end_times_out_and_says_accepted() -> None:
         cancel=[cancel_reply()], read=[job_reply("cancelling")]
     )
     async with connect(transport) as client:
-        with pytest.raises(WaitTimeoutError, match="accepted but has not settled"):
+        with pytest.raises(WaitTimeoutError, match="accepted, but after 30 s"):
             await client.job(JOB).cancel(wait=True, timeout=30)
         assert transport.now == pytest.approx(30)
 
@@ -149,9 +149,7 @@ async def test_a_settling_without_end_times_out_and_says_accepted() -> None:
 async def test_a_cancel_without_an_answer_times_out_and_says_so() -> None:
     transport = ScriptedTransport(cancel=[HANG])
     async with connect(transport) as client:
-        with pytest.raises(
-            WaitTimeoutError, match="got no answer after 10 s"
-        ) as caught:
+        with pytest.raises(WaitTimeoutError, match="not accepted after 10 s") as caught:
             await client.job(JOB).cancel(timeout=10)
         assert transport.now == pytest.approx(10)
     assert "may still bill" in str(caught.value)

@@ -12,7 +12,6 @@ from openfunnel_async import (
     LookalikeSearch,
     OpenFunnel,
     OpenFunnelError,
-    ServerError,
     SubmitOutcomeUnknownError,
     WaitTimeoutError,
 )
@@ -113,10 +112,21 @@ async def test_a_job_known_to_be_over_is_left_alone() -> None:
 
 async def test_a_cancel_that_fails_on_a_way_out_without_an_error_is_raised() -> None:
     async with connect(scripted(cancel=[reply(503)])) as client:
-        with pytest.raises(ServerError):
+        with pytest.raises(WaitTimeoutError, match="while the client is open"):
             async with client.running(SEARCH, on_exit="cancel"):
                 pass
         assert client.orphans == (JOB,)
+
+
+async def test_a_cancel_that_fails_on_a_way_out_continues_in_the_background() -> None:
+    """Caught: a cancel given up after the ten seconds, or after four tries."""
+    transport = scripted(cancel=[*[reply(503)] * 20, cancel_reply()])
+    async with connect(transport) as client:
+        await fail_inside(client)
+        assert transport.now == pytest.approx(10)
+        assert client.orphans == (JOB,)
+        await anyio.sleep(200)
+        assert client.orphans == ()
 
 
 async def test_a_cancel_that_fails_does_not_hide_the_error_of_the_block() -> None:

@@ -145,7 +145,7 @@ async def test_an_answer_that_never_comes_is_waited_for_five_seconds(
 
 async def test_a_broken_acceptance_is_cancelled_by_its_id() -> None:
     cut = Later(reply(200, b'{"job_id": "job-9", '), after=2)
-    transport = ScriptedTransport(submit=[cut], cancel=[cancel_reply()])
+    transport = ScriptedTransport(submit=[cut], cancel=[cancel_reply("job-9")])
     async with connect(transport) as client:
         await submit_and_go(client, after=1)
         assert client.orphans == ()

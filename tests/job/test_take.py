@@ -13,12 +13,11 @@ from openfunnel_async import (
     ConfigurationError,
     JobError,
     JobFailedError,
-    JobNotFoundError,
     JobStatus,
     LookalikeSearch,
     OpenFunnel,
     PollPolicy,
-    ServerError,
+    RequestRejectedError,
     WaitTimeoutError,
     WireReply,
 )
@@ -174,7 +173,7 @@ async def test_a_timeout_keeps_the_matches_and_leaves_the_job() -> None:
 async def test_a_timeout_while_it_settles_keeps_the_matches() -> None:
     transport = stoppable()
     async with connect(transport) as client:
-        with pytest.raises(WaitTimeoutError, match="accepted but has not") as caught:
+        with pytest.raises(WaitTimeoutError, match="was accepted, but after") as caught:
             await client.job(JOB).take(2, timeout=10)
         assert transport.now == pytest.approx(10)
     assert taken_names(caught.value.rows) == numbered(2)
@@ -201,26 +200,43 @@ async def test_the_clients_timeout_is_the_default() -> None:
         assert transport.now == pytest.approx(40)
 
 
-@pytest.mark.parametrize(
-    ("answer", "kind"), [(reply(503), ServerError), (reply(404), JobNotFoundError)]
-)
-async def test_a_cancel_that_fails_is_an_error_with_the_rows(
-    answer: Step, kind: type[Exception]
-) -> None:
+async def test_a_cancel_that_is_refused_is_an_error_with_the_rows() -> None:
     """Caught: the cancel's own error let through: the paid rows were lost."""
     read = [page(0, 0, 4, ends=True)]
-    transport = ScriptedTransport(read=read, cancel=[answer])
+    transport = ScriptedTransport(read=read, cancel=[reply(422)])
     async with connect(transport) as client:
-        with pytest.raises(JobError, match="may be billing on") as caught:
+        with pytest.raises(JobError, match="may still be billing") as caught:
             await client.job(JOB).take(3)
     assert taken_names(caught.value.rows) == numbered(3)
-    assert isinstance(caught.value.__cause__, kind)
+    assert isinstance(caught.value.__cause__, RequestRejectedError)
+
+
+@pytest.mark.parametrize("answer", [reply(503), reply(404, {"detail": "no"}), HANG])
+async def test_a_cancel_that_is_not_accepted_continues_in_the_background(
+    answer: Step,
+) -> None:
+    """Caught: `take` giving up its cancel after four tries; its rows lost."""
+    read = [page(0, 0, 4, ends=True)]
+    transport = ScriptedTransport(
+        read=read, cancel=[answer, *[answer] * 7, cancel_reply()]
+    )
+    async with connect(transport, request_timeout=5) as client:
+        with pytest.raises(
+            WaitTimeoutError, match="while the client is open"
+        ) as caught:
+            await client.job(JOB).take(3)
+        assert transport.now < 12
+        assert client.orphans == (JOB,)
+        await anyio.sleep(120)
+        assert client.orphans == ()
+    assert taken_names(caught.value.rows) == numbered(3)
+    assert transport.count("cancel") == 9
 
 
 async def test_a_settling_that_cannot_be_seen_does_not_make_the_cancel_fail() -> None:
     """Caught: the cancel said to have failed although it was accepted."""
     transport = ScriptedTransport(
-        read=[page(0, 0, 4, ends=True), reply(403)], cancel=[reply(200, {})]
+        read=[page(0, 0, 4, ends=True), reply(403)], cancel=[cancel_reply()]
     )
     async with connect(transport) as client:
         with pytest.raises(JobError, match="cancel after them was accepted") as caught:
@@ -259,7 +275,8 @@ async def test_a_cancelled_take_leaves_the_job() -> None:
     assert transport.count("cancel") == 0
 
 
-async def test_a_take_cancelled_in_its_cancel_lets_the_cancellation_through() -> None:
+async def test_a_take_cancelled_in_its_cancel_finishes_the_cancel() -> None:
+    """Caught: the cancel of a job dropped with the task that awaited it."""
     transport = ScriptedTransport(
         read=[page(0, 0, 4, ends=True)], cancel=[Later(cancel_reply(), after=5)]
     )
@@ -269,7 +286,10 @@ async def test_a_take_cancelled_in_its_cancel_lets_the_cancellation_through() ->
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        assert transport.now == pytest.approx(2)
+        await anyio.sleep(5)
         assert transport.in_flight == 0
+        assert client.orphans == ()
 
 
 @pytest.mark.parametrize("settle", [0.0, 2.0, 9.0, "next_page"])

@@ -67,7 +67,7 @@ async def wait_for_bad_news(trial: Trial) -> None:
 
 
 async def wait_and_cancel(trial: Trial) -> None:
-    with pytest.raises(TimeoutError, match="was not over"):
+    with pytest.raises(TimeoutError, match="was not terminal"):
         await trial.job.wait_until_terminal(timeout=1, on_timeout="cancel")
 
 

@@ -148,14 +148,29 @@ def test_an_accepted_cancel_keeps_the_message() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [None, b"", b"OK", b"\xff", b"[", b"[]", b"null", b'{"message": 5}', b"{}"],
-)
+    [None, b"", b" \r\n", b"[]", b"null", b'"OK"', b'{"message": "ok"}', b"{}",
+     b'{"job_id": "another", "status": "cancelling"}', b'{"job_id": ["job-1"]}'],
+)  # fmt: skip
 @pytest.mark.parametrize("status", [200, 202, 204, 299])
-def test_any_2xx_accepts_a_cancel_whatever_its_body(
+def test_a_2xx_that_does_not_name_the_job_is_no_confirmation(
     status: int, body: bytes | None
 ) -> None:
-    """Caught: a body that is not JSON raised as InvalidResponseError."""
+    """Caught: any 2xx taken for an acceptance."""
     answer = ENDPOINTS.cancel(JOB).read(reply(status, body))
+    assert answer == CancelAnswer(accepted=True, is_confirmed=False)
+
+
+@pytest.mark.parametrize("body", [b"<html>Log in</html>", b"OK", b"\xff", b"["])
+@pytest.mark.parametrize("status", [200, 202, 299])
+def test_a_2xx_that_is_not_json_is_nobodys_answer(status: int, body: bytes) -> None:
+    """Caught: a login page taken for an acceptance."""
+    with pytest.raises(InvalidResponseError) as caught:
+        ENDPOINTS.cancel(JOB).read(reply(status, body))
+    assert not caught.value.is_json
+
+
+def test_the_status_may_be_missing_from_an_acceptance() -> None:
+    answer = ENDPOINTS.cancel(JOB).read(reply(200, {"job_id": JOB}))
     assert answer == CancelAnswer(accepted=True)
 
 

@@ -35,5 +35,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, value in report.user_properties
         if name == FIGURES and report.when == "call"
     ]
-    terminalreporter.section("measured after the network change")
-    terminalreporter.write_line("\n".join(sorted(lines)) or "nothing")
+    if lines:
+        terminalreporter.section("measured after the network change")
+        terminalreporter.write_line("\n".join(sorted(lines)))

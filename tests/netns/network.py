@@ -17,7 +17,8 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator
+from pathlib import Path
 
 import attrs
 
@@ -95,11 +96,12 @@ class Network:
 
 
 _LINK = "veth0"
+_NAMED = Path("/run/netns")
 _RESTORE = ("iptables-restore", "--noflush")
 
 
 @contextlib.contextmanager
-def network() -> Iterator[Network]:
+def network() -> Generator[Network]:
     """Make the namespaces, and delete them whatever happens.
 
     The caller ends the processes that it started in them.
@@ -120,7 +122,7 @@ def remove_leftovers() -> None:
         name = line.split()[0]
         if name.startswith(f"{_PREFIX}-"):
             pid = name.removeprefix(f"{_PREFIX}-").partition("-")[0]
-            if not os.path.exists(f"/proc/{pid}"):  # noqa: PTH110 -- no path of ours
+            if not Path("/proc", pid).exists():
                 _delete(name)
 
 
@@ -133,8 +135,8 @@ def _build(made: Network) -> None:
     hosts = (_CLIENT_HOST, SERVICE_HOST)
     for namespace, own, other in ((made.near, *hosts), (made.far, *reversed(hosts))):
         # Without it the kernel drops loopback addresses that arrive from a link.
-        routed = f"net.ipv4.conf.{_LINK}.route_localnet=1"
-        _run("ip", "netns", "exec", namespace, "sysctl", "-qw", routed)
+        switch = f"/proc/sys/net/ipv4/conf/{_LINK}/route_localnet"
+        _run("ip", "netns", "exec", namespace, "tee", switch, given="1\n")
         address = ("address", "add", f"{own}/32", "peer", f"{other}/32", "dev", _LINK)
         _run("ip", "-n", namespace, *address)
         _run("ip", "-n", namespace, "link", "set", _LINK, "up")
@@ -143,8 +145,11 @@ def _build(made: Network) -> None:
 
 def _delete(namespace: str) -> None:
     """Delete a namespace; one that does not exist is no error."""
-    if os.path.exists(f"/run/netns/{namespace}"):  # noqa: PTH110 -- no path of ours
+    try:
         _run("ip", "netns", "delete", namespace)
+    except RuntimeError:
+        if (_NAMED / namespace).exists():
+            raise
 
 
 def _run(*command: str, given: str | None = None) -> str:
@@ -153,9 +158,5 @@ def _run(*command: str, given: str | None = None) -> str:
         command, input=given, capture_output=True, text=True, check=False, timeout=30
     )
     if done.returncode:
-        raise RuntimeError(f"`{_line(command)}` failed: {done.stderr.strip()}")
+        raise RuntimeError(f"`{' '.join(command)}` failed: {done.stderr.strip()}")
     return done.stdout
-
-
-def _line(command: Sequence[str]) -> str:
-    return " ".join(command)

@@ -63,9 +63,9 @@ async def measure(
     """Run a scenario of client.py, and change the network when it is ready."""
     plan = json.dumps(LIFE | life)
     async with _process(network.far, "service.py", plan) as service:
-        address = json.dumps(json.loads(await _line(service)))
-        told = (scenario, transport, address)
-        async with _process(network.near, "client.py", *told) as client:
+        where = json.loads(await _line(service))
+        words = (scenario, transport, where["base_url"], where["api_key"])
+        async with _process(network.near, "client.py", *words) as client:
             ready = await _line(client)
             assert ready == "ready\n", ready
             before, pooled = await _report(service), network.pooled()
@@ -109,7 +109,8 @@ async def _process(
 
 async def _report(service: Process) -> dict[str, Any]:
     await _tell(service, "report")
-    return json.loads(await _line(service))
+    counted: dict[str, Any] = json.loads(await _line(service))
+    return counted
 
 
 async def _tell(process: Process, line: str) -> None:

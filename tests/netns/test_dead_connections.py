@@ -96,7 +96,10 @@ async def test_leaving_running_sends_the_cancel_at_once(
 
 
 async def test_take_stops_the_bill_at_once(link: Network, noted: Noted) -> None:
-    """The read that confirms the end may meet the dead connection; the cancel not."""
+    """The read that confirms the end may meet the dead connection; the cancel not.
+
+    Caught: a cancel over the pool, after which 25 rows cost 325.
+    """
     seen = await scene(link, "take")
     noted("take(25)", seen)
     assert seen.extra["taken"] == 25
@@ -109,6 +112,7 @@ async def test_take_stops_the_bill_at_once(link: Network, noted: Noted) -> None:
 async def test_a_cancelled_batch_cancels_its_jobs_at_once(
     link: Network, noted: Noted
 ) -> None:
+    """Caught: the first of the cancels takes the pooled connection and never arrives."""
     seen = await scene(link, "run_many")
     noted("run_many of 3, cancelled", seen)
     assert seen.seconds < AT_ONCE
@@ -129,7 +133,7 @@ async def test_a_submit_takes_no_dead_connection(link: Network, noted: Noted) ->
 async def test_a_dead_connection_costs_a_poll_ten_seconds_at_most(
     link: Network, noted: Noted, scenario: str
 ) -> None:
-    """Caught: one dead connection after the other, ten seconds each."""
+    """Caught: the whole request timeout; one dead connection after the other."""
     seen = await scene(link, scenario)
     noted(scenario, seen)
     assert seen.pooled >= (6 if scenario == "poll_full_pool" else 1)
@@ -137,6 +141,7 @@ async def test_a_dead_connection_costs_a_poll_ten_seconds_at_most(
 
 
 async def test_a_wait_sees_the_end_soon_after_it(link: Network, noted: Noted) -> None:
+    """Caught: a read over a dead connection that lasts the whole request timeout."""
     seen = await scene(link, "wait", first_page_after=5, rows=100)
     noted("wait_until_terminal()", seen)
     assert seen.statuses == {"completed": 1}
@@ -146,6 +151,7 @@ async def test_a_wait_sees_the_end_soon_after_it(link: Network, noted: Noted) ->
 async def test_rows_go_on_after_a_short_stall_each_once(
     link: Network, noted: Noted
 ) -> None:
+    """Caught: a stall of the whole request timeout."""
     seen = await scene(link, "rows", first_page_after=2, seconds_per_page=2, rows=300)
     noted("rows() across the change, longest gap", seen)
     assert (seen.extra["delivered"], seen.extra["distinct"]) == (300, 300)

@@ -112,7 +112,7 @@ async def test_take_stops_the_bill_at_once(link: Network, noted: Noted) -> None:
 async def test_a_cancelled_batch_cancels_its_jobs_at_once(
     link: Network, noted: Noted
 ) -> None:
-    """Caught: the first of the cancels takes the pooled connection and never arrives."""
+    """Caught: the first cancel takes the pooled connection and never arrives."""
     seen = await scene(link, "run_many")
     noted("run_many of 3, cancelled", seen)
     assert seen.seconds < AT_ONCE

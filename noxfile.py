@@ -113,6 +113,21 @@ def storm(session: nox.Session) -> None:
 
 
 @nox.session
+def netns(session: nox.Session) -> None:
+    """Let pooled connections die silently, in network namespaces; needs root."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        session.error("netns makes network namespaces: run it as root, on Linux")
+    absent = [name for name in ("ip", "ss", "iptables") if shutil.which(name) is None]
+    if absent:
+        session.error(
+            f"netns needs {', '.join(absent)}: apt-get install iproute2 iptables"
+        )
+    session.install("-q", ".", *_group("test"))
+    # Each test mostly waits; the tests have namespaces of their own.
+    session.run("pytest", "-q", "-n", "4", "tests/netns", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the pages into build/docs; `-- --external` asks other sites' links, too."""
     session.install("-q", *DEPENDENCIES, *_group("docs"))

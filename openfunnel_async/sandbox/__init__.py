@@ -48,12 +48,21 @@ from ._faults import (
     Exchange,
     Fault,
     Redirect,
+    RetryAfter,
     SetCookie,
     StatusFault,
     Target,
     TargetedFault,
 )
-from ._job_faults import CompletesUnderCancel, StaleRead, UnknownStatus
+from ._gateway_faults import EmptyAnswer, GatewayPage, LoginPage
+from ._job_faults import (
+    CompletesUnderCancel,
+    OtherJob,
+    StaleRead,
+    UnfinishedManifest,
+    UnknownStatus,
+    VanishedJob,
+)
 from ._jobs import Job, JobState
 from ._ledger import Ledger, LedgerEntry
 from ._lives import JobLife, realistic_life
@@ -70,6 +79,7 @@ from ._proxy_plans import (
     ResetOnAccept,
     Trickle,
 )
+from ._rate_limit import RateLimit, RetryAfterStyle
 from ._server import Sandbox
 from ._service import Plan, Service
 from ._socket_faults import (
@@ -95,10 +105,12 @@ __all__ = [
     "Delivery",
     "Dropped",
     "EditedAnswer",
+    "EmptyAnswer",
     "Exchange",
     "Fault",
     "FaultyProxy",
     "Garbled",
+    "GatewayPage",
     "Job",
     "JobLife",
     "JobState",
@@ -107,18 +119,23 @@ __all__ = [
     "Late",
     "Ledger",
     "LedgerEntry",
+    "LoginPage",
     "LostAnswer",
     "MalformedAnswer",
+    "OtherJob",
     "OversizedBody",
     "Paced",
     "Padded",
     "PassThrough",
     "Plan",
     "ProxyConnection",
+    "RateLimit",
     "Redirect",
     "ResetAfter",
     "ResetConnection",
     "ResetOnAccept",
+    "RetryAfter",
+    "RetryAfterStyle",
     "Row",
     "RowShape",
     "Sandbox",
@@ -134,8 +151,10 @@ __all__ = [
     "TargetedFault",
     "Trickle",
     "TrickledBody",
+    "UnfinishedManifest",
     "UnknownStatus",
     "Unknowns",
+    "VanishedJob",
     "Whole",
     "realistic_life",
 ]

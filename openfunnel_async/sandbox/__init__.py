@@ -14,20 +14,28 @@ runs. Each strikes one request, or as many as its ``times`` say, and is then gon
 =============================== ===============================================
 at or before the accept         `FaultyProxy.refusing`, `ResetOnAccept`
 once the headers were read      ``ResetConnection(after="headers")``
-in place of any effect          `StatusFault`, `Redirect`
+in place of any effect          `StatusFault`, `Redirect`, `GatewayPage`,
+                                `LoginPage`, `EmptyAnswer`
 once the request took effect    `LostAnswer`, ``ResetConnection()``, `SlowAnswer`,
-                                ``StatusFault(processed=True)``
+                                ``StatusFault(processed=True)``,
+                                ``GatewayPage(processed=True)``,
+                                ``EmptyAnswer(processed=True)``
 in mid-answer                   `CutBody`, `TrickledBody`, `OversizedBody`
 the answer itself               `BodyFault`, `EditedAnswer`, `MalformedAnswer`,
-                                `SetCookie`
-the job                         `UnknownStatus`, `StaleRead`,
-                                `CompletesUnderCancel`; see also `Unknowns`
+                                `SetCookie`, `OtherJob`
+the job                         `UnknownStatus`, `StaleRead`, `VanishedJob`,
+                                `UnfinishedManifest`, `CompletesUnderCancel`; see
+                                also `Unknowns`
+the account                     ``Sandbox(credits=-5)``
+too many requests               ``Sandbox(rate_limit=RateLimit(per_second=10))``
 between two requests            ``Sandbox(keep_alive=0.02)``, `CloseIdle`
+a connection that is open       `FaultyProxy.silence`, `SilentAfter`
+a slow line                     ``FaultyProxy(bytes_per_second=32_000)``
 =============================== ===============================================
 
 A `FaultyProxy` does the like to any server, byte by byte and connection by
-connection. Pauses of faults and plans are real seconds, whatever the sandbox's
-``speed``.
+connection. Pauses of faults and plans, and the seconds of a `RateLimit`, are real
+ones, whatever the sandbox's ``speed``.
 """
 
 from ._companies import Row, RowShape
@@ -77,6 +85,7 @@ from ._proxy_plans import (
     ProxyConnection,
     ResetAfter,
     ResetOnAccept,
+    SilentAfter,
     Trickle,
 )
 from ._rate_limit import RateLimit, RetryAfterStyle
@@ -144,6 +153,7 @@ __all__ = [
     "SeenRequest",
     "Service",
     "SetCookie",
+    "SilentAfter",
     "SlowAnswer",
     "StaleRead",
     "StatusFault",

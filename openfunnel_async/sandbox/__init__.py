@@ -14,20 +14,28 @@ runs. Each strikes one request, or as many as its ``times`` say, and is then gon
 =============================== ===============================================
 at or before the accept         `FaultyProxy.refusing`, `ResetOnAccept`
 once the headers were read      ``ResetConnection(after="headers")``
-in place of any effect          `StatusFault`, `Redirect`
+in place of any effect          `StatusFault`, `Redirect`, `GatewayPage`,
+                                `LoginPage`, `EmptyAnswer`
 once the request took effect    `LostAnswer`, ``ResetConnection()``, `SlowAnswer`,
-                                ``StatusFault(processed=True)``
+                                ``StatusFault(processed=True)``,
+                                ``GatewayPage(processed=True)``,
+                                ``EmptyAnswer(processed=True)``
 in mid-answer                   `CutBody`, `TrickledBody`, `OversizedBody`
 the answer itself               `BodyFault`, `EditedAnswer`, `MalformedAnswer`,
-                                `SetCookie`
-the job                         `UnknownStatus`, `StaleRead`,
-                                `CompletesUnderCancel`; see also `Unknowns`
+                                `SetCookie`, `OtherJob`
+the job                         `UnknownStatus`, `StaleRead`, `VanishedJob`,
+                                `UnfinishedManifest`, `CompletesUnderCancel`; see
+                                also `Unknowns`
+the account                     ``Sandbox(credits=-5)``
+too many requests               ``Sandbox(rate_limit=RateLimit(per_second=10))``
 between two requests            ``Sandbox(keep_alive=0.02)``, `CloseIdle`
+a connection that is open       `FaultyProxy.silence`, `SilentAfter`
+a slow line                     ``FaultyProxy(bytes_per_second=32_000)``
 =============================== ===============================================
 
 A `FaultyProxy` does the like to any server, byte by byte and connection by
-connection. Pauses of faults and plans are real seconds, whatever the sandbox's
-``speed``.
+connection. Pauses of faults and plans, and the seconds of a `RateLimit`, are real
+ones, whatever the sandbox's ``speed``.
 """
 
 from ._companies import Row, RowShape
@@ -48,12 +56,21 @@ from ._faults import (
     Exchange,
     Fault,
     Redirect,
+    RetryAfter,
     SetCookie,
     StatusFault,
     Target,
     TargetedFault,
 )
-from ._job_faults import CompletesUnderCancel, StaleRead, UnknownStatus
+from ._gateway_faults import EmptyAnswer, GatewayPage, LoginPage
+from ._job_faults import (
+    CompletesUnderCancel,
+    OtherJob,
+    StaleRead,
+    UnfinishedManifest,
+    UnknownStatus,
+    VanishedJob,
+)
 from ._jobs import Job, JobState
 from ._ledger import Ledger, LedgerEntry
 from ._lives import JobLife, realistic_life
@@ -68,8 +85,10 @@ from ._proxy_plans import (
     ProxyConnection,
     ResetAfter,
     ResetOnAccept,
+    SilentAfter,
     Trickle,
 )
+from ._rate_limit import RateLimit, RetryAfterStyle
 from ._server import Sandbox
 from ._service import Plan, Service
 from ._socket_faults import (
@@ -95,10 +114,12 @@ __all__ = [
     "Delivery",
     "Dropped",
     "EditedAnswer",
+    "EmptyAnswer",
     "Exchange",
     "Fault",
     "FaultyProxy",
     "Garbled",
+    "GatewayPage",
     "Job",
     "JobLife",
     "JobState",
@@ -107,18 +128,23 @@ __all__ = [
     "Late",
     "Ledger",
     "LedgerEntry",
+    "LoginPage",
     "LostAnswer",
     "MalformedAnswer",
+    "OtherJob",
     "OversizedBody",
     "Paced",
     "Padded",
     "PassThrough",
     "Plan",
     "ProxyConnection",
+    "RateLimit",
     "Redirect",
     "ResetAfter",
     "ResetConnection",
     "ResetOnAccept",
+    "RetryAfter",
+    "RetryAfterStyle",
     "Row",
     "RowShape",
     "Sandbox",
@@ -127,6 +153,7 @@ __all__ = [
     "SeenRequest",
     "Service",
     "SetCookie",
+    "SilentAfter",
     "SlowAnswer",
     "StaleRead",
     "StatusFault",
@@ -134,8 +161,10 @@ __all__ = [
     "TargetedFault",
     "Trickle",
     "TrickledBody",
+    "UnfinishedManifest",
     "UnknownStatus",
     "Unknowns",
+    "VanishedJob",
     "Whole",
     "realistic_life",
 ]

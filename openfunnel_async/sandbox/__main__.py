@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from ipaddress import ip_address
 
 import anyio
 
@@ -24,8 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, or 1 when the port is taken.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.api_key and not options.host.is_loopback:
+        parser.error("argument --api-key: --host only goes with the made-up key")
     sandbox = Sandbox(
+        host=str(options.host),
         port=options.port,
         speed=options.speed,
         seed=options.seed,
@@ -65,7 +70,7 @@ async def serve(sandbox: Sandbox, listening: Callable[[], object]) -> None:
             await stack.enter_async_context(sandbox)
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
-            msg = f"cannot listen on {HOST}:{sandbox.port}: {reason}"
+            msg = f"cannot listen on {sandbox.host}:{sandbox.port}: {reason}"
             raise CannotListenError(msg) from None
         listening()
         await anext(aiter(signals))
@@ -87,7 +92,7 @@ def welcome(sandbox: Sandbox) -> str:
     """Say where the sandbox listens, and how to use it."""
     return f"""\
 A local OpenFunnel listens on {sandbox.base_url}
-Its key is {sandbox.api_key}
+{_reach(sandbox.host)}Its key is {sandbox.api_key}
 
 Paste this into the shell where your program runs:
 
@@ -97,6 +102,12 @@ Paste this into the shell where your program runs:
 {_pace(sandbox.speed)}
 Ctrl-C ends it.
 """
+
+
+def _reach(host: str) -> str:
+    if ip_address(host).is_loopback:
+        return ""
+    return f"It listens on {host} (--host): other machines may reach it.\n"
 
 
 def _pace(speed: float) -> str:
@@ -115,6 +126,14 @@ def _parser() -> argparse.ArgumentParser:
         description="Run a local OpenFunnel with made-up companies, for free.",
     )
     parser.add_argument(
+        "--host",
+        type=ip_address,
+        default=HOST,
+        help="the address to listen on, such as 0.0.0.0 in a container whose port is"
+        " published on 127.0.0.1; plain HTTP, so only with the made-up key, never"
+        " a real one (default: 127.0.0.1)",
+    )
+    parser.add_argument(
         "--port", type=_port, default=8787, help="0 takes a free one (default: 8787)"
     )
     parser.add_argument(
@@ -127,7 +146,10 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", default="openfunnel", help="other companies, ids and key"
     )
     parser.add_argument(
-        "--credits", type=_amount, default=50_000.0, help="to begin with"
+        "--credits",
+        type=_credits,
+        default=50_000.0,
+        help="to begin with; may be below 0",
     )
     parser.add_argument(
         "--rows",
@@ -146,9 +168,16 @@ def _port(text: str) -> int:
     return port
 
 
-def _amount(text: str) -> float:
+def _credits(text: str) -> float:
     amount = float(text)
-    if not 0 <= amount < math.inf:
+    if not math.isfinite(amount):
+        raise ValueError(text)
+    return amount
+
+
+def _amount(text: str) -> float:
+    amount = _credits(text)
+    if amount < 0:
         raise ValueError(text)
     return amount
 

@@ -24,7 +24,14 @@ def packed(body: bytes) -> bytes:
 
 @attrs.frozen(kw_only=True)
 class Whole:
-    """The reply goes out as it is."""
+    """The reply goes out as it is.
+
+    Attributes:
+        dated: Whether the server adds a Date and a Server header. Without them the
+            connection is closed after the reply.
+    """
+
+    dated: bool = True
 
 
 @attrs.frozen(kw_only=True)

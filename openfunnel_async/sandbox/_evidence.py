@@ -74,7 +74,7 @@ class JobView:
 
     @property
     def limit(self) -> int:
-        """Tell the most companies it was asked for."""
+        """Return the most companies it may deliver; see `Unknowns.least_limit`."""
         return self._job.search.limit
 
     @property

@@ -15,8 +15,12 @@ from typing import Any, Literal, Protocol, Self, cast
 import attrs
 from attrs import validators
 
+from ._deliveries import Whole
 from ._jobs import Job, JobState
 from ._messages import Kind, SandboxReply, json_reply
+
+RetryAfter = float | str | None | tuple[float | str, ...]
+"""One Retry-After header or several: seconds, or any text; None for none."""
 
 Target = Literal["submit", "read", "cancel", "balance", "sign-up", "verify", "any"]
 
@@ -96,7 +100,10 @@ class StatusFault(TargetedFault):
 
     Attributes:
         status: The status code.
-        retry_after: The Retry-After header: seconds, or any text; None for none.
+        retry_after: The Retry-After header: seconds, or any text; None for none. A
+            tuple sends one header line for each of its items.
+        dated: Whether the answer has a Date header. Without one a date in
+            ``retry_after`` can be read against the client's clock only.
         body: The body, bytes as they are or anything JSON can say; None stands for
             a short JSON object.
         processed: Whether the request took effect although its answer does not
@@ -106,23 +113,40 @@ class StatusFault(TargetedFault):
     status: int = attrs.field(
         default=503, validator=[validators.ge(200), validators.le(599)]
     )
-    retry_after: float | str | None = None
+    retry_after: RetryAfter = None
     body: object = None
     processed: bool = False
+    dated: bool = True
 
     def answer(self, exchange: Exchange) -> SandboxReply:
         """Answer with the status."""
         if self.processed:
             exchange.serve()
-        headers = {} if self.retry_after is None else {"retry-after": self._seconds()}
-        if isinstance(self.body, bytes):
-            return SandboxReply(status=self.status, headers=headers, body=self.body)
-        content = {"detail": "Sandbox fault"} if self.body is None else self.body
-        return json_reply(self.status, content, headers=headers)
+        reply = with_retry_after(self._plain(), self.retry_after)
+        return attrs.evolve(reply, delivery=Whole(dated=self.dated))
 
-    def _seconds(self) -> str:
-        given = self.retry_after
-        return f"{given:g}" if isinstance(given, int | float) else str(given)
+    def _plain(self) -> SandboxReply:
+        if isinstance(self.body, bytes):
+            return SandboxReply(status=self.status, body=self.body)
+        content = {"detail": "Sandbox fault"} if self.body is None else self.body
+        return json_reply(self.status, content)
+
+
+def with_retry_after(reply: SandboxReply, given: RetryAfter) -> SandboxReply:
+    """Add the Retry-After headers that a fault was given."""
+    items = given if isinstance(given, tuple) else (given,)
+    lines = [_header_text(item) for item in items if item is not None]
+    if not lines:
+        return reply
+    return attrs.evolve(
+        reply,
+        headers={**reply.headers, "retry-after": lines[0]},
+        repeated=(*reply.repeated, *(("retry-after", line) for line in lines[1:])),
+    )
+
+
+def _header_text(given: float | str) -> str:
+    return f"{given:g}" if isinstance(given, int | float) else given
 
 
 @attrs.frozen(kw_only=True)
@@ -152,10 +176,29 @@ class BodyFault(TargetedFault):
 class EditedAnswer(TargetedFault):
     """Lets the request take effect and puts its JSON answer through a function.
 
-    For an envelope of wrong types, another job's id, rows that are null or changed,
-    a cursor that leads back:
+    For an envelope of wrong types, rows that are null or changed, a cursor that
+    leads back:
 
         EditedAnswer(on="read", edit=lambda page: page | {"rows": None})
+
+    For fields of unexpected types that only inform:
+
+        ODD = {"processed": 12.0, "progress_message": {"stage": "rerank"}}
+        EditedAnswer(on="read", edit=lambda page: page | ODD)
+
+    For a manifest with such fields, in answers that have one:
+
+        ODD = {"credits_consumed": -3.5, "unresolved_seed_domains": [{"domain": "x"}]}
+
+        def odd(page):
+            return page | {"manifest": page["manifest"] and page["manifest"] | ODD}
+
+        EditedAnswer(on="read", edit=odd)
+
+    For a submit whose answer names a larger limit than was asked for (a service
+    that also delivers more is ``Unknowns(least_limit=...)``):
+
+        EditedAnswer(on="submit", edit=lambda body: body | {"requested_limit": 500})
 
     An answer whose body is no JSON object stays as it is.
 
@@ -179,7 +222,7 @@ def edited(
     if not isinstance(content, dict):
         return reply
     changed = edit(cast("dict[str, Any]", content))
-    return json_reply(reply.status, changed, headers=reply.headers)
+    return attrs.evolve(reply, body=json_reply(reply.status, changed).body)
 
 
 @attrs.frozen(kw_only=True)

@@ -1,12 +1,20 @@
-"""Faults of jobs: what a client is told of one, and when one ends."""
+"""Faults of jobs: what an answer says of one, and when one ends."""
 
 from __future__ import annotations
 
-import attrs
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
-from ._faults import Exchange, Fault, edited
+import attrs
+from attrs import validators
+
+from ._faults import Exchange, Fault, TargetedFault, edited
+from ._gateway_faults import GatewayPage
 from ._jobs import JobState
-from ._messages import SandboxReply
+from ._messages import SandboxReply, json_reply
+
+_NOBODYS_JOB = "00000000-0000-4000-8000-000000000000"
+_STATUS_THAT_FOLLOWS = {"submit": "pending", "cancel": "cancelling"}
 
 
 @attrs.frozen(kw_only=True)
@@ -76,3 +84,129 @@ class CompletesUnderCancel(Fault):
         if exchange.job is not None:
             exchange.job.finish(exchange.moment)
         return exchange.serve()
+
+
+@attrs.frozen(kw_only=True)
+class OtherJob(TargetedFault):
+    """Answers a submit, a read or a cancel as if it were about another job.
+
+    Where the service itself answers with an error, that error is the answer.
+
+    Attributes:
+        job_id: The id in the answer; None for an answer that has none.
+        processed: Whether a submit or cancel took effect. If not, the answer still
+            says that it did. A read never has an effect.
+    """
+
+    job_id: str | None = _NOBODYS_JOB
+    processed: bool = True
+
+    def strikes(self, exchange: Exchange) -> bool:
+        """Report whether the answer has a job's id, and is of this kind."""
+        if exchange.kind not in ("submit", "read", "cancel"):
+            return False
+        return self.on in ("any", exchange.kind)
+
+    def answer(self, exchange: Exchange) -> SandboxReply:
+        """Serve or not, and put the other id in."""
+        status = _STATUS_THAT_FOLLOWS.get(exchange.kind)
+        if self.processed or status is None:
+            reply = exchange.serve()
+            return reply if reply.status >= 300 else edited(reply, self._other)
+        body = {"message": "The request was accepted.", "status": status}
+        return json_reply(200, self._other(body))
+
+    def _other(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        kept = {name: value for name, value in body.items() if name != "job_id"}
+        return kept if self.job_id is None else kept | {"job_id": self.job_id}
+
+
+@attrs.frozen(kw_only=True)
+class VanishedJob(TargetedFault):
+    """Answers 404 for a job that a read has shown before.
+
+    The request takes no effect. Strikes reads and cancels, once the job was read.
+
+    Attributes:
+        page: Who seems to answer: the service (``json``), or a gateway without a
+            backend, with a page (``html``) or a line (``text``).
+    """
+
+    page: Literal["json", "html", "text"] = attrs.field(
+        default="json", validator=validators.in_(("json", "html", "text"))
+    )
+
+    def strikes(self, exchange: Exchange) -> bool:
+        """Report whether the request names a job that was read."""
+        if exchange.job is None or not exchange.job.was_read:
+            return False
+        return self.on in ("any", exchange.kind)
+
+    def answer(self, exchange: Exchange) -> SandboxReply:
+        """Answer that there is no such job."""
+        if self.page == "json":
+            return json_reply(404, {"detail": "This key has no job with that id."})
+        text = "default backend - 404" if self.page == "text" else None
+        return GatewayPage(status=404, text=text).answer(exchange)
+
+
+@attrs.frozen(kw_only=True)
+class UnfinishedManifest(Fault):
+    """Answers reads of a job that has ended with a manifest that is not complete yet.
+
+    Reads after those show the right manifest; the bill in the ledger is right from
+    the start.
+
+    Attributes:
+        missing: Keys that are left out.
+        nulls: Keys whose value is null.
+        absent: Whether the manifest is null as a whole.
+        count_short_by: Rows by which ``count`` is too low; below 0, too high.
+        billed_short_by: Credits by which ``credits_consumed`` is too low; below 0,
+            too high.
+        seconds: Sandbox seconds after the end of a job in which its reads are
+            struck, however many; ``times`` does not count then. None for ``times``
+            reads, at any time and of any job that has ended.
+    """
+
+    missing: tuple[str, ...] = ("credits_consumed",)
+    nulls: tuple[str, ...] = ()
+    absent: bool = False
+    count_short_by: int = 0
+    billed_short_by: float = 0.0
+    seconds: float | None = attrs.field(
+        default=None, validator=validators.optional(validators.gt(0))
+    )
+
+    def strikes(self, exchange: Exchange) -> bool:
+        """Report whether this reads a job that has ended, and recently enough."""
+        job = exchange.job
+        if exchange.kind != "read" or job is None or exchange.moment < job.ends_at:
+            return False
+        age = exchange.moment - job.ends_at
+        return self.seconds is None or age < self.seconds
+
+    def answer(self, exchange: Exchange) -> SandboxReply:
+        """Serve, and take from the manifest what is not there yet."""
+        return edited(exchange.serve(), self._unfinished)
+
+    def used_once(self) -> Self | None:
+        """Return what is left of the fault after a strike."""
+        return super().used_once() if self.seconds is None else self
+
+    def _unfinished(self, body: dict[str, Any]) -> dict[str, Any]:
+        manifest = body.get("manifest")
+        if not manifest:
+            return body
+        return body | {"manifest": None if self.absent else self._less(manifest)}
+
+    def _less(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        changed = {
+            **manifest,
+            "count": manifest["count"] - self.count_short_by,
+            "credits_consumed": manifest["credits_consumed"] - self.billed_short_by,
+            **dict.fromkeys(self.nulls),
+        }
+        return {
+            name: value for name, value in changed.items() if name not in self.missing
+        }

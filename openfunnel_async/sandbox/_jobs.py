@@ -57,6 +57,7 @@ class Job:
         reserved: Credits kept for it while it goes.
         cancelled_at: When a cancel was accepted.
         settles_at: The checkpoint where that cancel stops the job.
+        was_read: Whether a read has shown it.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Job:
     reserved: int
     cancelled_at: float = math.inf
     settles_at: float = math.inf
+    was_read: bool = False
 
     @property
     def ends(self) -> Ending | Literal["cancelled"]:

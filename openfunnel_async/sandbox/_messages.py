@@ -41,13 +41,21 @@ class SandboxReply:
             was decided.
         headers: Values by lower-case name.
         body: The bytes, not compressed.
+        repeated: Further headers, lower-case name and value, whose names may be in
+            ``headers`` already. Each is a header line of its own.
         delivery: How the answer goes onto the wire; `Dropped` means it does not.
     """
 
     status: int
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     body: bytes = b""
+    repeated: tuple[tuple[str, str], ...] = ()
     delivery: Delivery = attrs.field(factory=Whole)
+
+    @property
+    def header_lines(self) -> tuple[tuple[str, str], ...]:
+        """Return every header as name and value, the repeated ones last."""
+        return (*self.headers.items(), *self.repeated)
 
 
 @attrs.frozen(kw_only=True)

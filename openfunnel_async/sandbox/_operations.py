@@ -61,6 +61,8 @@ class Operations:
         search = read_search(request)
         if not isinstance(search, Search):
             return invalid(search)
+        least = self.unknowns.least_limit
+        search = attrs.evolve(search, limit=max(search.limit, least))
         free = max(0, int(account.free_credits(moment)))
         if search.limit > free and self.unknowns.low_credits == "refuse":
             return self._too_few_credits(search.limit, free)
@@ -85,6 +87,7 @@ class Operations:
         job = self._visible(account, job_id, moment)
         if job is None:
             return self._bare(404, "This key has no job with that id.")
+        job.was_read = True
         state = shown or job.at(moment)
         return read_page(job, state, query.get("cursor"), account.ledger, self.unknowns)
 

@@ -11,8 +11,10 @@ from typing import Self, cast
 from urllib.parse import SplitResult, urlsplit
 
 import attrs
+from attrs import validators
 
-from ._proxy_link import Link, Upstream
+from ._proxy_lane import Lane
+from ._proxy_link import Lanes, Link, Upstream
 from ._proxy_plans import ConnectionPlan, PassThrough, ProxyConnection
 from ._sockets import HOST, bound
 
@@ -53,6 +55,9 @@ class FaultyProxy:
     Attributes:
         upstream: The base URL it stands in front of.
         plan: What happens to the connections to come; may be changed at any time.
+        bytes_per_second: A slow line: bytes a second in each direction for all
+            connections together, which take turns in chunks of about 20 ms. None
+            for no limit.
         port: Its own port, once it runs.
 
     Raises:
@@ -63,6 +68,9 @@ class FaultyProxy:
     plan: list[ConnectionPlan] = attrs.field(
         factory=list[ConnectionPlan], converter=_changeable
     )
+    bytes_per_second: float | None = attrs.field(
+        default=None, validator=validators.optional(validators.gt(0))
+    )
     port: int = attrs.field(init=False, default=0)
     _links: list[Link] = attrs.field(init=False, factory=list[Link])
     _carrying: set[asyncio.Task[None]] = attrs.field(
@@ -70,6 +78,12 @@ class FaultyProxy:
     )
     _accepting: asyncio.Task[None] | None = attrs.field(init=False, default=None)
     _leads_to: Upstream = attrs.field(init=False)
+    _lanes: Lanes = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Lay the line that the connections share."""
+        rate = self.bytes_per_second
+        self._lanes = Lanes(up=Lane(rate), down=Lane(rate))
 
     def __repr__(self) -> str:
         """Show where it leads, and how many connections it has seen."""
@@ -123,6 +137,19 @@ class FaultyProxy:
         finally:
             self._listen(reserved)
 
+    def silence(self) -> None:
+        """Let every connection accepted so far go silent, as after a NAT change.
+
+        They stay open, and neither side learns of it: what a side sends is accepted
+        and dropped, and no ending of the other side is passed on. Connections made
+        later work.
+
+        A packet filter does not acknowledge what it drops; the system under this
+        proxy does. So TCP_USER_TIMEOUT and keep-alive probes notice nothing here.
+        """
+        for link in self._links:
+            link.silence()
+
     def _listen(self, listener: socket.socket) -> None:
         listener.listen()
         self.port = cast("tuple[str, int]", listener.getsockname())[1]
@@ -138,7 +165,7 @@ class FaultyProxy:
                     client.close()
                     return
                 plan = self.plan.pop(0) if self.plan else PassThrough()
-                link = Link(plan)
+                link = Link(plan, self._lanes)
                 self._links.append(link)
                 task = loop.create_task(link.carry(client, self._leads_to))
                 self._carrying.add(task)

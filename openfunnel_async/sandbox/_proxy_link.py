@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import attrs
 
+from ._proxy_lane import Lane
 from ._proxy_plans import (
     CloseIdle,
     ConnectionPlan,
@@ -18,6 +19,7 @@ from ._proxy_plans import (
     ProxyConnection,
     ResetAfter,
     ResetOnAccept,
+    SilentAfter,
     Trickle,
 )
 from ._sockets import reset_on_close
@@ -38,6 +40,19 @@ class Upstream:
     address: tuple[object, ...]
 
 
+@attrs.frozen(kw_only=True)
+class Lanes:
+    """The line to the upstream and the line back, shared by all connections.
+
+    Attributes:
+        up: The way to the upstream.
+        down: The way back.
+    """
+
+    up: Lane
+    down: Lane
+
+
 class _PlanEnds(Exception):  # noqa: N818 -- a turn of events, not an error
     """The plan has come to the end of the connection."""
 
@@ -46,6 +61,7 @@ class _PlanEnds(Exception):  # noqa: N818 -- a turn of events, not an error
 class _Way:
     """One direction, which may end after so many bytes."""
 
+    lane: Lane
     limit: int | None = None
     passed: int = 0
 
@@ -57,6 +73,7 @@ class _Way:
         """
         left = None if self.limit is None else self.limit - self.passed
         allowed = data[:left]
+        await self.lane.turn(len(allowed))
         await asyncio.get_running_loop().sock_sendall(to, allowed)
         self.passed += len(allowed)
         if self.passed == self.limit:
@@ -68,15 +85,19 @@ class Link:
     """A connection of a client's and one to the upstream, and what is between."""
 
     plan: ConnectionPlan
-    _up: _Way = attrs.field(init=False, factory=_Way)
-    _down: _Way = attrs.field(init=False, factory=_Way)
+    lanes: Lanes
+    _up: _Way = attrs.field(init=False)
+    _down: _Way = attrs.field(init=False)
     _idle: asyncio.Timeout | None = attrs.field(init=False, default=None)
     _ended: Ended | None = attrs.field(init=False, default=None)
+    _silent: bool = attrs.field(init=False, default=False)
 
     def __attrs_post_init__(self) -> None:
-        if isinstance(self.plan, ResetAfter | CutAfter):
-            self._up = _Way(self.plan.sent)
-            self._down = _Way(self.plan.received)
+        sent = received = None
+        if isinstance(self.plan, ResetAfter | CutAfter | SilentAfter):
+            sent, received = self.plan.sent, self.plan.received
+        self._up = _Way(self.lanes.up, sent)
+        self._down = _Way(self.lanes.down, received)
 
     @property
     def record(self) -> ProxyConnection:
@@ -86,7 +107,16 @@ class Link:
             sent=self._up.passed,
             received=self._down.passed,
             ended=self._ended,
+            silent=self._silent,
         )
+
+    def silence(self) -> None:
+        """Pass nothing on from now on, and no ending, but keep reading."""
+        if self._ended is not None:
+            return
+        self._silent = True
+        if self._idle is not None and not self._idle.expired():
+            self._idle.reschedule(None)
 
     async def carry(self, client: socket.socket, upstream: Upstream) -> None:
         """Carry the connection to its end, and close both of its sockets."""
@@ -139,9 +169,26 @@ class Link:
             await asyncio.gather(*ways, return_exceptions=True)
 
     async def _carry_up(self, client: socket.socket, far: socket.socket) -> None:
-        while data := await self._heard(client):
-            await self._up.put(data, far)
-        far.shutdown(socket.SHUT_WR)
+        try:
+            while data := await self._heard(client):
+                await self._pass_on(self._up, data, far)
+        except OSError:
+            if not self._silent:
+                raise
+        if not self._silent:
+            far.shutdown(socket.SHUT_WR)
+
+    async def _pass_on(self, way: _Way, data: bytes, to: socket.socket) -> None:
+        """Pass bytes on in turns; those of a silent connection are dropped."""
+        for chunk in way.lane.chunks(data):
+            if self._silent:
+                return
+            try:
+                await way.put(chunk, to)
+            except _PlanEnds:
+                if not isinstance(self.plan, SilentAfter):
+                    raise
+                self.silence()
 
     async def _heard(self, client: socket.socket) -> bytes:
         """Wait for the client; for how long, the other way says as bytes pass."""
@@ -156,15 +203,23 @@ class Link:
 
     async def _carry_down(self, far: socket.socket, client: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        while data := await loop.sock_recv(far, _MOST_AT_ONCE):
-            if isinstance(self.plan, Delay) and not self._down.passed:
-                await asyncio.sleep(self.plan.first_byte)
-            for piece in self._pieces(data):
-                await self._down.put(piece, client)
-                if isinstance(self.plan, Trickle):
-                    await asyncio.sleep(self.plan.pause)
-            self._count_idle(loop.time())
-        client.shutdown(socket.SHUT_WR)
+        try:
+            while data := await loop.sock_recv(far, _MOST_AT_ONCE):
+                await self._answer(data, client)
+                self._count_idle(loop.time())
+        except OSError:
+            if not self._silent:
+                raise
+        if not self._silent:
+            client.shutdown(socket.SHUT_WR)
+
+    async def _answer(self, data: bytes, client: socket.socket) -> None:
+        if isinstance(self.plan, Delay) and not self._down.passed:
+            await asyncio.sleep(self.plan.first_byte)
+        for piece in self._pieces(data):
+            await self._pass_on(self._down, piece, client)
+            if isinstance(self.plan, Trickle) and not self._silent:
+                await asyncio.sleep(self.plan.pause)
 
     def _pieces(self, data: bytes) -> Iterator[bytes]:
         size = self.plan.size if isinstance(self.plan, Trickle) else len(data)
@@ -172,7 +227,7 @@ class Link:
 
     def _count_idle(self, now: float) -> None:
         """Count the time without a byte from now on."""
-        if not isinstance(self.plan, CloseIdle) or self._idle is None:
+        if not isinstance(self.plan, CloseIdle) or self._idle is None or self._silent:
             return
         if not self._idle.expired():
             self._idle.reschedule(now + self.plan.after)

@@ -74,6 +74,19 @@ class CutAfter(_AfterBytes):
 
 
 @attrs.frozen(kw_only=True)
+class SilentAfter(_AfterBytes):
+    """Goes silent after so many bytes of one side, and stays open.
+
+    From then on it is as after `FaultyProxy.silence`.
+
+    Attributes:
+        sent: Bytes of the client that are passed on; at 0 its first byte is not.
+        received: Bytes of the upstream that are passed on; at 0 the first byte of
+            its answer is not: the request has taken effect.
+    """
+
+
+@attrs.frozen(kw_only=True)
 class Trickle:
     """Passes the upstream's bytes on in dribs; the client's go as they come.
 
@@ -115,7 +128,14 @@ class CloseIdle:
 
 
 ConnectionPlan = (
-    PassThrough | ResetOnAccept | ResetAfter | CutAfter | Trickle | Delay | CloseIdle
+    PassThrough
+    | ResetOnAccept
+    | ResetAfter
+    | CutAfter
+    | SilentAfter
+    | Trickle
+    | Delay
+    | CloseIdle
 )
 
 
@@ -133,9 +153,11 @@ class ProxyConnection:
         ended: What ended it: ``closed``: both sides said good-bye; ``broken``: one
             side reset it, or there was no upstream; ``plan``: the plan; ``proxy``:
             the proxy itself ended. None while it is open.
+        silent: Whether it went silent.
     """
 
     plan: ConnectionPlan
     sent: int
     received: int
     ended: Ended | None
+    silent: bool = False

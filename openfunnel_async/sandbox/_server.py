@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from ipaddress import ip_address
 from types import TracebackType
 from typing import Self, cast
 
@@ -10,17 +11,25 @@ import attrs
 from aiohttp import web
 from attrs import validators
 
+from ._accounts import derived_key
 from ._messages import SandboxRequest
 from ._service import Service
 from ._sockets import HOST
 from ._wire import deliver
 
 
+def _valid_host(sandbox: Service, _: object, host: str) -> None:
+    """Refuse a name, and a key of the caller's own where others listen."""
+    made_up = sandbox.api_key in ("", derived_key(sandbox.seed))
+    if not ip_address(host).is_loopback and not made_up:
+        raise ValueError(f"a sandbox on {host} only takes its made-up key")
+
+
 @attrs.define(eq=False, kw_only=True, repr=False)
 class Sandbox(Service):
     """A local OpenFunnel: an async context manager around a loopback server.
 
-    Takes every option of `Service`, ``port`` and ``keep_alive``.
+    Takes every option of `Service`, ``host``, ``port`` and ``keep_alive``.
 
     Example:
         >>> async def main() -> None:
@@ -28,6 +37,9 @@ class Sandbox(Service):
         ...         print(sandbox.base_url, sandbox.api_key)
 
     Attributes:
+        host: The address of this machine to listen on. One that others can reach, as
+            ``0.0.0.0`` inside a container, only goes with the key made of the seed:
+            no other may travel there, as this is plain HTTP.
         port: The port to listen on; 0 takes a free one, and once the sandbox runs
             this is its number.
         keep_alive: Real seconds after which it closes a connection that has nothing
@@ -35,9 +47,13 @@ class Sandbox(Service):
             just as its client takes it up again.
 
     Raises:
-        OSError: On entry, when the port is taken.
+        ValueError: ``host`` is not an IP address, or others can reach it and there
+            is an ``api_key``.
+        OSError: On entry, when the port is taken or the address is not this
+            machine's.
     """
 
+    host: str = attrs.field(default=HOST, validator=_valid_host)
     port: int = attrs.field(default=0, validator=validators.ge(0))
     keep_alive: float = attrs.field(default=3600.0, validator=validators.gt(0))
     _runner: web.ServerRunner | None = attrs.field(init=False, default=None)
@@ -47,8 +63,12 @@ class Sandbox(Service):
 
     @property
     def base_url(self) -> str:
-        """Tell where the running sandbox listens, without a slash at the end."""
-        return f"http://{HOST}:{self.port}"
+        """Return where this machine reaches the sandbox, without a slash at the end."""
+        address = ip_address(self.host)
+        if address.is_unspecified:
+            address = ip_address(HOST if address.version == 4 else "::1")
+        host = f"[{address}]" if address.version == 6 else str(address)
+        return f"http://{host}:{self.port}"
 
     async def __aenter__(self) -> Self:
         """Start listening."""
@@ -57,7 +77,7 @@ class Sandbox(Service):
         )
         await runner.setup()
         try:
-            await web.TCPSite(runner, HOST, self.port).start()
+            await web.TCPSite(runner, self.host, self.port).start()
         except OSError:
             await runner.cleanup()
             raise

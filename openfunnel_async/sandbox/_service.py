@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
@@ -24,6 +25,7 @@ from ._ledger import Ledger
 from ._lives import JobLife, realistic_life
 from ._messages import Kind, SandboxReply, SandboxRequest
 from ._operations import Operations
+from ._rate_limit import RateLimit, TokenBucket
 from ._sign_up import CodeSent, SignUpDesk
 from ._unknowns import Unknowns
 
@@ -33,6 +35,12 @@ Plan = Callable[[int, int], JobLife]
 
 def _or_blank(key: str | None) -> str:
     return key or ""
+
+
+def _finite(_: object, __: object, credits: float) -> None:  # noqa: A002 -- its name
+    """Refuse credits that no JSON number can state."""
+    if not math.isfinite(credits):
+        raise ValueError(f"credits are a finite number, not {credits}")
 
 
 def _in_order(lives: Iterable[JobLife]) -> tuple[JobLife, ...]:
@@ -70,9 +78,11 @@ class Service:
         seed: What companies, ids, lives, codes and the key are made of; text, or
             anything whose text will do.
         api_key: The first account's key; made of the seed when not given.
-        credits: Credits each account starts with.
+        credits: Credits each account starts with; may be below 0, as a balance is
+            once a bill was larger than what was left.
         row_shape: Six documented keys a row, or the sixteen seen live.
         faults: What goes wrong, in order; may be changed at any time.
+        rate_limit: Requests a second, None for no limit; may be changed at any time.
         unknowns: How the contract's open questions are answered.
         lives: The lives of the first jobs, in the order of their submits.
         plan: Plans the jobs after those; `realistic_life` when not given.
@@ -84,17 +94,19 @@ class Service:
     speed: float = attrs.field(default=1.0, validator=validators.ge(0))
     seed: str = attrs.field(default="openfunnel", converter=str)
     api_key: str = attrs.field(default=None, converter=_or_blank)
-    credits: float = attrs.field(default=50_000.0, validator=validators.ge(0))
+    credits: float = attrs.field(default=50_000.0, validator=_finite)
     row_shape: RowShape = attrs.field(
         default="sixteen", validator=validators.in_(("six", "sixteen"))
     )
     faults: list[Fault] = attrs.field(factory=list[Fault], converter=_changeable)
+    rate_limit: RateLimit | None = None
     unknowns: Unknowns = attrs.field(factory=Unknowns)
     lives: tuple[JobLife, ...] = attrs.field(default=(), converter=_in_order)
     plan: Plan | None = None
     clock: Callable[[], float] = time.monotonic
     code_sent: CodeSent | None = None
     requests: list[SeenRequest] = attrs.field(init=False, factory=list[SeenRequest])
+    _bucket: TokenBucket = attrs.field(init=False, factory=TokenBucket)
     _time: Clock = attrs.field(init=False)
     _accounts: Accounts = attrs.field(init=False)
     _operations: Operations = attrs.field(init=False)
@@ -196,8 +208,16 @@ class Service:
             kind=visit.route.kind,
             moment=visit.moment,
             job=jobs.get(visit.route.job_id or ""),
-            answer=functools.partial(answer, self._operations, visit),
+            answer=functools.partial(self._answer, visit),
         )
+
+    def _answer(self, visit: Visit, shown: JobState | None) -> SandboxReply:
+        """Let a request take effect, unless it comes too early."""
+        if self.rate_limit is not None:
+            kind, now = visit.route.kind, self.clock()
+            if wait := self._bucket.take(self.rate_limit, kind, now):
+                return self.rate_limit.refusal(wait)
+        return answer(self._operations, visit, shown)
 
     def _through_faults(self, call: _Call) -> SandboxReply:
         """Let the first fault that strikes answer, else the service."""

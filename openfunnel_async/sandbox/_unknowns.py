@@ -46,6 +46,9 @@ class Unknowns:
             accepted, delivered as far as they reach, and failed. Submit: "refused
             at submit or a failed/partial job".
         submit_reply_has_limit: Whether the submit echoes ``requested_limit``.
+        least_limit: The limit that smaller ones are raised to: the submit echoes it
+            as ``requested_limit``, and the job delivers and bills up to it.
+            Submit: nothing says that a limit is taken as it is.
         submit_status_code: Which 2xx takes a submit. Submit: "take any 2xx".
         settle: Seconds from a cancel to the checkpoint where the job stops, or
             ``next_page`` for one second after the page being written. Cancel:
@@ -79,6 +82,9 @@ class Unknowns:
         default="refuse", validator=validators.in_(("refuse", "fail"))
     )
     submit_reply_has_limit: bool = True
+    least_limit: int = attrs.field(
+        default=1, validator=[validators.ge(1), validators.le(10_000)]
+    )
     submit_status_code: Literal[200, 201, 202] = attrs.field(
         default=200, validator=validators.in_((200, 201, 202))
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from http.client import responses
 from typing import assert_never
 
@@ -40,7 +41,7 @@ async def deliver(request: web.BaseRequest, reply: SandboxReply) -> web.StreamRe
 async def _deliver(request: web.BaseRequest, reply: SandboxReply) -> web.StreamResponse:
     delivery = reply.delivery
     match delivery:
-        case Whole():
+        case Whole(dated=True):
             return _whole(request, reply)
         case Late():
             await asyncio.sleep(delivery.seconds)
@@ -49,10 +50,8 @@ async def _deliver(request: web.BaseRequest, reply: SandboxReply) -> web.StreamR
             return await _paced(request, _whole(request, reply), delivery)
         case Padded():
             return await _padded(request, reply, delivery)
-        case Dropped():
-            return await _end(request, b"", reset=delivery.reset)
-        case Cut() | Garbled():
-            reset = isinstance(delivery, Cut) and delivery.reset
+        case Whole() | Dropped() | Cut() | Garbled():
+            reset = isinstance(delivery, Dropped | Cut) and delivery.reset
             return await _end(request, _last_words(reply, delivery), reset=reset)
         case _ as never:
             assert_never(never)
@@ -65,7 +64,10 @@ def _whole(request: web.BaseRequest, reply: SandboxReply) -> web.Response:
     if "gzip" in accepted and len(body) >= _SMALLEST_WORTH_PACKING:
         headers["content-encoding"] = "gzip"
         body = packed(body)
-    return web.Response(status=reply.status, headers=headers, body=body)
+    response = web.Response(status=reply.status, headers=headers, body=body)
+    for name, text in reply.repeated:
+        response.headers.add(name, text)
+    return response
 
 
 async def _paced(
@@ -86,6 +88,8 @@ async def _padded(
     request: web.BaseRequest, reply: SandboxReply, delivery: Padded
 ) -> web.StreamResponse:
     response = web.StreamResponse(status=reply.status, headers=reply.headers)
+    for name, text in reply.repeated:
+        response.headers.add(name, text)
     if delivery.gzip:
         response.headers["content-encoding"] = "gzip"
         response.enable_chunked_encoding()
@@ -100,19 +104,45 @@ async def _padded(
     return response
 
 
-def _last_words(reply: SandboxReply, delivery: Cut | Garbled) -> bytes:
-    """Write what goes out: of a cut reply its head, and the part of the body."""
-    if isinstance(delivery, Garbled):
-        return delivery.data
+def _last_words(
+    reply: SandboxReply, delivery: Whole | Dropped | Cut | Garbled
+) -> bytes:
+    """Write all that goes out before the connection ends."""
+    match delivery:
+        case Dropped():
+            return b""
+        case Garbled():
+            return delivery.data
+        case Whole():
+            return _undated(reply)
+        case Cut():
+            return _cut(reply, delivery)
+        case _ as never:
+            assert_never(never)
+
+
+def _cut(reply: SandboxReply, delivery: Cut) -> bytes:
+    """Write the head, and the part of the body."""
     kept, lost = delivery.parts(reply.body)
-    headers = {**reply.headers, "connection": "close"}
+    headers: dict[str, str] = {}
     if delivery.gzip:
         headers["content-encoding"] = "gzip"
     if delivery.framed:
         headers["content-length"] = str(len(kept) + len(lost))
+    return _head(reply, headers) + kept
+
+
+def _undated(reply: SandboxReply) -> bytes:
+    """Write a whole reply with no header of the server's own."""
+    return _head(reply, {"content-length": str(len(reply.body))}) + reply.body
+
+
+def _head(reply: SandboxReply, headers: Mapping[str, str]) -> bytes:
+    """Write the head of a reply that is the last one on its connection."""
     lines = [f"HTTP/1.1 {reply.status} {responses.get(reply.status, '')}"]
-    lines += [f"{name}: {text}" for name, text in headers.items()]
-    return "\r\n".join([*lines, "", ""]).encode() + kept
+    pairs = (*reply.header_lines, ("connection", "close"), *headers.items())
+    lines += [f"{name}: {text}" for name, text in pairs]
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
 async def _end(

@@ -25,7 +25,6 @@ _OPERATIONS: dict[Kind, tuple[str, str]] = {
 }
 _ONLY_IN_FACTS = {400, 401, 403}
 """Statuses that facts.md allows and openapi.yaml does not spell out."""
-_SHARED = {422: {"$ref": "#/components/responses/Invalid"}}
 
 
 @cache
@@ -41,8 +40,7 @@ def violations(kind: Kind, reply: SandboxReply) -> Iterator[str]:
     responses = document()["paths"][path][method]["responses"]
     # facts.md, "Submit": take any 2xx; it has the one described body.
     status = 200 if kind == "submit" and reply.status < 300 else reply.status
-    # facts.md, "Access": a missing key may be a missing parameter, anywhere.
-    response = responses.get(str(status)) or _SHARED.get(status)
+    response = responses.get(str(status))
     if response is None:
         if status not in _ONLY_IN_FACTS:
             yield f"{kind} does not answer {reply.status}"

@@ -116,6 +116,10 @@ class RawClient:
             heard = await self._hear_more(heard)
         return heard
 
+    async def hear_some(self) -> bytes:
+        """Listen until something comes; nothing at all is the end."""
+        return await asyncio.get_running_loop().sock_recv(self._socket, 65_536)
+
     async def _hear_more(self, heard: Heard) -> Heard:
         loop = asyncio.get_running_loop()
         try:

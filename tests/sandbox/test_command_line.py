@@ -100,8 +100,39 @@ def test_it_takes_a_key_that_is_given() -> None:
     assert _exports(lines)["OPENFUNNEL_API_KEY"] == "of_mine"
 
 
+def test_it_listens_where_a_container_publishes_it() -> None:
+    with _running("--port", "0", "--host", "0.0.0.0") as process:  # noqa: S104 -- asked for
+        lines = _welcome(process)
+        exports = _exports(lines)
+    assert any("other machines may reach it" in line for line in lines)
+    assert exports["OPENFUNNEL_BASE_URL"].startswith("http://127.0.0.1:")
+    assert exports["OPENFUNNEL_API_KEY"] == Sandbox().api_key
+
+
+def test_a_key_of_ones_own_stays_on_this_machine() -> None:
+    """Caught: a real key accepted over plain HTTP from other machines."""
+    options = ("--port", "0", "--host", "0.0.0.0", "--api-key", "of_mine")  # noqa: S104
+    with _running(*options) as process:
+        output, errors = process.communicate(timeout=10)
+    assert (process.returncode, output) == (2, "")
+    assert "only goes with the made-up key" in errors
+    assert "of_mine" not in errors
+
+
+def test_the_balance_may_begin_below_0() -> None:
+    with _running("--port", "0", "--credits", "-5") as process:
+        assert _exports(_welcome(process))
+
+
 @pytest.mark.parametrize(
-    "options", [("--port", "65536"), ("--speed", "-1"), ("--credits", "inf")]
+    "options",
+    [
+        ("--port", "65536"),
+        ("--speed", "-1"),
+        ("--speed", "inf"),
+        ("--credits", "inf"),
+        ("--host", "localhost"),
+    ],
 )
 def test_an_option_that_cannot_be_right_is_refused(options: Sequence[str]) -> None:
     with _running(*options) as process:

@@ -23,6 +23,7 @@ from openfunnel_async.sandbox import (
     Padded,
     Redirect,
     ResetConnection,
+    SandboxReply,
     SetCookie,
     SlowAnswer,
     StaleRead,
@@ -32,6 +33,7 @@ from openfunnel_async.sandbox import (
     UnknownStatus,
     Whole,
 )
+from openfunnel_async.sandbox._faults import edited
 from tests.sandbox.caller import Caller, by_hand
 
 LIFE = JobLife(queue=2, first_page_after=5, seconds_per_page=10, closing=3)
@@ -77,6 +79,19 @@ def test_a_status_may_carry_retry_after(
 ) -> None:
     caller = _with(StatusFault(status=429, retry_after=retry_after))
     assert caller.balance().reply.headers.get("retry-after") == header
+
+
+def test_a_status_may_carry_several_retry_afters() -> None:
+    caller = _with(StatusFault(status=429, retry_after=(1, "30")))
+    lines = caller.balance().reply.header_lines
+    found = [text for name, text in lines if name == "retry-after"]
+    assert found == ["1", "30"]
+
+
+def test_an_edited_answer_keeps_every_header() -> None:
+    """Caught: an edit that drops a repeated header."""
+    reply = SandboxReply(status=429, body=b"{}", repeated=(("retry-after", "9"),))
+    assert edited(reply, dict).repeated == reply.repeated
 
 
 @pytest.mark.parametrize(

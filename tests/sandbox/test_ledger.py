@@ -1,8 +1,10 @@
 """Credits: one bill a job, for the companies it delivered."""
 
+import math
+
 import pytest
 
-from openfunnel_async.sandbox import JobLife, Unknowns
+from openfunnel_async.sandbox import JobLife, Service, Unknowns
 from tests.sandbox.caller import Caller, by_hand
 
 
@@ -93,6 +95,27 @@ def test_a_search_beyond_the_credits_fails_where_they_end() -> None:
     body = caller.read(job_id).body
     assert (body["status"], body["manifest"]["count"]) == ("failed", 130)
     assert caller.service.ledger.balance == 0
+
+
+@pytest.mark.parametrize("credits", [-5, -0.5])
+def test_a_balance_may_be_negative(credits: float) -> None:  # noqa: A002 -- its name
+    caller = by_hand(credits=credits)
+    assert caller.balance().body["credits_left"] == credits
+    assert caller.submit(limit=1).status == 400
+
+
+def test_a_job_of_an_account_in_debt_delivers_nothing() -> None:
+    caller = by_hand(credits=-5, unknowns=Unknowns(low_credits="fail"))
+    job_id = caller.start(limit=10)
+    caller.service.advance(1000)
+    assert caller.read(job_id).body["status"] == "failed"
+    assert caller.service.ledger.balance == -5
+
+
+@pytest.mark.parametrize("credits", [math.inf, -math.inf, math.nan])
+def test_credits_are_a_finite_number(credits: float) -> None:  # noqa: A002 -- its name
+    with pytest.raises(ValueError, match="finite"):
+        Service(credits=credits)
 
 
 @pytest.mark.parametrize("low_credits", ["refuse", "fail"])

@@ -17,6 +17,7 @@ from openfunnel_async.sandbox import (
     ResetConnection,
     ResetOnAccept,
     Sandbox,
+    SilentAfter,
     SlowAnswer,
     Trickle,
 )
@@ -209,6 +210,167 @@ async def test_a_request_to_a_connection_closed_as_idle_is_lost() -> None:
             await client.say(submit(sandbox))
             assert (await client.hear()).data == b""
         assert sandbox.jobs == {}
+
+
+async def test_open_connections_may_go_silent_while_new_ones_work() -> None:
+    """Caught: bytes passed on after `silence`; new connections silenced, too."""
+    sandbox = Sandbox()
+    async with (
+        sandbox,
+        _before(sandbox) as proxy,
+        RawClient(proxy.base_url) as client,
+    ):
+        await client.say(request(sandbox, connection="keep-alive"))
+        await client.hear_answer()
+        proxy.silence()
+        await client.say(submit(sandbox, connection="keep-alive"))
+        assert (await exchange(proxy.base_url, request(sandbox))).length
+        assert await _hears_nothing(client)
+        assert sandbox.jobs == {}
+        old, new = proxy.connections
+        assert (old.silent, old.ended, new.silent) == (True, None, False)
+        assert old.sent == len(request(sandbox, connection="keep-alive"))
+
+
+async def test_a_silent_connection_takes_any_number_of_bytes() -> None:
+    """Caught: no longer read, so that the client's writes block."""
+    sandbox = Sandbox()
+    async with (
+        sandbox,
+        _before(sandbox) as proxy,
+        RawClient(proxy.base_url) as client,
+    ):
+        await client.say(b"GET")
+        await until(lambda: proxy.connections and proxy.connections[0].sent)
+        proxy.silence()
+        async with asyncio.timeout(5):
+            await client.say(b"x" * 10_000_000)
+        assert proxy.connections[0].sent == len(b"GET")
+
+
+async def test_an_answer_under_way_is_lost_to_silence() -> None:
+    sandbox = Sandbox(faults=[SlowAnswer(on="submit", delay=0.02)])
+    async with (
+        sandbox,
+        _before(sandbox) as proxy,
+        RawClient(proxy.base_url) as client,
+    ):
+        await client.say(submit(sandbox))
+        await until(lambda: sandbox.jobs)
+        proxy.silence()
+        assert await _hears_nothing(client)
+
+
+@pytest.mark.parametrize("fault", [LostAnswer(), ResetConnection()])
+async def test_an_ending_does_not_break_the_silence(
+    fault: LostAnswer | ResetConnection,
+) -> None:
+    """Caught: the upstream's FIN or RST passed on to the client."""
+    sandbox = Sandbox(faults=[SlowAnswer(delay=0.02), fault])
+    async with (
+        sandbox,
+        _before(sandbox, SilentAfter(received=0)) as proxy,
+        RawClient(proxy.base_url) as client,
+    ):
+        await client.say(request(sandbox, connection="keep-alive"))
+        await client.say(request(sandbox))
+        await until(lambda: proxy.connections[0].silent)
+        assert await _hears_nothing(client)
+        assert proxy.connections[0].ended is None
+
+
+async def test_an_upstream_does_not_see_a_client_leave_in_silence() -> None:
+    """Caught: the client's FIN passed on."""
+    async with Sandbox(keep_alive=0.05) as sandbox, _before(sandbox) as proxy:
+        async with RawClient(proxy.base_url) as client:
+            await client.say(request(sandbox, connection="keep-alive"))
+            await client.hear_answer()
+            proxy.silence()
+        await asyncio.sleep(0.01)
+        assert proxy.connections[0].ended is None
+        await until(lambda: proxy.connections[0].ended)
+        assert proxy.connections[0].ended == "closed"
+
+
+async def test_a_silent_connection_is_not_closed_as_idle() -> None:
+    """Caught: the idle time that was counted before the silence."""
+    async with (
+        Sandbox() as sandbox,
+        _before(sandbox, CloseIdle(after=0.02)) as proxy,
+        RawClient(proxy.base_url) as client,
+    ):
+        await client.say(request(sandbox, connection="keep-alive"))
+        await client.hear_answer()
+        proxy.silence()
+        assert await _hears_nothing(client)
+
+
+@pytest.mark.parametrize(
+    ("plan", "seen", "heard"),
+    [
+        (SilentAfter(sent=0), 0, 0),
+        (SilentAfter(sent=10), 0, 0),
+        (SilentAfter(received=0), 1, 0),
+        (SilentAfter(received=40), 1, 40),
+    ],
+)
+async def test_a_connection_may_go_silent_after_so_many_bytes(
+    plan: SilentAfter, seen: int, heard: int
+) -> None:
+    async with (
+        Sandbox() as sandbox,
+        _before(sandbox, plan) as proxy,
+        RawClient(proxy.base_url) as client,
+    ):
+        await client.say(request(sandbox))
+        await until(lambda: proxy.connections and proxy.connections[0].silent)
+        assert len(await _heard_in_a_moment(client)) == heard
+        assert len(sandbox.requests) == seen
+        assert proxy.connections[0].ended is None
+
+
+async def test_a_slow_line_has_its_rate() -> None:
+    """Caught: a rate for each connection."""
+    sandbox = Sandbox(faults=[OversizedBody(megabytes=0.02, times=2)])
+    async with sandbox:
+        proxy = FaultyProxy(upstream=sandbox.base_url, bytes_per_second=200_000)
+        async with proxy:
+            started = asyncio.get_running_loop().time()
+            answers = await asyncio.gather(
+                *(exchange(proxy.base_url, request(sandbox)) for _ in range(2))
+            )
+            took = asyncio.get_running_loop().time() - started
+    assert [len(heard.body) for heard in answers] == [20_000, 20_000]
+    assert 0.15 <= took < 2
+
+
+async def test_connections_take_turns_on_a_slow_line() -> None:
+    """Caught: one answer carried whole before the next one's first byte."""
+    async with Sandbox(faults=[OversizedBody(megabytes=0.1)]) as sandbox:
+        proxy = FaultyProxy(upstream=sandbox.base_url, bytes_per_second=400_000)
+        async with proxy, RawClient(proxy.base_url) as large:
+            await large.say(request(sandbox))
+            await until(lambda: proxy.connections and proxy.connections[0].received)
+            small = await exchange(proxy.base_url, request(sandbox))
+            assert small.length
+            assert proxy.connections[0].received < 50_000
+            assert len((await large.hear()).body) == 100_000
+
+
+async def _heard_in_a_moment(client: RawClient) -> bytes:
+    """Listen to a connection that must not end, for a tenth of a second."""
+    data = b""
+    try:
+        async with asyncio.timeout(0.1):
+            while piece := await client.hear_some():
+                data += piece
+    except TimeoutError:
+        return data
+    raise AssertionError("the connection ended")
+
+
+async def _hears_nothing(client: RawClient) -> bool:
+    return await _heard_in_a_moment(client) == b""
 
 
 async def test_plans_are_used_up_one_a_connection() -> None:

@@ -33,6 +33,7 @@ POSITIONS = [
     Unknowns(failed_rows_billed=False),
     Unknowns(low_credits="fail"),
     Unknowns(submit_reply_has_limit=False),
+    Unknowns(least_limit=160),
     Unknowns(submit_status_code=201),
     Unknowns(submit_status_code=202),
     Unknowns(settle=0),
@@ -103,6 +104,25 @@ def test_rows_on_a_growing_page_stay_where_they_are() -> None:
     caller.service.advance(100)
     assert len(early) == 50
     assert caller.read(job_id).body["rows"][:50] == early
+
+
+def test_a_limit_may_be_raised_and_is_billed() -> None:
+    """Caught: an echo of a limit that the job does not have."""
+    caller = _with(least_limit=250)
+    answer = caller.submit(limit=100)
+    assert answer.body["requested_limit"] == 250
+    caller.service.advance(1000)
+    assert len(caller.read_all(answer.body["job_id"])) == 250
+    assert caller.service.ledger.used == 250
+
+
+def test_a_larger_limit_is_not_raised() -> None:
+    assert _with(least_limit=50).submit(limit=100).body["requested_limit"] == 100
+
+
+def test_a_limit_that_was_raised_may_be_beyond_the_credits() -> None:
+    caller = by_hand(credits=120, unknowns=Unknowns(least_limit=250))
+    assert caller.submit(limit=100).status == 400
 
 
 def test_a_cancel_keeps_the_part_of_a_page_that_was_there() -> None:

@@ -1,0 +1,131 @@
+"""Answers that the service did not write: those of gateways and login pages.
+
+Between a client and the service there may be a load balancer, an ingress, a captive
+portal. Their answers have a content type, a Server header and a body of their own,
+and nothing in them is JSON.
+"""
+
+from __future__ import annotations
+
+from http.client import responses
+
+import attrs
+from attrs import validators
+
+from ._faults import Exchange, RetryAfter, TargetedFault, with_retry_after
+from ._messages import SandboxReply
+
+_HTML = "text/html; charset=utf-8"
+_TEXT = "text/plain; charset=utf-8"
+# RFC 9110, 11.6.1 and 11.7.1: these answers name a scheme.
+_CHALLENGES = {401: "www-authenticate", 407: "proxy-authenticate"}
+_LOGIN_PAGE = """\
+<!DOCTYPE html>
+<html>
+<head><title>Welcome to our Wi-Fi</title></head>
+<body>
+<h1>Please log in to use this network</h1>
+<form method="post" action="/login">
+<input name="room"><input name="password" type="password">
+<button>Connect</button>
+</form>
+</body>
+</html>
+"""
+
+
+@attrs.frozen(kw_only=True)
+class GatewayPage(TargetedFault):
+    """Answers with a page that a gateway wrote, not the service.
+
+    A 401 or 407 carries the header that names its scheme, as HTTP demands.
+
+    Attributes:
+        status: The status code.
+        server: The Server header, and what the page's last line names.
+        text: A line sent as ``text/plain`` in place of the HTML page, such as
+            ``default backend - 404``; None for the HTML page.
+        retry_after: The Retry-After header, as `StatusFault` takes it.
+        processed: Whether the request took effect behind the gateway, as with a
+            504 that came while the service still worked.
+    """
+
+    status: int = attrs.field(
+        default=502, validator=[validators.ge(200), validators.le(599)]
+    )
+    server: str = "nginx"
+    text: str | None = None
+    retry_after: RetryAfter = None
+    processed: bool = False
+
+    def answer(self, exchange: Exchange) -> SandboxReply:
+        """Answer with the page."""
+        if self.processed:
+            exchange.serve()
+        html = _page(self.status, self.server)
+        page = html if self.text is None else self.text
+        headers = {
+            "content-type": _HTML if self.text is None else _TEXT,
+            "server": self.server,
+        }
+        if self.status in _CHALLENGES:
+            headers[_CHALLENGES[self.status]] = 'Basic realm="gateway"'
+        reply = SandboxReply(status=self.status, headers=headers, body=page.encode())
+        return with_retry_after(reply, self.retry_after)
+
+
+@attrs.frozen(kw_only=True)
+class LoginPage(TargetedFault):
+    """Answers 200 with the HTML page of a captive portal; the service sees nothing.
+
+    For a portal that redirects first see `Redirect`.
+
+    Attributes:
+        server: The Server header.
+    """
+
+    server: str = "captive-portal"
+
+    def answer(self, exchange: Exchange) -> SandboxReply:  # noqa: ARG002 -- not served
+        """Answer with the page."""
+        headers = {"content-type": _HTML, "server": self.server}
+        return SandboxReply(status=200, headers=headers, body=_LOGIN_PAGE.encode())
+
+
+@attrs.frozen(kw_only=True)
+class EmptyAnswer(TargetedFault):
+    """Answers a 2xx without a body.
+
+    Unless it was processed, such an answer to a cancel is a lie: the job continues,
+    and bills.
+
+    Attributes:
+        status: Which 2xx.
+        processed: Whether the request took effect.
+    """
+
+    status: int = attrs.field(
+        default=200, validator=[validators.ge(200), validators.le(299)]
+    )
+    processed: bool = False
+
+    def answer(self, exchange: Exchange) -> SandboxReply:
+        """Serve or not, and answer with nothing."""
+        if self.processed:
+            exchange.serve()
+        return SandboxReply(status=self.status)
+
+
+def _page(status: int, server: str) -> str:
+    """Write an error page the way nginx does."""
+    title = f"{status} {responses.get(status, '')}".strip()
+    lines = (
+        "<html>",
+        f"<head><title>{title}</title></head>",
+        "<body>",
+        f"<center><h1>{title}</h1></center>",
+        f"<hr><center>{server}</center>",
+        "</body>",
+        "</html>",
+    )
+    return "".join(f"{line}\r\n" for line in lines)

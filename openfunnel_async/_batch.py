@@ -13,6 +13,7 @@ from openfunnel_async._job import BulkJob
 from openfunnel_async._models import BulkResult, LookalikeSearch
 from openfunnel_async._status import JobStatus
 from openfunnel_async._submit import warn_of_unknown
+from openfunnel_async._text import brief_repr
 from openfunnel_async.errors import (
     CreditCapError,
     JobFailedError,
@@ -40,6 +41,8 @@ class JobOutcome:
     job: BulkJob | None = None
     result: BulkResult | None = None
     error: OpenFunnelError | None = None
+
+    __repr__ = brief_repr
 
 
 class Batch:

@@ -33,7 +33,7 @@ BALANCE = {"total_credits": 50.0, "credits_used": 37.5, "credits_left": 12.5}
 
 def path_of(body: object) -> str:
     """Return where a job's answer with this body is said to be wrong."""
-    call = Endpoints("https://api.example", str).snapshot(JOB)
+    call = Endpoints("https://api.example").snapshot(JOB)
     with pytest.raises(InvalidResponseError) as caught:
         call.read(reply(200, body))
     assert caught.value.is_json
@@ -171,7 +171,7 @@ def test_a_manifest_of_wrong_types_says_where(field: str, value: object) -> None
 
 def test_the_message_names_the_place_and_not_the_value() -> None:
     body = {"job_id": JOB, "status": "running", "processed": "sensitive"}
-    call = Endpoints("https://api.example", str).snapshot(JOB)
+    call = Endpoints("https://api.example").snapshot(JOB)
     with pytest.raises(InvalidResponseError) as caught:
         call.read(reply(200, body))
     assert str(caught.value) == (
@@ -182,9 +182,7 @@ def test_the_message_names_the_place_and_not_the_value() -> None:
 def test_every_field_that_may_be_null_may_be_null() -> None:
     fields = ("manifest", "error_message", "page", "next_cursor", "processed")
     body = {"job_id": JOB, "status": "pending", **dict.fromkeys(fields)}
-    snapshot = (
-        Endpoints("https://api.example", str).snapshot(JOB).read(reply(200, body))
-    )
+    snapshot = Endpoints("https://api.example").snapshot(JOB).read(reply(200, body))
     assert (snapshot.manifest, snapshot.processed) == (None, None)
 
 
@@ -213,12 +211,12 @@ def test_a_whole_manifest_is_read_as_it_is() -> None:
 
 
 def test_unknown_keys_of_an_answer_are_no_fault() -> None:
-    call = Endpoints("https://api.example", str).page(JOB, None)
+    call = Endpoints("https://api.example").page(JOB, None)
     assert call.read(job_reply(eta_seconds=5)).snapshot.job_id == JOB
 
 
 def test_a_balance_may_be_fractional_and_whole_numbers_stay_whole() -> None:
-    read = Endpoints("https://api.example", str).balance().read
+    read = Endpoints("https://api.example").balance().read
     assert read(reply(200, BALANCE)).credits_used == 37.5
     assert read(reply(200, {**BALANCE, "credits_left": 12})) == CreditBalance(
         total_credits=50.0, credits_used=37.5, credits_left=12
@@ -227,7 +225,7 @@ def test_a_balance_may_be_fractional_and_whole_numbers_stay_whole() -> None:
 
 @pytest.mark.parametrize("value", [None, "37.5", True, [], -1.5])
 def test_a_balance_that_is_no_number_says_where(value: object) -> None:
-    read = Endpoints("https://api.example", str).balance().read
+    read = Endpoints("https://api.example").balance().read
     with pytest.raises(InvalidResponseError) as caught:
         read(reply(200, {**BALANCE, "credits_used": value}))
     assert caught.value.path == "$.credits_used"

@@ -23,7 +23,7 @@ SEARCH = LookalikeSearch(query="voice", limit=50)
 
 
 def submit(search: LookalikeSearch = SEARCH) -> Call[Submitted]:
-    return Endpoints("https://api.example", str).submit(search)
+    return Endpoints("https://api.example").submit(search)
 
 
 def unknown(answer: WireReply) -> SubmitOutcomeUnknownError:

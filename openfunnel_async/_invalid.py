@@ -100,7 +100,7 @@ def _index(value: object) -> int | None:
     """Return what counts as a whole number; a numpy array with one item does not."""
     if type(value) is int:
         return value
-    if isinstance(value, bool) or hasattr(type(value), "__len__"):
+    if isinstance(value, bool) or _is_sized(value):
         return None
     try:
         return int(operator.index(cast("SupportsIndex", value)))
@@ -157,12 +157,20 @@ def _instead(value: object, kind: str = "str") -> str:
         return f"not text: use {kind}(...)"
     if isinstance(value, (bytes, bytearray)):
         return "not bytes: use .decode()"
-    hint = ""
-    if isinstance(value, (os.PathLike, UUID)) or (
-        kind != "str" and hasattr(type(value), f"__{kind}__")
-    ):
-        hint = f": use {kind}(...)"
+    hint = f": use {kind}(...)" if _converts(value, kind) else ""
     return f"not {escaped(type(value).__name__, 60)}{hint}"
+
+
+def _converts(value: object, kind: str) -> bool:
+    """Whether ``int``, ``float`` or ``str`` of the value is what may be meant."""
+    if kind == "str":
+        return isinstance(value, (os.PathLike, UUID))
+    is_number = hasattr(type(value), f"__{kind}__")
+    return is_number and not isinstance(value, bool) and not _is_sized(value)
+
+
+def _is_sized(value: object) -> bool:
+    return hasattr(type(value), "__len__")
 
 
 def check_timeout(value: object, default: float | None = None) -> float | None:

@@ -104,6 +104,11 @@ def _brief(value: object, depth: int) -> str:
         return str(value.value)
     if isinstance(value, (bytes, bytearray)):
         return f"<{len(value)} bytes>"
+    return _brief_items_of(value, depth)
+
+
+def _brief_items_of(value: object, depth: int) -> str:
+    kind = type(value)
     if kind in (dict, MappingProxyType):
         fields = cast("Mapping[object, object]", value)
         pairs = (

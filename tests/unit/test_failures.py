@@ -52,17 +52,18 @@ def test_each_status_is_its_error(status: int, kind: type[APIError]) -> None:
 
 
 def test_a_404_that_is_about_no_job_is_no_missing_job() -> None:
-    error = failure(reply(404))
+    error = failure(reply(404, {"detail": "Not Found"}))
     assert type(error) is APIError
     assert "check base_url" in str(error)
 
 
 def test_a_missing_job_is_named() -> None:
-    assert JOB in str(of(404))
+    assert f"this key has no job with the id {JOB}" in str(of(404, {"detail": "no"}))
 
 
 def test_a_redirect_is_said_to_be_one() -> None:
-    assert "redirects, which is not followed" in str(of(302))
+    for body in (None, {}):
+        assert "redirects, which is not followed" in str(of(302, body))
 
 
 @pytest.mark.parametrize("status", [400, 402, 403, 409, 422, 429])

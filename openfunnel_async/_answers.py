@@ -7,11 +7,9 @@ import re
 from http import HTTPStatus
 from typing import Any, NamedTuple, cast
 
-import attrs
-
-from openfunnel_async._codec import companies, decode, structure
+from openfunnel_async._codec import companies, decode, structure, whole
 from openfunnel_async._codec import snapshot as read_state
-from openfunnel_async._failures import Hide, failure
+from openfunnel_async._failures import description, failure
 from openfunnel_async._invalid import is_job_id, is_unicode
 from openfunnel_async._models import (
     CreditBalance,
@@ -54,7 +52,7 @@ class CancelAnswer(NamedTuple):
     is_confirmed: bool = True
 
 
-def read_submitted(search: LookalikeSearch, hide: Hide, reply: WireReply) -> Submitted:
+def read_submitted(search: LookalikeSearch, reply: WireReply) -> Submitted:
     """Read the reply to a submit.
 
     Raises:
@@ -62,7 +60,7 @@ def read_submitted(search: LookalikeSearch, hide: Hide, reply: WireReply) -> Sub
         APIError: The service refused; there is no job.
     """
     if not reply.is_success:
-        raise _refused_submit(search, hide, reply)
+        raise _refused_submit(search, reply)
     try:
         answer = _object(reply)
     except InvalidResponseError as exc:
@@ -70,17 +68,14 @@ def read_submitted(search: LookalikeSearch, hide: Hide, reply: WireReply) -> Sub
     else:
         job_id, limit = answer.get("job_id"), answer.get("requested_limit")
         if isinstance(job_id, str) and is_job_id(job_id):
-            known = type(limit) is int and limit > 0
-            return Submitted(job_id=job_id, requested_limit=limit if known else None)
+            return Submitted(job_id=job_id, requested_limit=whole(limit) or None)
         fault = "the answer's $.job_id is not an id"
     raise _unknown(search, fault, reply)
 
 
-def _refused_submit(
-    search: LookalikeSearch, hide: Hide, reply: WireReply
-) -> OpenFunnelError:
+def _refused_submit(search: LookalikeSearch, reply: WireReply) -> OpenFunnelError:
     """Return what a submit's reply outside 2xx means."""
-    error = failure(reply, hide)
+    error = failure(reply)
     family = reply.status_code // 100
     if family == _REFUSED and reply.status_code != HTTPStatus.REQUEST_TIMEOUT:
         return error
@@ -125,14 +120,24 @@ def _salvaged(body: bytes) -> str | None:
     return job_id if is_job_id(job_id) else None
 
 
+def _json(reply: WireReply) -> object:
+    """Read the body as JSON; one that does not look like any is described instead."""
+    try:
+        return cast("object", decode(reply.body))
+    except InvalidResponseError:
+        if reply.body.lstrip()[:1] in {b"{", b"["}:
+            raise
+    raise InvalidResponseError(description(reply), "$", False)
+
+
 def _object(reply: WireReply) -> dict[str, Any]:
-    answer = decode(reply.body)
+    answer = _json(reply)
     if not isinstance(answer, dict):
         raise InvalidResponseError("the answer must be a JSON object", "$")
     return cast("dict[str, Any]", answer)
 
 
-def read_cancel(job_id: str, hide: Hide, reply: WireReply) -> CancelAnswer:
+def read_cancel(job_id: str, reply: WireReply) -> CancelAnswer:
     """Read the reply to a cancel.
 
     Raises:
@@ -143,26 +148,26 @@ def read_cancel(job_id: str, hide: Hide, reply: WireReply) -> CancelAnswer:
     if reply.status_code == HTTPStatus.CONFLICT:
         return CancelAnswer(accepted=False)
     if not reply.is_success:
-        raise failure(reply, hide, job_id=job_id)
-    answer: object = decode(reply.body) if reply.body.strip() else None
+        raise failure(reply, job_id=job_id)
+    answer = _json(reply) if reply.body.strip() else None
     fields = cast("dict[str, object]", answer) if isinstance(answer, dict) else {}
     if fields.get("job_id") != job_id:
         return CancelAnswer(accepted=True, is_confirmed=False)
     message = fields.get("message")
-    said = hide(message) if isinstance(message, str) else None
+    said = message if isinstance(message, str) else None
     return CancelAnswer(accepted=True, message=said)
 
 
-def read_balance(hide: Hide, reply: WireReply) -> CreditBalance:
+def read_balance(reply: WireReply) -> CreditBalance:
     """Read the account's credits."""
     if not reply.is_success:
-        raise failure(reply, hide)
+        raise failure(reply)
     return structure(_object(reply), CreditBalance)
 
 
-def read_snapshot(job_id: str, hide: Hide, reply: WireReply) -> JobSnapshot:
+def read_snapshot(job_id: str, reply: WireReply) -> JobSnapshot:
     """Read a job's status; its rows are left unbuilt."""
-    answer, snapshot = _read_state(job_id, hide, reply)
+    answer, snapshot = _read_state(job_id, reply)
     # What a page of this answer would be read from is held to be right here, too.
     for key in ("page", "next_cursor"):
         if answer.get(key) is not None:
@@ -172,9 +177,9 @@ def read_snapshot(job_id: str, hide: Hide, reply: WireReply) -> JobSnapshot:
     return snapshot
 
 
-def read_page(job_id: str, cursor: str | None, hide: Hide, reply: WireReply) -> JobPage:
+def read_page(job_id: str, cursor: str | None, reply: WireReply) -> JobPage:
     """Read a job's status and one page of its rows."""
-    answer, snapshot = _read_state(job_id, hide, reply)
+    answer, snapshot = _read_state(job_id, reply)
     label, following = _label(answer, "page"), _label(answer, "next_cursor")
     rows = _rows(answer, snapshot.status)
     if None not in (cursor, label) and label != cursor:
@@ -188,32 +193,16 @@ def read_page(job_id: str, cursor: str | None, hide: Hide, reply: WireReply) -> 
     )
 
 
-def _read_state(
-    job_id: str, hide: Hide, reply: WireReply
-) -> tuple[dict[str, Any], JobSnapshot]:
+def _read_state(job_id: str, reply: WireReply) -> tuple[dict[str, Any], JobSnapshot]:
     """Return an answer about a job and what it says of the job's state."""
     if not reply.is_success:
-        raise failure(reply, hide, job_id=job_id)
+        raise failure(reply, job_id=job_id)
     answer = _object(reply)
     snapshot = read_state(answer)
     if snapshot.job_id != job_id:
         msg = "the answer is about another job than the one asked for"
         raise InvalidResponseError(msg, "$.job_id")
-    return answer, _without_echo(snapshot, hide)
-
-
-def _without_echo(snapshot: JobSnapshot, hide: Hide) -> JobSnapshot:
-    """Take the key out of the service's own words, should they echo it."""
-    error, progress = snapshot.error_message, snapshot.progress_message
-    words = f"{snapshot.raw_status}\n{error}\n{progress}"
-    if hide(words) == words:
-        return snapshot
-    return attrs.evolve(
-        snapshot,
-        raw_status=hide(snapshot.raw_status),
-        error_message=None if error is None else hide(error),
-        progress_message=None if progress is None else hide(progress),
-    )
+    return answer, snapshot
 
 
 def _label(answer: dict[str, Any], key: str) -> str | None:

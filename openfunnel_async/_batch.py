@@ -18,7 +18,7 @@ from openfunnel_async._models import (
 )
 from openfunnel_async._status import JobStatus
 from openfunnel_async._submit import warn_of_unknown
-from openfunnel_async._text import escaped
+from openfunnel_async._text import brief_repr, escaped
 from openfunnel_async.errors import (
     CreditCapError,
     JobFailedError,
@@ -47,6 +47,8 @@ class JobOutcome:
     job: BulkJob | None = None
     result: BulkResult | None = None
     error: OpenFunnelError | None = None
+
+    __repr__ = brief_repr
 
 
 class Batch:

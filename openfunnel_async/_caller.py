@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import anyio
@@ -162,13 +162,30 @@ class Caller:
         )
 
     def _without_key(self, reply: WireReply) -> WireReply:
-        """Take an echoed key out before any frame holds the body."""
+        """Take an echoed key out of a reply before anything reads it.
+
+        A key too short to be one (``"test"``) is left: it would garble every answer.
+        """
         if len(self._key) < _SHORTEST_REAL_KEY:
             return reply
+        for name, value in reply.headers.items():
+            if self._key in value or self._key in name:
+                reply = attrs.evolve(reply, headers=self._clean(reply.headers))
+                break
         is_raw = self._key.encode() in reply.body
         if not is_raw and _ESCAPED.search(reply.body) is None:
             return reply
         return attrs.evolve(reply, body=self._echo.sub(b"<hidden>", reply.body))
+
+    def _clean(self, headers: Mapping[str, str]) -> Headers:
+        return Headers(
+            {
+                name.replace(self._key, "<hidden>"): value.replace(
+                    self._key, "<hidden>"
+                )
+                for name, value in headers.items()
+            }
+        )
 
     def _timed_out(self, progress: SendProgress) -> TransportError:
         msg = f"no complete answer within {self._limits.seconds:g} s"
@@ -200,13 +217,3 @@ def _raw_or_escaped(character: str) -> bytes:
     """Return a pattern for a character of JSON text, however it is written."""
     raw = re.escape(character.encode())
     return rb"(?:\\?" + raw + rb"|\\u(?i:%04x))" % ord(character)
-
-
-def hide(key: SecretText) -> Callable[[str], str]:
-    """Return what takes the key out of a text.
-
-    A key too short to be one (``"test"``) is left: it would garble every message.
-    """
-    if len(key) < _SHORTEST_REAL_KEY:
-        return str
-    return lambda text: text.replace(key, "<hidden>")

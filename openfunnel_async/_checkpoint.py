@@ -1,7 +1,7 @@
 """A place in a job's rows that outlives the process."""
 
 import json
-from typing import Any, Self, cast
+from typing import Any, Self, SupportsIndex, cast
 
 import attrs
 
@@ -11,8 +11,21 @@ from openfunnel_async._invalid import (
     check_label,
     check_whole,
 )
+from openfunnel_async._text import brief_repr
 
 VERSION = 1
+
+
+def _offset(value: SupportsIndex) -> int:
+    return check_whole("offset", value, 0)
+
+
+def _rows_before(value: SupportsIndex) -> int:
+    return check_whole("rows_before", value, 0)
+
+
+def _limit(value: SupportsIndex | None) -> int | None:
+    return None if value is None else check_whole("limit", value, 1)
 
 
 @attrs.frozen(kw_only=True)
@@ -36,18 +49,16 @@ class JobCheckpoint:
 
     job_id: str
     page: str | None = None
-    offset: int = 0
-    rows_before: int = 0
-    limit: int | None = None
+    offset: int = attrs.field(default=0, converter=_offset)
+    rows_before: int = attrs.field(default=0, converter=_rows_before)
+    limit: int | None = attrs.field(default=None, converter=_limit)
+
+    __repr__ = brief_repr
 
     def __attrs_post_init__(self) -> None:
         check_job_id(self.job_id)
         if self.page is not None:
             check_label("page", self.page)
-        check_whole("offset", self.offset, 0)
-        check_whole("rows_before", self.rows_before, 0)
-        if self.limit is not None:
-            check_whole("limit", self.limit, 1)
 
     def __str__(self) -> str:
         return json.dumps({"version": VERSION, **attrs.asdict(self)})

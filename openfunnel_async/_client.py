@@ -5,14 +5,14 @@ from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import EllipsisType
-from typing import Literal, Self
+from typing import Literal, NoReturn, Self
 
 import anyio
 
 from openfunnel_async._aiohttp import AiohttpTransport
 from openfunnel_async._batch import Batch, JobOutcome
 from openfunnel_async._budget import poll_budget
-from openfunnel_async._caller import Caller, hide
+from openfunnel_async._caller import Caller
 from openfunnel_async._checkpoint import JobCheckpoint
 from openfunnel_async._config import hidden, read_key, read_origin
 from openfunnel_async._credits import (
@@ -92,14 +92,14 @@ class OpenFunnel:
         key = read_key(api_key)
         self._origin = read_origin(base_url)
         seconds = check_seconds("request_timeout", request_timeout, above_zero=True)
-        check_whole("read_ahead", read_ahead, 1, _MOST_AHEAD)
+        read_ahead = check_whole("read_ahead", read_ahead, 1, _MOST_AHEAD)
         wait_timeout = check_timeout(wait_timeout)
         budget = poll_budget(max_polls_per_second)
         self._transport = transport if transport is not None else AiohttpTransport()
         self._custody = Custody()
         self._means = Means(
             caller=Caller(self._transport, key, retry, seconds),
-            endpoints=Endpoints(self._origin, hide(key)),
+            endpoints=Endpoints(self._origin),
             retry=retry,
             budget=budget,
             lend=self._custody.start_idle_task,
@@ -117,6 +117,11 @@ class OpenFunnel:
 
     def __repr__(self) -> str:
         return f"<OpenFunnel {self._origin}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "an OpenFunnel client is not pickled or copied; make one where it is used"
+        )
 
     @property
     def orphans(self) -> tuple[str, ...]:
@@ -162,7 +167,7 @@ class OpenFunnel:
             ConfigurationError: The id or the limit cannot be right.
         """
         if limit is not None:
-            check_whole("limit", limit, 1, MAX_LIMIT)
+            limit = check_whole("limit", limit, 1, MAX_LIMIT)
         known = self._custody.abandoned(check_job_id(job_id))
         start = JobCheckpoint(job_id=job_id, limit=limit)
         return known if known is not None else self._handles.attached(start)
@@ -311,7 +316,7 @@ class OpenFunnel:
         be cancelled stands in ``orphans``.
         """
         wanted = check_searches(searches, max_credits)
-        check_whole("max_active", max_active, 1)
+        max_active = check_whole("max_active", max_active, 1)
         if on_error not in ("collect", "cancel_rest"):
             raise ConfigurationError("on_error must be 'collect' or 'cancel_rest'")
         if check_balance:

@@ -22,6 +22,8 @@ from openfunnel_async._status import JobStatus
 from openfunnel_async.errors import InvalidResponseError
 
 MAX_BODY = 8 * 1024 * 1024
+# No count and no bill is larger; arithmetic with what is could overflow.
+_LARGEST = 2**63
 
 _T = TypeVar("_T")
 _logger = logging.getLogger("openfunnel_async")
@@ -71,18 +73,21 @@ def structure(value: object, shape: type[_T]) -> _T:
     """Build a value of the shape from decoded JSON.
 
     Raises:
-        InvalidResponseError: Its path says which field cannot be believed.
+        InvalidResponseError: Its path says which field is invalid.
     """
     try:
-        return _converter(telling=False).structure(value, shape)
-    except (TypeError, KeyError):
-        pass
-    try:
-        return _converter(telling=True).structure(value, shape)
+        return _converter().structure(value, shape)
     except (cattrs.BaseValidationError, TypeError, KeyError) as exc:
         first = transform_error(exc, path="$", format_exception=_fault)[0]
     fault, _, path = first.rpartition(" @ ")
     raise InvalidResponseError(f"the answer's {path} {fault}", path)
+
+
+def whole(value: object) -> int | None:
+    """Return a JSON number as an int; None unless it is integral, from 0 to 2**63."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= _LARGEST else None
 
 
 def snapshot(answer: dict[str, Any]) -> JobSnapshot:
@@ -101,7 +106,9 @@ def snapshot(answer: dict[str, Any]) -> JobSnapshot:
         type(job_id) is str
         and type(word) is str
         and field("manifest") is None
-        and (processed is None or (type(processed) is int and processed >= 0))
+        and (
+            processed is None or (type(processed) is int and 0 <= processed <= _LARGEST)
+        )
         and (error is None or type(error) is str)
         and (progress is None or type(progress) is str)
     ):
@@ -127,87 +134,111 @@ class _WrongTypeError(TypeError):
     """A value that is not of the one type its field allows."""
 
 
-def _strict(
-    kinds: tuple[type, ...], words: str, passes: Callable[[Any], bool] | None = None
-) -> Callable[[Any, Any], Any]:
+_Read = Callable[[Any], Any]
+_Hook = Callable[[Any, Any], Any]
+
+
+def _strict(words: str, read: _Read, *, nullable: bool = True) -> _Hook:
+    """Return a hook that raises if ``read`` makes None of a value."""
+
     def hook(value: Any, _type: Any) -> Any:  # noqa: ANN401 -- any JSON may come
-        if type(value) in kinds and (passes is None or passes(value)):
-            return value
-        raise _WrongTypeError(f"must be {words}")
+        fit = read(value)
+        if fit is None and not (nullable and value is None):
+            raise _WrongTypeError(f"must be {words}")
+        return fit
 
     return hook
 
 
-def _object(shape: type[_T], converter: Converter) -> Callable[[Any, Any], _T]:
-    """Return a hook that takes an object and nothing else for the shape."""
-    build = make_dict_structure_fn(shape, converter)
+def _lenient(path: str, read: _Read) -> _Hook:
+    """Return a hook for a field that only informs: what does not fit reads None."""
 
-    def hook(value: Any, kind: Any) -> _T:  # noqa: ANN401 -- any JSON may come
-        if type(value) is not dict:
-            msg = "must be an object"
-            raise _WrongTypeError(msg)
-        return build(cast("dict[str, Any]", value), kind)
+    def hook(value: Any, _type: Any) -> Any:  # noqa: ANN401 -- any JSON may come
+        fit = read(value)
+        if fit is None and value is not None:
+            _warn_once(path, "the answer's %s has an unexpected type; it reads None")
+        return fit
 
     return hook
 
 
-def _not_negative(value: float) -> bool:
-    return math.isfinite(value) and value >= 0
+def _text(value: object) -> str | None:
+    return value if type(value) is str else None
+
+
+def _bool(value: object) -> bool | None:
+    return value if type(value) is bool else None
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number as it is: credits may be negative and fractional."""
+    if type(value) is int:
+        return value if -_LARGEST <= value <= _LARGEST else None
+    return value if type(value) is float and math.isfinite(value) else None
+
+
+def _texts(value: object) -> tuple[str, ...] | None:
+    return tuple(cast("list[str]", value)) if _is_texts(value) else None
+
+
+def _status(value: object) -> JobStatus | None:
+    return JobStatus.parse(value) if type(value) is str else None
+
+
+# What the money and the rows depend on is strict; the rest only informs (design: Rows).
+_MANIFEST: dict[str, _Hook] = {
+    "count": _strict("a whole number of at least 0", whole),
+    "pages": _strict("a whole number of at least 0", whole),
+    "credits_consumed": _strict("a number", _number),
+    "page_size": _lenient("$.manifest.page_size", whole),
+    "derived_query": _lenient("$.manifest.derived_query", _text),
+    "resolved_seed_domains": _lenient("$.manifest.resolved_seed_domains", _texts),
+    "unresolved_seed_domains": _lenient("$.manifest.unresolved_seed_domains", _texts),
+    "rerank_degraded": _lenient("$.manifest.rerank_degraded", _bool),
+    "partial": _lenient("$.manifest.partial", _bool),
+}
+_SNAPSHOT: dict[str, _Hook] = {
+    "job_id": _strict("text", _text, nullable=False),
+    "raw_status": _strict("text", _text, nullable=False),
+    "status": _strict("text", _status, nullable=False),
+    "error_message": _lenient("$.error_message", _text),
+    "processed": _lenient("$.processed", whole),
+    "progress_message": _lenient("$.progress_message", _text),
+}
 
 
 @functools.cache
-def _converter(*, telling: bool) -> Converter:
-    """Return a strict converter; one that tells where it failed is slower.
+def _converter() -> Converter:
+    """Return the converter, made when first used: it takes longer than the import."""
+    made = Converter()
+    number = _strict("a number", _number, nullable=False)
+    made.register_structure_hook(float, number)
+    manifest = make_dict_structure_fn(
+        Manifest,
+        made,
+        **{name: override(struct_hook=hook) for name, hook in _MANIFEST.items()},
+    )
 
-    Made when first used, as making one takes longer than importing this package.
-    """
-    made = Converter(detailed_validation=telling)
-    made.register_structure_hook(str, _strict((str,), "text"))
-    made.register_structure_hook(bool, _strict((bool,), "true or false"))
+    def manifest_or_null(value: Any, shape: Any) -> Manifest | None:  # noqa: ANN401 -- any JSON may come
+        if value is None:
+            return None
+        if type(value) is not dict:
+            raise _WrongTypeError("must be an object")
+        return manifest(cast("dict[str, Any]", value), shape)
+
+    fields = {name: override(struct_hook=hook) for name, hook in _SNAPSHOT.items()}
+    fields |= {
+        "raw_status": override(rename="status", struct_hook=_SNAPSHOT["raw_status"]),
+        "manifest": override(struct_hook=manifest_or_null),
+        # The handle adds these; a key of that name is none of the service's.
+        "limit": override(omit=True),
+        "eta": override(omit=True),
+    }
     made.register_structure_hook(
-        int, _strict((int,), "a whole number of at least 0", _not_negative)
+        JobSnapshot, make_dict_structure_fn(JobSnapshot, made, **fields)
     )
-    made.register_structure_hook(
-        float, _strict((int, float), "a number of at least 0", _not_negative)
-    )
-    made.register_structure_hook_func(
-        lambda shape: bool(shape == tuple[str, ...]), _texts
-    )
-    made.register_structure_hook_func(
-        lambda shape: bool(shape == (str | None)), _optional_text
-    )
-    made.register_structure_hook(Manifest, _object(Manifest, made))
-    made.register_structure_hook(
-        JobSnapshot,
-        make_dict_structure_fn(
-            JobSnapshot,
-            made,
-            status=override(rename="status", struct_hook=_status),
-            raw_status=override(rename="status"),
-            # The handle adds these; a key of that name is none of the service's.
-            limit=override(omit=True),
-            eta=override(omit=True),
-        ),
-    )
+    made.register_structure_hook(Manifest, manifest)
     return made
-
-
-def _optional_text(value: Any, _type: object) -> str | None:  # noqa: ANN401 -- JSON
-    if value is None or type(value) is str:
-        return value
-    raise _WrongTypeError("must be text or null")
-
-
-def _status(value: Any, _type: object) -> JobStatus:  # noqa: ANN401 -- JSON
-    if type(value) is str:
-        return JobStatus.parse(value)
-    raise _WrongTypeError("must be text")
-
-
-def _texts(value: Any, _type: object) -> tuple[str, ...]:  # noqa: ANN401 -- JSON
-    if _is_texts(value):
-        return tuple(cast("list[str]", value))
-    raise _WrongTypeError("must be a list of texts")
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
@@ -223,6 +254,7 @@ _FIELD_KINDS = {
 }
 # The one type that a value of the field can be taken over from as it is.
 _PLAIN = {name: kinds[0] for name, kinds in _FIELD_KINDS.items() if kinds != (list,)}
+_ROW_WARNING = "a row's %s has an unexpected type; it reads None, its value is in extra"
 _warned: set[str] = set()
 
 
@@ -258,7 +290,7 @@ def _sorted_out(row: dict[str, Any]) -> dict[str, Any]:
             fields[key] = value
         elif value is not None:
             extra[key] = value
-            _warn_once(key)
+            _warn_once(key, _ROW_WARNING)
     return {**fields, "extra": extra} if extra else fields
 
 
@@ -266,13 +298,10 @@ def _is_texts(value: Any) -> bool:  # noqa: ANN401 -- any JSON may come
     return type(value) is list and all(type(item) is str for item in cast("Any", value))
 
 
-def _warn_once(key: str) -> None:
-    if key not in _warned:
-        _warned.add(key)
-        _logger.warning(
-            "a row's %s has an unexpected type; it reads None, its value is in extra",
-            key,
-        )
+def _warn_once(field: str, warning: str) -> None:
+    if field not in _warned:
+        _warned.add(field)
+        _logger.warning(warning, field)
 
 
 def companies(rows: Iterable[object]) -> tuple[Company, ...]:

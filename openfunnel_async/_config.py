@@ -7,9 +7,10 @@ carry it in clear text or somewhere else is refused before anything is sent.
 import ipaddress
 import os
 import re
+from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
-from openfunnel_async._invalid import ConfigurationError
+from openfunnel_async._invalid import ConfigurationError, wrong_text
 from openfunnel_async._wire import SecretText
 
 DEFAULT_BASE_URL = "https://api.openfunnel.dev"
@@ -26,12 +27,29 @@ _HIGHEST_PORT = 65_535
 def hidden(value: object) -> SecretText | None:
     """Wrap a key at once, so that no frame keeps it as plain text.
 
-    What is not text becomes a key that cannot be right: it must not make way for
-    another account's key in the environment.
+    Takes text, or what keeps text hidden itself, such as pydantic's ``SecretStr``.
+    Anything else becomes a key that is refused: it must not make way for another
+    account's key in the environment.
     """
     if value is None:
         return None
-    return SecretText(value if isinstance(value, str) else "")
+    reveal = getattr(value, "get_secret_value", None)
+    if callable(reveal):
+        value = reveal()
+    return SecretText(value) if isinstance(value, str) else WrongKey(value)
+
+
+class WrongKey(SecretText):
+    """Stands for a key of another type; keeps only what is wrong with it."""
+
+    __slots__ = ("fault",)
+
+    def __new__(cls, value: object) -> Self:
+        made = super().__new__(cls)
+        made.fault = wrong_text(value)
+        return made
+
+    fault: str | None
 
 
 def read_key(given: SecretText | None) -> SecretText:
@@ -43,6 +61,11 @@ def read_key(given: SecretText | None) -> SecretText:
     key = given if given is not None else hidden(os.environ.get(KEY_VARIABLE) or None)
     if key is None:
         raise ConfigurationError(f"no API key: pass api_key or set {KEY_VARIABLE}")
+    if isinstance(key, WrongKey):
+        raise ConfigurationError(f"api_key must be text, {key.fault}")
+    if not key:
+        msg = f"api_key is empty: pass the key, or None to use {KEY_VARIABLE}"
+        raise ConfigurationError(msg)
     if not _KEY.fullmatch(key):
         msg = (
             f"api_key (or {KEY_VARIABLE}) must be 1-512 visible ASCII characters, "
@@ -59,7 +82,9 @@ def read_origin(given: str | None) -> str:
         ConfigurationError: Neither https nor http to a loopback address, or more
             than scheme, host and port.
     """
-    url = given or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
+    url = given
+    if url is None:
+        url = os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
     try:
         return _origin(url)
     except ValueError as exc:
@@ -72,6 +97,11 @@ def read_origin(given: str | None) -> str:
 
 
 def _origin(url: object) -> str:
+    wrong = wrong_text(url)
+    if wrong is not None:
+        raise ValueError(f"is {wrong}")
+    if not url:
+        raise ValueError("is empty")
     if not isinstance(url, str) or not re.fullmatch(r"[!-~]+", url) or "\\" in url:
         raise ValueError("is not a plain URL")
     parts = urlsplit(url)

@@ -8,7 +8,7 @@ place when its manifest says so, and not before.
 import math
 from collections.abc import Iterable
 
-from openfunnel_async._invalid import ConfigurationError
+from openfunnel_async._invalid import ConfigurationError, check_amount
 from openfunnel_async._models import CREDITS_PER_COMPANY, LookalikeSearch
 from openfunnel_async.errors import CreditCapError
 
@@ -29,12 +29,7 @@ def check_searches(
         raise ConfigurationError("searches must be LookalikeSearch values")
     if max_credits is None:
         return wanted
-    if (
-        not isinstance(max_credits, (int, float))
-        or isinstance(max_credits, bool)
-        or not 0 <= max_credits < math.inf
-    ):
-        raise ConfigurationError("max_credits must be a number of at least 0, or None")
+    check_amount("max_credits", max_credits)
     for place, search in enumerate(wanted):
         if search.limit is None:
             msg = (
@@ -55,7 +50,7 @@ def worst_case(searches: list[LookalikeSearch], max_credits: float | None) -> fl
         msg = "check_balance needs a limit on every search; one has none"
         raise ConfigurationError(msg)
     worst = math.fsum(map(exposure, searches))
-    return worst if max_credits is None else min(worst, max_credits)
+    return worst if max_credits is None else min(worst, float(max_credits))
 
 
 def check_covered(worst: float, credits_left: float) -> None:
@@ -85,7 +80,7 @@ class CreditCap:
     """
 
     def __init__(self, most: float | None) -> None:
-        self._most = most
+        self._most = None if most is None else float(most)
         self._spent = 0.0
         self._reserved = 0.0
 

@@ -22,7 +22,6 @@ from openfunnel_async._answers import (
     read_submitted,
 )
 from openfunnel_async._codec import encode
-from openfunnel_async._failures import Hide
 from openfunnel_async._models import (
     CreditBalance,
     JobPage,
@@ -69,9 +68,8 @@ class Call(NamedTuple, Generic[T]):
 class Endpoints:
     """Build the calls of one service address."""
 
-    def __init__(self, origin: str, hide: Hide) -> None:
+    def __init__(self, origin: str) -> None:
         self._origin = origin
-        self._hide = hide
 
     def submit(self, search: LookalikeSearch) -> Call[Submitted]:
         """Start a job: billed, and not idempotent."""
@@ -86,20 +84,18 @@ class Endpoints:
         return Call(
             kind=Kind.SUBMIT,
             request=request,
-            read=partial(read_submitted, search, self._hide),
+            read=partial(read_submitted, search),
             lost=partial(lost_submit, search),
         )
 
     def snapshot(self, job_id: str) -> Call[JobSnapshot]:
         """Read the job's status; its rows are left unbuilt."""
-        return self._get(
-            f"{_JOBS}/{job_id}", partial(read_snapshot, job_id, self._hide)
-        )
+        return self._get(f"{_JOBS}/{job_id}", partial(read_snapshot, job_id))
 
     def page(self, job_id: str, cursor: str | None) -> Call[JobPage]:
         """Read the job's status and one page of its rows."""
         query = () if cursor is None else (("cursor", cursor),)
-        read = partial(read_page, job_id, cursor, self._hide)
+        read = partial(read_page, job_id, cursor)
         return self._get(f"{_JOBS}/{job_id}", read, query)
 
     def cancel(self, job_id: str) -> Call[CancelAnswer]:
@@ -110,12 +106,12 @@ class Endpoints:
             path=f"{_JOBS}/{job_id}/cancel",
             headers=_ACCEPT,
         )
-        read = partial(read_cancel, job_id, self._hide)
+        read = partial(read_cancel, job_id)
         return Call(kind=Kind.CANCEL, request=request, read=read)
 
     def balance(self) -> Call[CreditBalance]:
         """Read the account's credits."""
-        return self._get(_BALANCE, partial(read_balance, self._hide))
+        return self._get(_BALANCE, read_balance)
 
     def _get(
         self,

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from inspect import iscoroutinefunction
 from types import EllipsisType
-from typing import Literal
+from typing import Literal, NoReturn
 
 import anyio
 import attrs
@@ -61,6 +61,12 @@ class BulkJob:
         "_wait_timeout",
         "_watch",
     )
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a BulkJob is not pickled or copied; keep job.id or "
+            "str(job.checkpoint()), and attach with OpenFunnel.job() or resume()"
+        )
 
     def __init__(
         self,
@@ -425,7 +431,7 @@ class BulkJob:
         Cancellation: the job goes on and bills; ``OpenFunnel.running()`` around it
         cancels it.
         """
-        check_whole("n", n, 1)
+        n = check_whole("n", n, 1)
         if where is not None and iscoroutinefunction(where):
             raise ConfigurationError("where must be a plain function of a company")
         seconds = check_timeout(timeout, self._wait_timeout)

@@ -6,6 +6,7 @@ import attrs
 
 from openfunnel_async._batch import JobOutcome
 from openfunnel_async._models import BulkResult, Company
+from openfunnel_async._text import brief_repr
 from openfunnel_async.errors import JobError
 
 
@@ -21,6 +22,8 @@ class MergedCompany:
     company: Company
     found_by: tuple[int, ...]
 
+    __repr__ = brief_repr
+
 
 @attrs.frozen(kw_only=True)
 class MergedResults:
@@ -33,6 +36,10 @@ class MergedResults:
 
     companies: tuple[MergedCompany, ...]
     new_by: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        found, searches = len(self.companies), len(self.new_by)
+        return f"<MergedResults {found} companies of {searches} searches>"
 
     def _repr_html_(self) -> str:
         """Show it in a notebook."""

@@ -6,7 +6,7 @@ facts.md, "Rows". A number that is not known is None.
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, SupportsIndex
 
 import attrs
 
@@ -17,6 +17,7 @@ from openfunnel_async._invalid import (
     check_whole,
 )
 from openfunnel_async._status import JobStatus
+from openfunnel_async._text import brief_repr, escaped
 
 MAX_LIMIT = 10_000
 CREDITS_PER_COMPANY = 1
@@ -38,6 +39,22 @@ def _own_dict(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def _locations(value: Iterable[str] | None) -> tuple[str, ...]:
     return check_texts("locations", value)
+
+
+def _limit(value: SupportsIndex | None) -> int | None:
+    return None if value is None else check_whole("limit", value, 1, MAX_LIMIT)
+
+
+def _min_employees(value: SupportsIndex | None) -> int | None:
+    return None if value is None else check_whole("min_employees", value, 0)
+
+
+def _max_employees(value: SupportsIndex | None) -> int | None:
+    return None if value is None else check_whole("max_employees", value, 0)
+
+
+def _count(rows: tuple[object, ...]) -> str:
+    return f"{len(rows)} row{'' if len(rows) == 1 else 's'}"
 
 
 @attrs.frozen(kw_only=True)
@@ -67,9 +84,9 @@ class LookalikeSearch:
 
     query: str | None = None
     seed_domains: tuple[str, ...] = attrs.field(default=(), converter=_seed_domains)
-    limit: int | None = None
-    min_employees: int | None = None
-    max_employees: int | None = None
+    limit: int | None = attrs.field(default=None, converter=_limit)
+    min_employees: int | None = attrs.field(default=None, converter=_min_employees)
+    max_employees: int | None = attrs.field(default=None, converter=_max_employees)
     funding_stages: tuple[str, ...] = attrs.field(default=(), converter=_stages)
     locations: tuple[str, ...] = attrs.field(default=(), converter=_locations)
     search_type: str | None = None
@@ -84,17 +101,11 @@ class LookalikeSearch:
             raise ConfigurationError(msg)
         if self.search_type is not None:
             check_text("search_type", self.search_type, 100)
-        self._check_numbers()
-
-    def _check_numbers(self) -> None:
-        if self.limit is not None:
-            check_whole("limit", self.limit, 1, MAX_LIMIT)
         low, high = self.min_employees, self.max_employees
-        for name, value in (("min_employees", low), ("max_employees", high)):
-            if value is not None:
-                check_whole(name, value, 0)
         if low is not None and high is not None and low > high:
             raise ConfigurationError("min_employees must not be above max_employees")
+
+    __repr__ = brief_repr
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -127,6 +138,8 @@ class Company:
         factory=dict[str, Any], converter=_own_dict, hash=False
     )
 
+    __repr__ = brief_repr
+
 
 # A row read from the service holds only the fields that came; the others, and an
 # extra that most rows do not have, stand here once for all.
@@ -151,6 +164,8 @@ class Manifest:
     unresolved_seed_domains: tuple[str, ...] | None = None
     rerank_degraded: bool | None = None
     partial: bool | None = None
+
+    __repr__ = brief_repr
 
 
 @attrs.frozen(kw_only=True)
@@ -179,6 +194,8 @@ class JobSnapshot:
     progress_message: str | None = None
     limit: int | None = None
     eta: float | None = attrs.field(default=None, eq=False)
+
+    __repr__ = brief_repr
 
     @property
     def is_terminal(self) -> bool:
@@ -228,6 +245,10 @@ class JobPage:
     rows: tuple[Company, ...]
     next_cursor: str | None
 
+    def __repr__(self) -> str:
+        label = "without a label" if self.label is None else escaped(self.label, 60)
+        return f"<JobPage {label}, {_count(self.rows)}, job {self.snapshot.status}>"
+
 
 @attrs.frozen(kw_only=True)
 class CancelReceipt:
@@ -257,6 +278,8 @@ class CancelReceipt:
     requested_limit: int | None = None
     credits_avoided: float | None = None
 
+    __repr__ = brief_repr
+
     def _repr_html_(self) -> str:
         """Show it in a notebook."""
         from openfunnel_async._html import show  # noqa: PLC0415 -- for notebooks alone
@@ -271,6 +294,9 @@ class BulkResult:
     status: JobStatus
     rows: tuple[Company, ...]
     manifest: Manifest | None
+
+    def __repr__(self) -> str:
+        return f"<BulkResult {self.status}, {_count(self.rows)}>"
 
     def _repr_html_(self) -> str:
         """Show it in a notebook."""
@@ -295,6 +321,10 @@ class TakeResult:
     receipt: CancelReceipt
     status: JobStatus
 
+    def __repr__(self) -> str:
+        rows = _count(self.rows)
+        return f"<TakeResult {self.status}, {rows} of {self.scanned} scanned>"
+
     def _repr_html_(self) -> str:
         """Show it in a notebook."""
         from openfunnel_async._html import show  # noqa: PLC0415 -- for notebooks alone
@@ -310,6 +340,8 @@ class CreditBalance:
     credits_used: float
     credits_left: float
 
+    __repr__ = brief_repr
+
 
 @attrs.frozen(kw_only=True)
 class ValidationIssue:
@@ -318,3 +350,5 @@ class ValidationIssue:
     loc: tuple[str | int, ...]
     msg: str
     type: str
+
+    __repr__ = brief_repr

@@ -6,34 +6,51 @@ operations (facts.md, "Rows").
 """
 
 import math
-from collections.abc import Mapping
-from datetime import datetime
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+
+# What is asked beyond it is as good as for ever, and sums with it stay finite.
+_MOST_SECONDS = 1e9
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
+_WEEKDAY = re.compile(r"(mon|tue|wed|thu|fri|sat|sun)[a-z]*", re.IGNORECASE | re.ASCII)
 
 
 def retry_after(headers: Mapping[str, str], body: object) -> float | None:
     """Return the seconds to wait, at least 0, or None if nothing sensible is said.
 
-    Where header and body both speak, the longer time counts.
+    Of several statements, in a header that came twice or in the body, the longest
+    counts.
     """
-    stated = [_from_header(headers), _from_body(body)]
-    known = [seconds for seconds in stated if seconds is not None]
-    return max(known, default=None)
+    return max([*_from_header(headers), *_from_body(body)], default=None)
 
 
-def _from_header(headers: Mapping[str, str]) -> float | None:
-    text = headers.get("retry-after", "").strip()
-    if text[:1].isalpha():
-        return _until(_date(text), _date(headers.get("date", "")))
-    return _seconds(text)
+def _from_header(headers: Mapping[str, str]) -> Iterator[float]:
+    for text in _listed(headers.get("retry-after", "")):
+        seconds = _seconds(text) if text[:1].isdigit() else _until(text, headers)
+        if seconds is not None:
+            yield seconds
 
 
-def _from_body(body: object) -> float | None:
+def _listed(text: str) -> Iterator[str]:
+    """Give the members of a list; a date has a comma of its own after its weekday."""
+    weekday = ""
+    for part in map(str.strip, text.split(",")):
+        if _WEEKDAY.fullmatch(part):
+            weekday = f"{part}, "
+        else:
+            yield weekday + part
+            weekday = ""
+
+
+def _from_body(body: object) -> Iterator[float]:
     for place in _details(body):
         value = place.get("retry_after_seconds")
         if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-            return _seconds(value)
-    return None
+            seconds = _seconds(value)
+            if seconds is not None:
+                yield seconds
 
 
 def _details(body: object) -> list[Mapping[str, object]]:
@@ -49,22 +66,29 @@ def _details(body: object) -> list[Mapping[str, object]]:
 
 
 def _seconds(value: float | str) -> float | None:
-    try:
-        seconds = float(value)
-    except (ValueError, OverflowError):
+    """Return a number of seconds; one too large to wait for is cut, not ignored."""
+    if isinstance(value, str):
+        if not _NUMBER.fullmatch(value.strip()):
+            return None
+        value = float(value)
+    elif isinstance(value, float) and not math.isfinite(value):
         return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+    return None if value < 0 else float(min(value, _MOST_SECONDS))
+
+
+def _until(text: str, headers: Mapping[str, str]) -> float | None:
+    """Measure a date against the answer's own Date, else against the clock here."""
+    then = _date(text)
+    if then is None:
+        return None
+    stated = map(_date, _listed(headers.get("date", "")))
+    now = next(filter(None, stated), None) or datetime.now(UTC)
+    return min(max(0.0, (then - now).total_seconds()), _MOST_SECONDS)
 
 
 def _date(text: str) -> datetime | None:
     try:
-        return parsedate_to_datetime(text)
+        date = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-
-
-def _until(then: datetime | None, now: datetime | None) -> float | None:
-    """Measure against the answer's own Date, so that no clock here matters."""
-    if then is None or now is None or (then.tzinfo is None) != (now.tzinfo is None):
-        return None
-    return max(0.0, (then - now).total_seconds())
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)

@@ -1,7 +1,7 @@
 """The streams that people iterate over: rows, or whole pages."""
 
 import contextlib
-from typing import Self
+from typing import NoReturn, Self
 
 import anyio
 import attrs
@@ -19,6 +19,12 @@ class _Stream:
         self._bookmark = bookmark
         self._guard = anyio.ResourceGuard("iterating over")
         self._closed = False
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a stream is not pickled or copied; keep str(stream.checkpoint()) and "
+            "go on with OpenFunnel.resume()"
+        )
 
     def __del__(self) -> None:
         # A stream that was simply left; its loop may be closed by now.

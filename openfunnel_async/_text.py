@@ -5,9 +5,21 @@ characters that reverse or hide text. It is escaped before it enters an error's
 message or a log record; a repr is bounded whatever its value holds.
 """
 
+import enum
 import re
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from types import MappingProxyType
+from typing import cast
+
+import attrs
 
 LONGEST = 500
+_LONGEST_REPR = 400
+_LONGEST_VALUE = 100
+_MOST_ITEMS = 3
+_DEEPEST = 2
+_MOST_BITS = 256
 
 # Printable by Python's rule and yet invisible: Unicode's Default_Ignorable_Code_Point
 # outside the category Cf, and the blank pattern of Braille.
@@ -43,3 +55,84 @@ def _visible(character: str) -> str:
     if character.isprintable() and _IGNORABLE.match(character) is None:
         return character
     return character.encode("unicode_escape").decode()
+
+
+def brief_repr(self: object) -> str:
+    """Return a bounded repr of an attrs value: its fields other than their defaults.
+
+    Classes take it over as their ``__repr__``.
+    """
+    fields: list[str] = []
+    for field in attrs.fields(cast("type[attrs.AttrsInstance]", type(self))):
+        item: object = getattr(self, field.name)
+        if callable(field.repr):
+            fields.append(f"{field.name}={escaped(field.repr(item), _LONGEST_VALUE)}")
+        elif field.repr and not _is_unset(field, item):
+            fields.append(f"{field.name}={brief(item)}")
+    return call_repr(type(self).__name__, fields)
+
+
+def _is_unset(field: "attrs.Attribute[object]", item: object) -> bool:
+    if field.default is attrs.NOTHING:
+        return False
+    return item is None or (isinstance(item, (tuple, Mapping)) and not item)
+
+
+def error_repr(error: BaseException) -> str:
+    """Return a bounded repr of an error and its args."""
+    return call_repr(type(error).__name__, map(brief, error.args))
+
+
+def call_repr(name: str, arguments: Iterable[str]) -> str:
+    """Return ``name(arguments)`` with the arguments for which there is room."""
+    return f"{name}({cut(', '.join(arguments), _LONGEST_REPR - len(name) - 2)})"
+
+
+def brief(value: object) -> str:
+    """Return a repr of bounded length, in bounded time, whatever the value holds."""
+    return escaped(_brief(value, 0), _LONGEST_VALUE)
+
+
+def _brief(value: object, depth: int) -> str:
+    kind = type(value)
+    if kind is str:
+        return _brief_text(cast("str", value))
+    if kind is int:
+        bits = cast("int", value).bit_length()
+        return repr(value) if bits <= _MOST_BITS else f"<int of {bits} bits>"
+    if isinstance(value, enum.Enum):
+        return str(value.value)
+    if isinstance(value, (bytes, bytearray)):
+        return f"<{len(value)} bytes>"
+    return _brief_items_of(value, depth)
+
+
+def _brief_items_of(value: object, depth: int) -> str:
+    kind = type(value)
+    if kind in (dict, MappingProxyType):
+        fields = cast("Mapping[object, object]", value)
+        pairs = (
+            f"{_brief(key, depth + 1)}: {_brief(item, depth + 1)}"
+            for key, item in fields.items()
+        )
+        return _brief_items("{}", pairs, len(fields), depth)
+    if kind in (list, tuple):
+        items = cast("list[object]", value)
+        shown = (_brief(item, depth + 1) for item in items)
+        return _brief_items("[]" if kind is list else "()", shown, len(items), depth)
+    return cut(repr(value), _LONGEST_VALUE)
+
+
+def _brief_text(text: str) -> str:
+    if len(text) <= _LONGEST_VALUE:
+        return repr(text)
+    return f"{text[:_LONGEST_VALUE]!r}"[:-1] + "…"
+
+
+def _brief_items(braces: str, items: Iterable[str], count: int, depth: int) -> str:
+    if count and depth >= _DEEPEST:
+        return f"{braces[0]}…{braces[1]}"
+    shown = [*islice(items, _MOST_ITEMS)]
+    if count > _MOST_ITEMS:
+        shown.append(f"… {count - _MOST_ITEMS} more")
+    return f"{braces[0]}{', '.join(shown)}{braces[1]}"

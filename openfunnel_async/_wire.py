@@ -6,23 +6,42 @@ whole requests in and whole replies out.
 
 import enum
 from collections.abc import Mapping
-from typing import NoReturn, Protocol
+from itertools import islice
+from typing import NoReturn, Protocol, Self, SupportsIndex
 from urllib.parse import urlencode
 
 import attrs
 
+from openfunnel_async._text import brief_repr, escaped
 from openfunnel_async.errors import TransportError
 
 API_KEY_HEADER = "x-api-key"
+_MOST_NAMES = 50
 
 
 class SecretText(str):
-    """Text that does not show itself in a repr."""
+    """Text that does not show itself in a repr, and neither do its parts."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
         return "'<hidden>'"
+
+    def __getitem__(self, place: SupportsIndex | slice) -> "SecretText":
+        return SecretText(super().__getitem__(place))
+
+    def __add__(self, other: str) -> "SecretText":
+        # Whatever shortens a long text joins its beginning to its end.
+        return SecretText(super().__add__(other))
+
+    def __radd__(self, other: str) -> "SecretText":
+        return SecretText(other + str(self))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an API key is not pickled; make the client where it is used")
@@ -34,7 +53,11 @@ class Headers(dict[str, str]):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return f"<headers {', '.join(self) or 'none'}>"
+        return f"<headers {_names(self)}>"
+
+
+def _names(headers: Mapping[str, str]) -> str:
+    return escaped(", ".join(islice(headers, _MOST_NAMES)), 200) or "none"
 
 
 class SendState(enum.Enum):
@@ -124,6 +147,8 @@ class WireRequest:
     fresh_connection: bool = False
     progress: SendProgress = attrs.field(factory=SendProgress, eq=False, repr=False)
 
+    __repr__ = brief_repr
+
     @property
     def url(self) -> str:
         """The whole address, the query quoted."""
@@ -143,8 +168,10 @@ class WireReply:
     """
 
     status_code: int
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=", ".join)
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=_names)
     body: bytes = attrs.field(default=b"", repr=_size)
+
+    __repr__ = brief_repr
 
     @property
     def is_success(self) -> bool:

@@ -9,6 +9,7 @@ second code, and a code is good for one trade.
 """
 
 import asyncio
+import json
 import re
 from http import HTTPStatus
 from typing import Any, cast
@@ -20,10 +21,11 @@ from openfunnel_async._aiohttp import AiohttpTransport
 from openfunnel_async._codec import decode, encode
 from openfunnel_async._config import hidden, read_origin
 from openfunnel_async._endpoints import Kind
-from openfunnel_async._failures import failure
+from openfunnel_async._failures import failure, is_from_service
 from openfunnel_async._invalid import check_text
 from openfunnel_async._pacing import RetryPolicy
 from openfunnel_async._retries import RetryBudget, Tries
+from openfunnel_async._text import brief_repr
 from openfunnel_async._wire import (
     Headers,
     SecretText,
@@ -53,6 +55,8 @@ _ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")
 _CODE = re.compile(r"[0-9]{6,12}", re.ASCII)
 _KEY = re.compile(r"[!-~]{1,512}", re.ASCII)
 _LIKE_A_KEY = re.compile(r"of_[0-9A-Za-z]{16,}")
+# A text or a number of JSON.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[-+.0-9eE]+')
 
 _UNSEEN_CODE = (
     "a code may have been mailed all the same; look there before signing up again"
@@ -86,6 +90,8 @@ class AgentKey:
     email: str
     api_key: str = attrs.field(converter=SecretText)
     is_new_user: bool | None = None
+
+    __repr__ = brief_repr
 
 
 async def sign_up(
@@ -173,6 +179,11 @@ class _Call:
             text = text.replace(self.code, "<hidden>")
         return _LIKE_A_KEY.sub("<hidden>", text)
 
+    def hide_token(self, token: re.Match[str]) -> str:
+        """Take them out of a text or a number of JSON, which stays JSON."""
+        shown = self.hide(token[0])
+        return shown if shown == token[0] or shown[0] == '"' else '"<hidden>"'
+
 
 def _address(email: object) -> str:
     check_text("email", email, _LONGEST_ADDRESS)
@@ -251,13 +262,15 @@ def _lost(call: _Call, failed: TransportError) -> TransportError:
 
 def _refusal(call: _Call, reply: WireReply) -> APIError:
     """Return what a reply outside 2xx means, and what to do about it."""
-    error = failure(_without_code(call, reply), call.hide)
+    error = failure(_without_secrets(call, reply))
     said = _advice(error) or str(error)
     if error.retry_after is not None:
         said += f"; wait {error.retry_after:.0f} s before asking again"
     if reply.status_code == HTTPStatus.REQUEST_TIMEOUT or _may_have_worked(reply):
         said += f"; {call.unseen}"
-    return type(error)(said, *error.args[1:])
+    refused = type(error)(said, *error.args[1:])
+    vars(refused).update(_from_service=is_from_service(error))
+    return refused
 
 
 def _may_have_worked(reply: WireReply) -> bool:
@@ -265,17 +278,22 @@ def _may_have_worked(reply: WireReply) -> bool:
     return reply.status_code // 100 in {3, 5}
 
 
-def _without_code(call: _Call, reply: WireReply) -> WireReply:
-    """Take the code out of a body in which it could also stand as a number."""
-    if call.code is None:
-        return reply
-    body = reply.body.replace(call.code.encode(), b"<hidden>")
-    return attrs.evolve(reply, body=body)
+def _without_secrets(call: _Call, reply: WireReply) -> WireReply:
+    """Take the code, also as a number, and what is like a key out of a refusal."""
+    try:
+        # Written anew, so that nothing of them is escaped.
+        text = json.dumps(decode(reply.body))
+    except (InvalidResponseError, RecursionError):
+        body = call.hide(reply.body.decode(errors="replace")).encode()
+    else:
+        body = _TOKEN.sub(call.hide_token, text).encode()
+    headers = {name: call.hide(value) for name, value in reply.headers.items()}
+    return attrs.evolve(reply, headers=headers, body=body)
 
 
 def _advice(error: APIError) -> str | None:
     """Say what the error's code means, if it is a known one."""
-    if error.status_code in {401, 403}:
+    if error.status_code in {401, 403} and is_from_service(error):
         return f"the service refused the sign-up (HTTP {error.status_code})"
     for place in _nested(error.detail):
         word = place.get("error_code")

@@ -109,6 +109,10 @@ class APIError(OpenFunnelError):
         retry_after: Seconds the service asks to wait, if it does.
     """
 
+    # False once its answer had no JSON: something before the service wrote it. Kept
+    # with the attributes, so that a pickle has it; see _failures.is_from_service().
+    _from_service = True
+
     def __init__(
         self,
         message: str,

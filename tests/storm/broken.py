@@ -44,10 +44,10 @@ def pooled(sound: Any) -> Any:
 
 
 def plain_408(sound: Any) -> Any:
-    def refused(search: Any, hide: Any, reply: Any) -> Any:
+    def refused(search: Any, reply: Any) -> Any:
         if reply.status_code == 408:
-            return failure(reply, hide)
-        return sound(search, hide, reply)
+            return failure(reply)
+        return sound(search, reply)
 
     return refused
 

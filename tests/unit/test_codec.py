@@ -33,7 +33,7 @@ BALANCE = {"total_credits": 50.0, "credits_used": 37.5, "credits_left": 12.5}
 
 def path_of(body: object) -> str:
     """Return where a job's answer with this body is said to be wrong."""
-    call = Endpoints("https://api.example", str).snapshot(JOB)
+    call = Endpoints("https://api.example").snapshot(JOB)
     with pytest.raises(InvalidResponseError) as caught:
         call.read(reply(200, body))
     assert caught.value.is_json
@@ -128,13 +128,6 @@ def test_a_fault_at_the_top_says_where(body: object, path: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("processed", "5"),
-        ("processed", 5.0),
-        ("processed", True),
-        ("processed", -1),
-        ("error_message", 5),
-        ("error_message", False),
-        ("progress_message", {}),
         ("next_cursor", 3),
         ("page", 0),
         ("manifest", []),
@@ -150,18 +143,19 @@ def test_a_field_of_the_wrong_type_says_where(field: str, value: object) -> None
     ("field", "value"),
     [
         ("count", "12"),
-        ("count", 12.0),
+        ("count", 12.5),
         ("count", True),
         ("count", -1),
+        ("count", -12.0),
+        ("count", 2**63 + 1),
+        ("count", 1e300),
+        ("count", 10**400),
         ("pages", 1.5),
+        ("pages", -1),
         ("credits_consumed", "12"),
-        ("credits_consumed", -0.5),
         ("credits_consumed", False),
-        ("derived_query", 5),
-        ("resolved_seed_domains", "a.example"),
-        ("unresolved_seed_domains", [None]),
-        ("rerank_degraded", "false"),
-        ("partial", 0),
+        ("credits_consumed", 10**400),
+        ("credits_consumed", -(10**400)),
     ],
 )
 def test_a_manifest_of_wrong_types_says_where(field: str, value: object) -> None:
@@ -170,21 +164,19 @@ def test_a_manifest_of_wrong_types_says_where(field: str, value: object) -> None
 
 
 def test_the_message_names_the_place_and_not_the_value() -> None:
-    body = {"job_id": JOB, "status": "running", "processed": "sensitive"}
-    call = Endpoints("https://api.example", str).snapshot(JOB)
+    body = {"job_id": JOB, "status": "completed", "manifest": {"count": "sensitive"}}
+    call = Endpoints("https://api.example").snapshot(JOB)
     with pytest.raises(InvalidResponseError) as caught:
         call.read(reply(200, body))
     assert str(caught.value) == (
-        "the answer's $.processed must be a whole number of at least 0"
+        "the answer's $.manifest.count must be a whole number of at least 0"
     )
 
 
 def test_every_field_that_may_be_null_may_be_null() -> None:
     fields = ("manifest", "error_message", "page", "next_cursor", "processed")
     body = {"job_id": JOB, "status": "pending", **dict.fromkeys(fields)}
-    snapshot = (
-        Endpoints("https://api.example", str).snapshot(JOB).read(reply(200, body))
-    )
+    snapshot = Endpoints("https://api.example").snapshot(JOB).read(reply(200, body))
     assert (snapshot.manifest, snapshot.processed) == (None, None)
 
 
@@ -213,21 +205,21 @@ def test_a_whole_manifest_is_read_as_it_is() -> None:
 
 
 def test_unknown_keys_of_an_answer_are_no_fault() -> None:
-    call = Endpoints("https://api.example", str).page(JOB, None)
+    call = Endpoints("https://api.example").page(JOB, None)
     assert call.read(job_reply(eta_seconds=5)).snapshot.job_id == JOB
 
 
 def test_a_balance_may_be_fractional_and_whole_numbers_stay_whole() -> None:
-    read = Endpoints("https://api.example", str).balance().read
+    read = Endpoints("https://api.example").balance().read
     assert read(reply(200, BALANCE)).credits_used == 37.5
     assert read(reply(200, {**BALANCE, "credits_left": 12})) == CreditBalance(
         total_credits=50.0, credits_used=37.5, credits_left=12
     )
 
 
-@pytest.mark.parametrize("value", [None, "37.5", True, [], -1.5])
+@pytest.mark.parametrize("value", [None, "37.5", True, [], 10**400])
 def test_a_balance_that_is_no_number_says_where(value: object) -> None:
-    read = Endpoints("https://api.example", str).balance().read
+    read = Endpoints("https://api.example").balance().read
     with pytest.raises(InvalidResponseError) as caught:
         read(reply(200, {**BALANCE, "credits_used": value}))
     assert caught.value.path == "$.credits_used"
@@ -267,6 +259,7 @@ _NEARLY_RIGHT = st.fixed_dictionaries(
 @settings(deadline=None)
 @example({"job_id": JOB, "status": "running", "processed": -1})
 @example({"job_id": JOB, "status": "running", "processed": True})
+@example({"job_id": JOB, "status": "running", "processed": 2**64})
 @given(_NEARLY_RIGHT | st.dictionaries(st.sampled_from(["job_id", "status"]), JSON))
 def test_the_short_way_to_a_snapshot_is_the_converter(answer: dict[str, Any]) -> None:
     """Caught: a count below zero, and True for a count, taken over as they are."""

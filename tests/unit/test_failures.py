@@ -14,16 +14,12 @@ from openfunnel_async import (
     ServerError,
     ValidationIssue,
 )
-from openfunnel_async._caller import hide
 from openfunnel_async._failures import failure
-from openfunnel_async._wire import SecretText
-from tests.support.scripted import JOB, KEY, reply
-
-HIDE = hide(SecretText(KEY))
+from tests.support.scripted import JOB, reply
 
 
 def of(status: int, body: object = None, **headers: str) -> APIError:
-    return failure(reply(status, body, headers), HIDE, job_id=JOB)
+    return failure(reply(status, body, headers), job_id=JOB)
 
 
 @pytest.mark.parametrize(
@@ -56,17 +52,18 @@ def test_each_status_is_its_error(status: int, kind: type[APIError]) -> None:
 
 
 def test_a_404_that_is_about_no_job_is_no_missing_job() -> None:
-    error = failure(reply(404), HIDE)
+    error = failure(reply(404, {"detail": "Not Found"}))
     assert type(error) is APIError
     assert "check base_url" in str(error)
 
 
 def test_a_missing_job_is_named() -> None:
-    assert JOB in str(of(404))
+    assert f"this key has no job with the id {JOB}" in str(of(404, {"detail": "no"}))
 
 
 def test_a_redirect_is_said_to_be_one() -> None:
-    assert "redirects, which is not followed" in str(of(302))
+    for body in (None, {}):
+        assert "redirects, which is not followed" in str(of(302, body))
 
 
 @pytest.mark.parametrize("status", [400, 402, 403, 409, 422, 429])
@@ -130,35 +127,6 @@ def test_echoed_input_is_dropped_at_any_depth(name: str) -> None:
     error = of(422, {"detail": [entry], **echo})
     top = of(400, {"error": {"deep": [echo]}})
     assert "secret market" not in f"{error!r} {error} {error.args} {top!r} {top.args}"
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"detail": f"bad key {KEY}"},
-        {"detail": {KEY: 1}},
-        {"detail": {"headers": [{"X-API-Key": KEY}]}},
-        {"detail": [{"loc": ["header", KEY], "msg": KEY, "type": KEY}]},
-        {"message": f"{KEY}{KEY}"},
-        [KEY],
-        KEY,
-        f"<html>{KEY}</html>".encode(),
-        b"\xff" + KEY.encode(),
-    ],
-)
-@pytest.mark.parametrize("status", [400, 401, 404, 422, 500])
-def test_the_key_is_hidden_wherever_it_is_echoed(status: int, body: object) -> None:
-    """Caught: `hide(value)` left out for the names of an object."""
-    error = of(status, body)
-    assert KEY not in f"{error!r} {error} {error.args!r} {vars(error)!r}"
-
-
-@pytest.mark.parametrize("before", [440, 480, 499])
-@pytest.mark.parametrize("is_json", [True, False])
-def test_no_part_of_the_key_survives_a_cut(before: int, *, is_json: bool) -> None:
-    text = "x" * before + KEY
-    error = of(502, text if is_json else text.encode())
-    assert KEY[:8] not in f"{error!r} {error}"
 
 
 def test_a_long_detail_is_cut() -> None:

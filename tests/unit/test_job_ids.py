@@ -1,6 +1,7 @@
 """Which ids may enter a URL."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -26,9 +27,6 @@ HOSTILE: list[object] = [
     "١٢٣",
     "jöb",
     "job\x00",
-    None,
-    7,
-    b"job-1",
 ]
 
 
@@ -38,6 +36,25 @@ def test_an_id_that_could_change_the_path_is_refused(job_id: Any) -> None:
     assert not is_job_id(job_id)
     with pytest.raises(ConfigurationError, match="job_id must be 1-128 characters"):
         check_job_id(job_id)
+
+
+@pytest.mark.parametrize(
+    ("job_id", "words"),
+    [
+        (None, "not NoneType"),
+        (7, "not int"),
+        (b"job-1", "not bytes: use .decode()"),
+        (UUID(int=1), "not UUID: use str(...)"),
+        (["job-1"], "not list"),
+    ],
+)
+def test_an_id_of_another_type_is_refused_in_words_that_help(
+    job_id: Any, words: str
+) -> None:
+    assert not is_job_id(job_id)
+    with pytest.raises(ConfigurationError) as caught:
+        check_job_id(job_id)
+    assert str(caught.value) == f"job_id must be text, {words}"
 
 
 @pytest.mark.parametrize("job_id", ["a", "...", "job_1.2~3-4", "A" * 128, "-", "of_5e"])

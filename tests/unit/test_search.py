@@ -1,14 +1,43 @@
 """What a search refuses before anything is sent."""
 
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import attrs
 import pytest
 
 from openfunnel_async import ConfigurationError, LookalikeSearch
 
-NOT_LIMITS: list[object] = [0, -1, 10_001, True, False, 1.5, 5.0, "5", [5]]
-NOT_COUNTS: list[object] = [-1, True, 1.5, "5"]
+NOT_WHOLE: list[tuple[object, str]] = [
+    ("100", "not text: use int(...)"),
+    (5.0, "not float: use int(...)"),
+    (1.5, "not float: use int(...)"),
+    (float("nan"), "not float: use int(...)"),
+    (Fraction(5), "not Fraction: use int(...)"),
+    (True, "not bool"),
+    (False, "not bool"),
+    ([5], "not list"),
+    (b"5", "not bytes: use .decode()"),
+]
+
+
+class Count:
+    """A whole number of another library, such as numpy's."""
+
+    def __index__(self) -> int:
+        return 50
+
+
+class Array(Count):
+    """An array of one number, which numpy also takes as an index."""
+
+    def __int__(self) -> int:
+        return 50
+
+    def __len__(self) -> int:
+        return 1
 
 
 def refused(**fields: Any) -> str:
@@ -24,10 +53,28 @@ def test_neither_query_nor_seeds() -> None:
     assert "seed_domains" in refused(seed_domains=())
 
 
-@pytest.mark.parametrize("query", ["", " ", "\t\n", "x" * 201, 7, b"voice", ["voice"]])
+@pytest.mark.parametrize("query", ["", " ", "\t\n", "x" * 201])
 def test_a_query_that_is_no_text_of_1_to_200_characters(query: object) -> None:
     message = refused(query=query)
     assert message.startswith("query must be text of 1 to 200 characters")
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        (7, "not int"),
+        (b"voice", "not bytes: use .decode()"),
+        (Path("voice"), "Path: use str(...)"),
+        (UUID(int=1), "not UUID: use str(...)"),
+        (["voice"], "not list"),
+    ],
+)
+def test_a_query_of_another_type_is_refused_in_words_that_help(
+    query: object, words: str
+) -> None:
+    message = refused(query=query)
+    assert message.startswith("query must be text of 1 to 200 characters, not ")
+    assert message.endswith(words)
 
 
 def test_a_bad_query_is_refused_beside_seeds_as_well() -> None:
@@ -55,10 +102,21 @@ def test_ten_seeds_are_taken() -> None:
 
 
 @pytest.mark.parametrize("name", ["seed_domains", "funding_stages", "locations"])
-@pytest.mark.parametrize("value", ["DEU", b"DEU", 5, {"DEU": 1}, {"DEU"}, iter("DEU")])
+@pytest.mark.parametrize("value", [b"DEU", 5, {"DEU": 1}, {"DEU"}, iter("DEU")])
 def test_texts_that_are_not_a_list_or_tuple(name: str, value: object) -> None:
     message = refused(**{"query": "voice", name: value})
-    assert message == f"{name} must be a list or tuple of texts"
+    kind = type(value).__name__
+    assert message == (
+        f"{name} must be a list or tuple of texts, not {kind}: use list(...)"
+    )
+
+
+@pytest.mark.parametrize("name", ["seed_domains", "funding_stages", "locations"])
+def test_a_lone_text_is_no_list_of_its_letters(name: str) -> None:
+    message = refused(**{"query": "voice", name: "DEU"})
+    assert message == (
+        f"{name} must be a list or tuple of texts; for one text pass [text]"
+    )
 
 
 @pytest.mark.parametrize("name", ["seed_domains", "funding_stages", "locations"])
@@ -68,10 +126,27 @@ def test_a_list_with_something_that_is_not_text(name: str, item: object) -> None
     assert message.startswith(f"each of {name} must be text of 1 to 500 characters")
 
 
-@pytest.mark.parametrize("limit", NOT_LIMITS)
-def test_a_limit_that_is_no_whole_number_from_1_to_10_000(limit: object) -> None:
+@pytest.mark.parametrize("limit", [0, -1, 10_001])
+def test_a_limit_outside_1_to_10_000(limit: object) -> None:
     message = refused(query="voice", limit=limit)
     assert message == "limit must be a whole number from 1 to 10,000, or left out"
+
+
+@pytest.mark.parametrize(("value", "words"), [*NOT_WHOLE, (Array(), "not Array")])
+@pytest.mark.parametrize("name", ["limit", "min_employees", "max_employees"])
+def test_what_is_no_whole_number_is_refused_in_words_that_help(
+    name: str, value: object, words: str
+) -> None:
+    """Caught: `operator.index` alone, which takes an array of one number and True."""
+    message = refused(query="voice", **{name: value})
+    assert message.startswith(f"{name} must be a whole number ")
+    assert message.endswith(f", {words}")
+
+
+@pytest.mark.parametrize("name", ["limit", "min_employees", "max_employees"])
+def test_a_whole_number_of_another_library_is_stored_as_an_int(name: str) -> None:
+    fields: dict[str, Any] = {name: Count()}
+    assert type(getattr(LookalikeSearch(query="voice", **fields), name)) is int
 
 
 @pytest.mark.parametrize("limit", [1, 10_000])
@@ -80,9 +155,8 @@ def test_both_ends_of_the_limit_are_taken(limit: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["min_employees", "max_employees"])
-@pytest.mark.parametrize("value", NOT_COUNTS)
-def test_employees_that_are_no_whole_number_from_0(name: str, value: object) -> None:
-    message = refused(query="voice", **{name: value})
+def test_a_number_of_employees_below_0(name: str) -> None:
+    message = refused(query="voice", **{name: -1})
     assert message == f"{name} must be a whole number of at least 0, or left out"
 
 

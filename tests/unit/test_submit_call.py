@@ -23,7 +23,7 @@ SEARCH = LookalikeSearch(query="voice", limit=50)
 
 
 def submit(search: LookalikeSearch = SEARCH) -> Call[Submitted]:
-    return Endpoints("https://api.example", str).submit(search)
+    return Endpoints("https://api.example").submit(search)
 
 
 def unknown(answer: WireReply) -> SubmitOutcomeUnknownError:
@@ -80,7 +80,18 @@ def test_any_2xx_with_an_id_is_a_job(status: int) -> None:
 
 @pytest.mark.parametrize(
     ("limit", "kept"),
-    [(50, 50), (None, None), ("50", None), (True, None), (50.0, None), (-1, None)],
+    [
+        (50, 50),
+        (None, None),
+        ("50", None),
+        (True, None),
+        (50.0, 50),
+        (50.5, None),
+        (-1, None),
+        (0, None),
+        (0.0, None),
+        (1e300, None),
+    ],
 )
 def test_the_echoed_limit_is_kept_if_it_is_one(limit: object, kept: int | None) -> None:
     answer = submit().read(submit_reply(requested_limit=limit))

@@ -2,6 +2,9 @@
 
 import copy
 import pickle
+import reprlib
+from collections.abc import Callable
+from typing import Any
 
 import attrs
 import pytest
@@ -74,8 +77,45 @@ def test_a_secret_is_not_pickled(protocol: int) -> None:
     for holder in (SecretText(KEY), REQUEST, REQUEST.headers):
         with pytest.raises(TypeError):
             pickle.dumps(holder, protocol)
-    with pytest.raises(TypeError, match="not pickled"):
-        copy.copy(SecretText(KEY))
+
+
+@pytest.mark.parametrize(
+    "part", [slice(0, 12), slice(None, None, -1), slice(-12, None)]
+)
+def test_a_part_of_a_secret_is_hidden_as_well(part: slice) -> None:
+    """Caught: `str` from a slice, which rich and reprlib show with short limits."""
+    assert repr(SecretText(KEY)[part]) == "'<hidden>'"
+    assert SecretText(KEY)[part] == KEY[part]
+    assert type(SecretText(KEY)[3]) is SecretText
+
+
+def test_a_secret_joined_to_a_text_is_hidden_as_well() -> None:
+    secret = SecretText(KEY)
+    joined = (secret + "x", "x" + secret, secret[:3] + secret[-3:])
+    assert [repr(text) for text in joined] == ["'<hidden>'"] * 3
+    assert joined[:2] == (f"{KEY}x", f"x{KEY}")
+
+
+def test_what_shortens_a_long_text_shows_no_part_of_a_secret() -> None:
+    short = reprlib.Repr()
+    for most in range(1, 40):
+        short.maxstring = most
+        shown = short.repr(SecretText(KEY)) + short.repr([SecretText(KEY)])
+        # As rich.pretty does with its max_string.
+        shown += f"{SecretText(KEY)[:most]!r}+{len(KEY) - most}"
+        assert not any(KEY[at : at + 4] in shown for at in range(len(KEY) - 3))
+
+
+@pytest.mark.parametrize("twin", [copy.copy, copy.deepcopy])
+def test_a_copy_is_the_same_and_hides_the_same(twin: Callable[[Any], Any]) -> None:
+    """Caught: a refused `__reduce__` alone, which kept vcrpy from copying a request."""
+    for holder in (SecretText(KEY), REQUEST, REQUEST.headers, [REQUEST]):
+        again = twin(holder)
+        assert again == holder
+        assert type(again) is type(holder)
+        assert KEY not in repr(again)
+        with pytest.raises(TypeError):
+            pickle.dumps(again)
 
 
 def test_headers_are_a_mapping_of_their_own() -> None:

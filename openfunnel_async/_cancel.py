@@ -98,7 +98,7 @@ class Cancellation:
         A status that only a cancel can bring confirms an acceptance.
         """
         record = self._reads.record
-        pauses = _CONFLICT_PAUSES
+        pauses: tuple[float, ...] = _CONFLICT_PAUSES
         if answer.accepted:
             self.fault = "its answer did not name the job"
             pauses = _UNCONFIRMED_PAUSES

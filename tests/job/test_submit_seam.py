@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 import anyio
 import pytest
@@ -36,16 +35,16 @@ FOREIGN = [
 ]
 
 
-def fail_to_own(client: OpenFunnel, exception: Exception) -> Callable[..., BulkJob]:
-    """Let the first handle of a submit fail to be made; return the real maker."""
-    real = client._handles.submitted
+def fail_to_own(client: OpenFunnel, exception: Exception) -> None:
+    """Let the first handle of a submit fail to be made."""
+    handles = client._handles
+    real = handles.submitted
 
     def submitted(*_args: object) -> BulkJob:
-        client._handles.submitted = real  # type: ignore[method-assign]
+        handles.__dict__["submitted"] = real
         raise exception
 
-    client._handles.submitted = submitted  # type: ignore[method-assign]
-    return real
+    handles.__dict__["submitted"] = submitted
 
 
 @pytest.mark.parametrize("exception", FOREIGN, ids=lambda exc: type(exc).__name__)

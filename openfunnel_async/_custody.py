@@ -17,6 +17,7 @@ from openfunnel_async._invalid import ConfigurationError
 from openfunnel_async._job import BulkJob
 from openfunnel_async._models import CancelReceipt
 from openfunnel_async._obligation import Obligation
+from openfunnel_async._retries import retry_after_of, with_jitter
 from openfunnel_async._status import JobStatus
 from openfunnel_async.errors import OpenFunnelError, WaitTimeoutError
 
@@ -192,7 +193,10 @@ class Custody:
                 is_cancelled = isinstance(outcome, CancelReceipt)
                 cancelling.report(outcome)
                 if not is_cancelled:
-                    await self._pause(pause)
+                    asked = _asked(outcome)
+                    await self._pause(max(pause, asked))
+                    # A closing client does not undercut a Retry-After either.
+                    is_last = is_last or (asked > 0 and self._closing.is_set())
                     pause = min(2 * pause, _LONGEST_PAUSE)
         finally:
             del self._cancelling[job]
@@ -234,6 +238,14 @@ async def _try_to_cancel(job: BulkJob) -> Cancelled:
         return await job.cancel(timeout=None)
     except OpenFunnelError as exc:
         return exc
+
+
+def _asked(outcome: Cancelled) -> float:
+    """Return the seconds that the service asked to wait, with jitter; else 0."""
+    asked = None
+    if isinstance(outcome, OpenFunnelError):
+        asked = retry_after_of(outcome)
+    return 0.0 if asked is None else with_jitter(asked)
 
 
 def _unfinished(job_id: str) -> str:

@@ -6,6 +6,7 @@ a task of its own behind ``asyncio.shield``; the client keeps those tasks.
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 from collections.abc import Coroutine
 from functools import partial
@@ -131,8 +132,16 @@ class Custody:
         """Run the work in a task that closing waits for."""
         return _started(work, self._tasks)
 
-    def start_idle_task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def start_idle_task(
+        self,
+        work: Coroutine[Any, Any, T],
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Task[T]:
         """Run the work in a task that closing cancels, if its owner has not.
+
+        Args:
+            work: The work.
+            context: Where it runs; by default a copy of the caller's.
 
         Raises:
             ConfigurationError: The client is closed.
@@ -140,7 +149,7 @@ class Custody:
         if self._closed:
             work.close()
             raise ConfigurationError("the client is closed; make a new one")
-        return _started(work, self._idle)
+        return _started(work, self._idle, context)
 
     async def release(self, job: BulkJob) -> OpenFunnelError | None:
         """Cancel the job, even if the caller is cancelled meanwhile.
@@ -259,9 +268,11 @@ def is_being_cancelled() -> bool:
 
 
 def _started(
-    work: Coroutine[Any, Any, T], tasks: dict[asyncio.Task[Any], None]
+    work: Coroutine[Any, Any, T],
+    tasks: dict[asyncio.Task[Any], None],
+    context: contextvars.Context | None = None,
 ) -> asyncio.Task[T]:
-    task = asyncio.create_task(work)
+    task = asyncio.create_task(work, context=context)
     tasks[task] = None
     task.add_done_callback(tasks.pop)
     return task

@@ -20,7 +20,13 @@ from openfunnel_async._codec import MAX_BODY
 from openfunnel_async._connection_faults import in_words, reason_of
 from openfunnel_async._pool import Heard, ignore
 from openfunnel_async._version import __version__
-from openfunnel_async._wire import SendProgress, SendState, WireReply, WireRequest
+from openfunnel_async._wire import (
+    FinalTransportError,
+    SendProgress,
+    SendState,
+    WireReply,
+    WireRequest,
+)
 from openfunnel_async.errors import TransportError
 
 USER_AGENT = (
@@ -122,6 +128,8 @@ async def exchange_over(
     """Send and read, with every fault put into words of our own."""
     url = URL(request.url, encoded=True)
     headers = {**_OWN_HEADERS, **request.headers}
+    if getattr(session, "closed", False) is True:
+        raise FinalTransportError("the aiohttp session is closed", False)
     exchange.begin()
     try:
         # All that a user's session may have other defaults for.

@@ -6,6 +6,8 @@ repeated, use a pool. The signals that say whether a request was sent cost a fif
 a request, so reads go without them over a session of their own.
 """
 
+from typing import cast
+
 import aiohttp
 
 from openfunnel_async._exchange import (
@@ -51,7 +53,7 @@ class AiohttpTransport:
         self._silence = SILENCE
         configs: object = getattr(session, "trace_configs", None)
         if isinstance(configs, list):
-            configs.append(signals())
+            cast("list[aiohttp.TraceConfig]", configs).append(signals())
 
     async def send(self, request: WireRequest, /) -> WireReply:
         """Send once and read the whole reply.

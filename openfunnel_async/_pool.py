@@ -21,6 +21,7 @@ import math
 import socket
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import aiohttp
 
@@ -151,8 +152,8 @@ def pooled_session(seconds: float) -> aiohttp.ClientSession:
     return own_session(connector, [], _no_second_dead_connection)
 
 
-def _socket_factory(seconds: float) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
-    def make(address: aiohttp.AddrInfoType) -> socket.socket:
+def _socket_factory(seconds: float) -> Callable[[Any], socket.socket]:
+    def make(address: Any) -> socket.socket:  # noqa: ANN401 -- as getaddrinfo has it
         family, kind, protocol = address[:3]
         made = socket.socket(family, kind, protocol)
         # A kernel that does not know the option leaves the second measure.

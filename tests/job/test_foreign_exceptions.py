@@ -47,6 +47,10 @@ class SpeechlessError(Exception):
         raise RecursionError
 
 
+def nothing(_progress: SendProgress) -> None:
+    """Report nothing, as most transports do."""
+
+
 FOREIGN: list[Exception] = [
     RuntimeError("can't start new thread"),
     RuntimeError("Session is closed"),
@@ -70,9 +74,7 @@ FOREIGN: list[Exception] = [
 class Raises:
     """Raises what it is given, after a report of how far it has come."""
 
-    def __init__(
-        self, outcome: object, report: Report = lambda _progress: None
-    ) -> None:
+    def __init__(self, outcome: object, report: Report = nothing) -> None:
         self.outcome = outcome
         self.report = report
         self.requests = 0
@@ -94,7 +96,7 @@ def client_over(transport: Raises) -> OpenFunnel:
     return OpenFunnel(KEY, base_url=ORIGIN, transport=transport, retry=retry)
 
 
-@pytest.mark.parametrize("report", [lambda _: None, SendProgress.sent])
+@pytest.mark.parametrize("report", [nothing, SendProgress.sent])
 @pytest.mark.parametrize("exc", FOREIGN, ids=repr)
 async def test_a_submit_that_may_be_sent_is_unknown_and_not_sent_again(
     exc: Exception, report: Report

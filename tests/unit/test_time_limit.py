@@ -1,6 +1,7 @@
 """The time limit of exchanges, held against what asyncio.timeout means."""
 
 import asyncio
+from typing import Any
 
 import anyio
 import pytest
@@ -162,10 +163,17 @@ async def test_an_extended_limit_that_was_left_cancels_nothing(
         await asyncio.sleep(9)
         limit.received(1024)
         await asyncio.sleep(9)
+    # Its own timer, not only what the timer does.
+    assert _timers() == 0
     await asyncio.sleep(100)
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0
+
+
+def _timers() -> int:
+    loop: Any = asyncio.get_running_loop()
+    return sum(not handle.cancelled() for handle in loop._scheduled)
 
 
 async def test_a_cancellation_of_an_extended_one_goes_through(

@@ -20,7 +20,7 @@ async def main(base_url: str) -> None:
     )
     retry = RetryPolicy(attempts=2)
     async with OpenFunnel("of_" + "ab" * 32, base_url=base_url, retry=retry) as client:
-        taken = list[int]()
+        taken, failed = list[int](), "nothing failed"
         try:
             while True:
                 taken.append(os.open(os.devnull, os.O_RDONLY))

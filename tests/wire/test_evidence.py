@@ -14,6 +14,7 @@ import pytest
 
 from openfunnel_async import (
     AiohttpTransport,
+    JobStatus,
     OpenFunnel,
     OpenFunnelError,
     RequestRejectedError,
@@ -245,7 +246,7 @@ async def test_other_defaults_of_a_session_do_not_change_what_is_read() -> None:
             refused,
             said(CANCELLING, status="409 Conflict"),
             said(RUNNING.replace("running", "completed")),
-            Said(READ.data, after=2.0),
+            Said(said(RUNNING, packed=True).data, after=2.0),
         ) as server,
         aiohttp.ClientSession(**defaults) as session,
         client_over(session, server.base_url) as client,
@@ -254,7 +255,7 @@ async def test_other_defaults_of_a_session_do_not_change_what_is_read() -> None:
             await client.submit(SEARCH)
         receipt = await client.job(JOB_ID).cancel()
         assert receipt.already_terminal
-        await client.job(JOB_ID).poll()
+        assert (await client.job(JOB_ID).poll()).status is JobStatus.RUNNING
         assert len(server.received) == 4
 
 

@@ -19,10 +19,11 @@ from openfunnel_async import (
     WaitTimeoutError,
 )
 from openfunnel_async._pool import SILENCE
+from openfunnel_async.sandbox import FaultyProxy
 from tests.support import leftovers
 from tests.support.hurried_time import HURRIED, AnyioBackend
 from tests.support.raw_server import RawServer, Said, said
-from tests.wire.clients import CANCELLING, JOB_ID, RUNNING, client_of
+from tests.wire.clients import CANCELLING, JOB_ID, KEY, RUNNING, client_of
 
 pytestmark = pytest.mark.anyio
 nothing_left = leftovers.nothing_young_left
@@ -183,6 +184,35 @@ async def test_a_body_that_stops_halfway_is_read_anew() -> None:
         await client.job(JOB_ID).poll()
         assert now() - began <= 10
         assert len(server.received) == 3
+
+
+async def test_a_page_that_arrives_slowly_is_read_to_its_end() -> None:
+    """Caught: a time limit for the whole body, which throws half a page away."""
+    padding = "x" * 50_000
+    page = said(RUNNING.replace("}", f', "padding": "{padding}"}}'))
+    async with (
+        RawServer(page) as server,
+        FaultyProxy(upstream=server.base_url, bytes_per_second=1000) as link,
+        OpenFunnel(KEY, base_url=link.base_url, request_timeout=20) as client,
+    ):
+        began = now()
+        await client.job(JOB_ID).poll()
+        assert now() - began > 40
+        assert len(server.received) == 1
+
+
+async def test_a_drip_of_bytes_ends() -> None:
+    """Caught: each byte taken for progress, so that a read never ends."""
+    page = said(RUNNING.replace("}", f', "padding": "{"x" * 5000}"}}'))
+    async with (
+        RawServer(page) as server,
+        FaultyProxy(upstream=server.base_url, bytes_per_second=20) as link,
+        client_of(link.base_url, request_timeout=20.0) as client,
+    ):
+        began = now()
+        with pytest.raises(RequestTimeoutError):
+            await client.job(JOB_ID).poll()
+        assert now() - began < 60
 
 
 async def test_a_cancel_is_not_repeated_by_silence() -> None:

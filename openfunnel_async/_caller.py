@@ -43,6 +43,10 @@ OnStall = Callable[[Kind, float, OpenFunnelError], None]
 OnFailure = Callable[[OpenFunnelError], None]
 
 
+def ignore(_error: OpenFunnelError) -> None:
+    """Do nothing about a failure that is repeated."""
+
+
 class Caller:
     """Give each call its key, its time and its retries."""
 
@@ -70,7 +74,7 @@ class Caller:
         *,
         progress: SendProgress | None = None,
         on_stall: OnStall | None = None,
-        on_failure: OnFailure = lambda _error: None,
+        on_failure: OnFailure = ignore,
         is_wanted: Callable[[], bool] = lambda: True,
         patience: float | None = None,
         job_is_known: bool = False,

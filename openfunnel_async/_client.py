@@ -40,7 +40,7 @@ from openfunnel_async._models import (
     LookalikeSearch,
 )
 from openfunnel_async._pacing import PollPolicy, RetryPolicy
-from openfunnel_async._reads import KnownJobs, Means
+from openfunnel_async._reads import KnownJobs, Means, ReadAheadPlaces
 from openfunnel_async._running import OnExit, Running
 from openfunnel_async._submit import Submitter
 from openfunnel_async._wire import Transport
@@ -65,7 +65,8 @@ class OpenFunnel:
         wait_timeout: Total seconds a wait takes unless told otherwise; None for ever.
         max_polls_per_second: One budget for the polls of all handles; the job that
             was not looked at for longest and is nearest its finish comes first.
-        read_ahead: Most pages of a finished job to read at a time, 1-64.
+        read_ahead: Most pages of finished jobs to read ahead at a time, 1-64, for all
+            streams together; each stream may read its own next page besides.
         transport: Another way to carry requests; closed with the client.
 
     Raises:
@@ -104,6 +105,7 @@ class OpenFunnel:
             budget=budget,
             lend=self._custody.start_idle_task,
             known_jobs=KnownJobs(),
+            places=ReadAheadPlaces(read_ahead),
             release=self._custody.begin_first,
         )
         self._handles = Handles(

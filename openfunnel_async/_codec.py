@@ -213,11 +213,10 @@ def _converter() -> Converter:
     made = Converter()
     number = _strict("a number", _number, nullable=False)
     made.register_structure_hook(float, number)
-    manifest = make_dict_structure_fn(
-        Manifest,
-        made,
-        **{name: override(struct_hook=hook) for name, hook in _MANIFEST.items()},
-    )
+    hooks: dict[str, Any] = {
+        name: override(struct_hook=hook) for name, hook in _MANIFEST.items()
+    }
+    manifest = make_dict_structure_fn(Manifest, made, **hooks)
 
     def manifest_or_null(value: Any, shape: Any) -> Manifest | None:  # noqa: ANN401 -- any JSON may come
         if value is None:
@@ -226,7 +225,9 @@ def _converter() -> Converter:
             raise _WrongTypeError("must be an object")
         return manifest(cast("dict[str, Any]", value), shape)
 
-    fields = {name: override(struct_hook=hook) for name, hook in _SNAPSHOT.items()}
+    fields: dict[str, Any] = {
+        name: override(struct_hook=hook) for name, hook in _SNAPSHOT.items()
+    }
     fields |= {
         "raw_status": override(rename="status", struct_hook=_SNAPSHOT["raw_status"]),
         "manifest": override(struct_hook=manifest_or_null),

@@ -1,10 +1,13 @@
 """Rows gathered into a result: all of them, or as many as are needed."""
 
 import math
+from asyncio import isfuture
 from collections.abc import Awaitable, Callable
+from inspect import isawaitable, iscoroutine
 
 import anyio
 
+from openfunnel_async._invalid import ConfigurationError
 from openfunnel_async._models import BulkResult, CancelReceipt, Company, TakeResult
 from openfunnel_async._record import JobRecord
 from openfunnel_async._status import JobStatus
@@ -123,9 +126,29 @@ class _Gathered:
             )
             raise WaitTimeoutError(msg, job_id, self._record.snapshot, rows)
 
+    def _matches(self, company: Company) -> bool:
+        """Ask the caller's function, which must not be async by accident.
+
+        An awaitable is true: the first rows would be taken for matches, and the job
+        would be cancelled after them.
+        """
+        if self._where is None:
+            return True
+        verdict: object = self._where(company)
+        if isawaitable(verdict):
+            if iscoroutine(verdict):
+                verdict.close()
+            elif isfuture(verdict):
+                verdict.cancel()
+            raise ConfigurationError(
+                "where returned an awaitable; it must be a plain function that returns "
+                "whether the company counts. The job was not cancelled"
+            )
+        return bool(verdict)
+
     async def _fill(self) -> None:
         async for company in self._stream:
-            if self._where is None or self._where(company):
+            if self._matches(company):
                 self.rows.append(company)
                 if len(self.rows) >= self._most:
                     return

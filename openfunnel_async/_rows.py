@@ -174,7 +174,9 @@ class PageReader:
         if following in self._cursors_seen or following == label:
             msg = "the answer's $.next_cursor leads back to a page already read"
             raise InvalidResponseError(msg, "$.next_cursor")
-        page = await self._ahead.take(following) or await self._read(following)
+        page = await self._ahead.take(following)
+        if page is None:
+            page = await self._read(following, takes_turn=False)
         self._rows_before += len(before.rows)
         self._cursors_seen |= {following, label or following}
         self._cursor, self.used, self._late_since = following, 0, None
@@ -202,11 +204,16 @@ class PageReader:
         if over or not is_late:
             self._stand_on(page)
 
-    async def _read(self, cursor: str | None, *, again: bool = False) -> JobPage:
+    async def _read(self, cursor: str | None, *, takes_turn: bool = True) -> JobPage:
+        """Read a page; a first read and one that is repeated are polls."""
         if not self._follow:
+            if takes_turn:
+                await self._reads.take_turn()
             return await self._reads.page(cursor)
-        read = self._reads.page_in_turn if again else self._reads.page
-        return await self._reads.persist(lambda: read(cursor))
+        return await self._reads.persist(
+            lambda note: self._reads.page(cursor, on_failure=note),
+            takes_turn=takes_turn,
+        )
 
     async def _later(self) -> JobPage:
         """Wait until the page may have grown, and return what it is by then."""
@@ -216,7 +223,7 @@ class PageReader:
                 return await self._when_due(expected)
         if self._late_since is not None:
             await anyio.sleep(record.draw_delay())
-        later = await self._read(self._cursor, again=True)
+        later = await self._read(self._cursor)
         self._note_lateness(later)
         return later
 
@@ -228,7 +235,7 @@ class PageReader:
                 return expected.page
             if not self._reads.is_asked_for(expected.cursor):
                 expected.is_asked_for = True
-                return await self._read(expected.cursor, again=True)
+                return await self._read(expected.cursor)
             await self._reads.record.news.wait()
 
     def _note_lateness(self, page: JobPage) -> None:

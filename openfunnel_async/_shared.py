@@ -1,6 +1,7 @@
 """One piece of work done once for everybody who waits for it."""
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
@@ -20,6 +21,14 @@ class Run(Generic[T]):
     def __init__(self, task: asyncio.Task[T]) -> None:
         self.task = task
         self.holders = 0
+
+
+def _in_no_context(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """Run the work outside the context of the caller who happens to be the first.
+
+    Its trace and its context variables are not those of the others.
+    """
+    return asyncio.create_task(work, context=contextvars.Context())
 
 
 class Shared(Generic[T]):
@@ -74,7 +83,7 @@ class Shared(Generic[T]):
         if run is None or run.task.done():
             # What an earlier run was told is no reason to give this one up.
             self._record.stalls.pop(self._kind, None)
-            run = self._run = Run(asyncio.create_task(self._start()))
+            run = self._run = Run(_in_no_context(self._start()))
             run.task.add_done_callback(lambda _task: self._record.announce_turn())
         run.holders += 1
         return run

@@ -66,7 +66,8 @@ def brief_repr(self: object) -> str:
     for field in attrs.fields(cast("type[attrs.AttrsInstance]", type(self))):
         item: object = getattr(self, field.name)
         if callable(field.repr):
-            fields.append(f"{field.name}={escaped(field.repr(item), _LONGEST_VALUE)}")
+            shown = str(field.repr(item))
+            fields.append(f"{field.name}={escaped(shown, _LONGEST_VALUE)}")
         elif field.repr and not _is_unset(field, item):
             fields.append(f"{field.name}={brief(item)}")
     return call_repr(type(self).__name__, fields)

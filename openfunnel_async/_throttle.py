@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from openfunnel_async._retries import with_jitter
 from openfunnel_async.errors import RateLimitedError
 
-# A Retry-After of years must not close a client for ever: one submit an hour asks again.
+# A Retry-After of years must not close a client for ever.
 _LONGEST_HOLD = 3600.0
 
 

@@ -62,7 +62,8 @@ def test_a_missing_job_is_named() -> None:
 
 
 def test_a_redirect_is_said_to_be_one() -> None:
-    for body in (None, {}):
+    bodies: list[object] = [None, {}]
+    for body in bodies:
         assert "redirects, which is not followed" in str(of(302, body))
 
 

@@ -134,6 +134,10 @@ class PageReader:
             self._reread(before, await self._later())
         return True
 
+    def check_loop(self) -> None:
+        """Refuse any event loop but the client's; see ``LoopGuard``."""
+        self._reads.check_loop()
+
     def give_up(self) -> list[asyncio.Task[JobPage]]:
         """Give up what is read ahead, and return what has yet to stop."""
         return self._ahead.close()

@@ -107,16 +107,13 @@ class _Gathered:
     async def read(self, seconds: float | None) -> None:
         """Read to the end, or until there are enough; errors carry the rows."""
         job_id = self._record.job_id
-        failed: JobError | None = None
         with anyio.move_on_after(seconds) as scope:
             try:
                 async with self._stream:
                     await self._fill()
-            except JobError as exc:
-                failed = exc
-        rows = tuple(self.rows)
-        if failed is not None:
-            raise type(failed)(failed.message, job_id, failed.snapshot, rows)
+            except OpenFunnelError as exc:
+                exc.rows = tuple(self.rows)
+                raise
         if scope.cancelled_caught:
             goes_on = "it goes on, and bills what it delivers"
             if self._record.is_terminal:
@@ -124,6 +121,7 @@ class _Gathered:
             msg = (
                 f"job {job_id} was {self._record.status} after {seconds:g} s; {goes_on}"
             )
+            rows = tuple(self.rows)
             raise WaitTimeoutError(msg, job_id, self._record.snapshot, rows)
 
     def _matches(self, company: Company) -> bool:

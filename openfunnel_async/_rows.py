@@ -6,6 +6,8 @@ is read again, what was handed out is compared, and only what is new is handed o
 """
 
 import asyncio
+import contextlib
+from typing import NoReturn
 
 import anyio
 
@@ -15,11 +17,13 @@ from openfunnel_async._models import Company, JobPage
 from openfunnel_async._reads import Expected, JobReads
 from openfunnel_async._shared import outside_context
 from openfunnel_async._status import JobStatus
+from openfunnel_async._text import escaped
 from openfunnel_async._watch import Watch
 from openfunnel_async.errors import (
     IncompleteResultsError,
     InvalidResponseError,
     JobFailedError,
+    OpenFunnelError,
 )
 
 
@@ -52,7 +56,8 @@ class PageReader:
     """One stream's place in the rows of a job.
 
     Attributes:
-        page: The answer it stands on; None before the first.
+        page: The answer it has reached; None before the first.
+        error: What has ended it for good; raised whenever it is read again.
         used: How many of its rows were handed out.
     """
 
@@ -67,6 +72,7 @@ class PageReader:
         "_reads",
         "_rows_before",
         "_watch",
+        "error",
         "page",
         "used",
     )
@@ -90,6 +96,7 @@ class PageReader:
         self._cursors_seen: set[str] = set()
         self._late_since: float | None = None
         self.page: JobPage | None = None
+        self.error: OpenFunnelError | None = None
         self.used: int = start.offset
 
     @property
@@ -123,6 +130,8 @@ class PageReader:
         The state changes only after an answer, so that a cancelled call can be
         made again.
         """
+        if self.error is not None:
+            raise self.error
         before = self.page
         if before is None:
             self._stand_on(await self._read(self._cursor))
@@ -150,8 +159,12 @@ class PageReader:
             with anyio.CancelScope(shield=True):
                 await asyncio.wait(given_up)
 
-    def settle(self) -> None:
-        """At the end, hold what was read against the manifest and the status.
+    async def check_against_manifest(self) -> None:
+        """At the end, check what was read against the manifest and the status.
+
+        The manifest counts as the newest answer states it: the first one of a
+        terminal job may be incomplete or too low. So a difference has the status read
+        once more, which is free.
 
         Raises:
             JobFailedError: The job failed.
@@ -160,25 +173,52 @@ class PageReader:
         page = self.page
         if page is None or not _status_of(page).is_terminal:
             return
-        snapshot = page.snapshot
+        if self._count_differs(page):
+            with contextlib.suppress(OpenFunnelError):
+                await self._reads.look()
+        snapshot = self._reads.record.snapshot or page.snapshot
         if snapshot.status is JobStatus.FAILED:
-            why = f": {snapshot.error_message}" if snapshot.error_message else ""
-            raise JobFailedError(f"job {self._job} failed{why}", self._job, snapshot)
-        read = self._rows_before + len(page.rows)
-        stated = snapshot.manifest.count if snapshot.manifest is not None else None
-        if stated is not None and stated != read:
+            reason = snapshot.error_message
+            why = f": {escaped(reason)}" if reason else ""
+            msg = f"job {self._job} failed{why}"
+            self.error = JobFailedError(msg, self._job, snapshot)
+        elif self._count_differs(page):
             msg = (
-                f"job {self._job}: {read} rows were read, "
-                f"the manifest counts {stated}; reading again is free"
+                f"job {self._job}: {self._read_so_far(page)} rows were read, the "
+                f"manifest counts {self._stated}; reading again is free"
             )
-            raise IncompleteResultsError(msg, self._job, snapshot)
+            self.error = IncompleteResultsError(msg, self._job, snapshot)
+        if self.error is not None:
+            raise self.error
+
+    @property
+    def _stated(self) -> int | None:
+        """The number of rows by the newest manifest; None where none is stated."""
+        snapshot = self._reads.record.snapshot
+        manifest = snapshot.manifest if snapshot is not None else None
+        return manifest.count if manifest is not None else None
+
+    def _read_so_far(self, page: JobPage) -> int:
+        return self._rows_before + len(page.rows)
+
+    def _count_differs(self, page: JobPage) -> bool:
+        return self._stated not in (None, self._read_so_far(page))
+
+    def _contradict(self, msg: str, path: str) -> NoReturn:
+        """End the stream: what was handed out cannot be continued.
+
+        Raises:
+            InvalidResponseError: Now, and whenever the stream is read again.
+        """
+        self.error = InvalidResponseError(msg, path)
+        raise self.error
 
     async def _turn_over(self, before: JobPage, following: str) -> None:
         """Go on to the next page."""
         label = before.label or self._cursor
         if following in self._cursors_seen or following == label:
             msg = "the answer's $.next_cursor leads back to a page already read"
-            raise InvalidResponseError(msg, "$.next_cursor")
+            self._contradict(msg, "$.next_cursor")
         page = await self._ahead.take(following)
         if page is None:
             page = await self._read(following, takes_turn=False)
@@ -191,19 +231,16 @@ class PageReader:
         """Take an answer, which must hold at least the rows that were used."""
         self.page = page
         if self.is_whole and len(page.rows) < self.used:
-            msg = "rows that were already handed out are gone"
-            raise InvalidResponseError(msg, "$.rows")
+            self._contradict("rows that were already handed out are gone", "$.rows")
         self._ahead.go_on_from(page)
 
     def _reread(self, before: JobPage, page: JobPage) -> None:
         """Take a newer answer for the same page, if it agrees on the rows used."""
         if None not in (before.label, page.label) and before.label != page.label:
-            msg = "the answer's $.page names another page than before"
-            raise InvalidResponseError(msg, "$.page")
+            self._contradict("the answer names another page than before", "$.page")
         common = min(self.used, len(before.rows), len(page.rows))
         if page.rows[:common] != before.rows[:common]:
-            msg = "rows that were already handed out have changed"
-            raise InvalidResponseError(msg, "$.rows")
+            self._contradict("rows that were already handed out have changed", "$.rows")
         is_late = len(page.rows) < min(self.used, len(before.rows))
         over = page.next_cursor is not None or _status_of(page).is_terminal
         if over or not is_late:

@@ -49,10 +49,10 @@ class _Stream:
         return self._reader.place
 
     async def _read_on(self) -> None:
-        """Read on, or end the stream and hold it against the manifest."""
+        """Read on, or end the stream and check it against the manifest."""
         if not await self._reader.advance():
+            await self._reader.check_against_manifest()
             self._closed = True
-            self._reader.settle()
 
 
 class RowStream(_Stream):
@@ -69,6 +69,10 @@ class RowStream(_Stream):
         JobFailedError: After the last row of a failed job.
         IncompleteResultsError: The rows do not add up to the manifest's count.
         InvalidResponseError: Rows already handed out changed, or pages loop.
+
+    An error that ends the stream is raised again whenever it is read again. After an
+    outage (a ``TransportError``, for example) iterating continues with the very next
+    row.
 
     Cancellation: iterating can go on afterwards with the very next row.
     """

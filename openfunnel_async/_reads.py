@@ -13,6 +13,7 @@ from openfunnel_async._answers import CancelAnswer
 from openfunnel_async._budget import PollBudget
 from openfunnel_async._caller import Caller, OnFailure, ignore, sit_out
 from openfunnel_async._endpoints import Call, Endpoints, Kind
+from openfunnel_async._loop_guard import LoopGuard
 from openfunnel_async._models import CancelReceipt, JobPage, JobSnapshot
 from openfunnel_async._pacing import RetryPolicy
 from openfunnel_async._record import JobRecord
@@ -95,6 +96,7 @@ class Means(NamedTuple):
         lend: Runs a read ahead in a task that the client ends when it is closed.
         known_jobs: The jobs that answers were about.
         places: For the pages that are read ahead.
+        loop: Keeps the client on one event loop.
         release: Cancels a handle's job in the background, for a caller who waits so
             many seconds for the first outcome; None for one who does not wait.
     """
@@ -106,6 +108,7 @@ class Means(NamedTuple):
     lend: Lend
     known_jobs: KnownJobs
     places: ReadAheadPlaces
+    loop: LoopGuard
     release: "Callable[[Any, float | None], asyncio.Future[Cancelled]]"
 
 
@@ -125,6 +128,14 @@ class JobReads:
     def outage(self) -> float:
         """Seconds of unbroken failure that ``persist`` survives."""
         return self._means.retry.outage
+
+    def check_loop(self) -> None:
+        """Refuse any event loop but the one the client was first used on.
+
+        Raises:
+            ConfigurationError: Another one runs, or none.
+        """
+        self._means.loop.check()
 
     async def look(self, *, on_failure: OnFailure = ignore) -> JobSnapshot:
         """Read the status."""

@@ -154,7 +154,8 @@ class JobRecord:
         if status is answer.status and limit is None:
             return answer
         ahead = None
-        if limit is not None and self._processed and not status.is_terminal:
+        is_ending = status.is_terminal or status is JobStatus.CANCELLING
+        if limit is not None and self._processed and not is_ending:
             ahead = eta(self._clues(now))
         return JobSnapshot(
             job_id=answer.job_id,
@@ -173,6 +174,9 @@ class JobRecord:
         self._furthest = furthest(self._furthest, JobStatus.CANCELLING)
         if self.accepted_at is None:
             self.accepted_at = asyncio.get_running_loop().time()
+        if self.snapshot is not None and self.snapshot.eta is not None:
+            # It was the expected finish of a job that would deliver all its rows.
+            self.snapshot = attrs.evolve(self.snapshot, eta=None)
         self.news.announce()
 
     def stalled(self, kind: Kind, until: float, cause: OpenFunnelError) -> None:

@@ -15,6 +15,7 @@ from openfunnel_async._ahead import ReadAhead
 from openfunnel_async._checkpoint import JobCheckpoint
 from openfunnel_async._models import Company, JobPage
 from openfunnel_async._reads import Expected, JobReads
+from openfunnel_async._shared import outside_context
 from openfunnel_async._status import JobStatus
 from openfunnel_async._text import escaped
 from openfunnel_async._watch import Watch
@@ -142,6 +143,10 @@ class PageReader:
         else:
             self._reread(before, await self._later())
         return True
+
+    def check_loop(self) -> None:
+        """Refuse any event loop but the client's; see ``LoopGuard``."""
+        self._reads.check_loop()
 
     def give_up(self) -> list[asyncio.Task[JobPage]]:
         """Give up what is read ahead, and return what has yet to stop."""
@@ -272,7 +277,8 @@ class PageReader:
                 return expected.page
             if not self._reads.is_asked_for(expected.cursor):
                 expected.is_asked_for = True
-                return await self._read(expected.cursor)
+                # Others take the answer too, so it is nobody's own request.
+                return await outside_context(self._read(expected.cursor))
             await self._reads.record.news.wait()
 
     def _note_lateness(self, page: JobPage) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Coroutine
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -11,6 +12,31 @@ from openfunnel_async._endpoints import Kind
 from openfunnel_async._record import JobRecord
 
 T = TypeVar("T")
+
+
+@types.coroutine
+def outside_context(work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+    """Await a coroutine in this task, but without the task's context variables.
+
+    For a request whose answer others share, made by a caller in its own task: it must
+    not carry the trace of the caller who happened to send it. A task of its own would
+    lose the caller's time limit, which decides whether a Retry-After is waited for.
+    """
+    context = contextvars.Context()
+    step: Callable[[Any], Any] = work.send
+    given: object = None
+    try:
+        while True:
+            awaited = context.run(step, given)
+            try:
+                step, given = work.send, (yield awaited)
+            except GeneratorExit:
+                work.close()
+                raise
+            except BaseException as exc:  # noqa: BLE001 -- passed on, cancellations as well
+                step, given = work.throw, exc
+    except StopIteration as stop:
+        return stop.value
 
 
 class Run(Generic[T]):

@@ -32,6 +32,7 @@ class _Stream:
             self._reader.give_up()
 
     async def __aenter__(self) -> Self:
+        self._reader.check_loop()
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
@@ -39,6 +40,7 @@ class _Stream:
 
     async def aclose(self) -> None:
         """End the stream; the job goes on. Calling again does nothing."""
+        self._reader.check_loop()
         self._closed = True
         await self._reader.aclose()
 
@@ -83,6 +85,7 @@ class RowStream(_Stream):
         return self
 
     async def __anext__(self) -> Company:
+        self._reader.check_loop()
         with self._guard:
             reader = self._reader
             while not self._closed:
@@ -113,6 +116,7 @@ class PageStream(_Stream):
         return self
 
     async def __anext__(self) -> JobPage:
+        self._reader.check_loop()
         with self._guard:
             reader = self._reader
             while not self._closed:

@@ -14,6 +14,7 @@ from openfunnel_async._checkpoint import JobCheckpoint
 from openfunnel_async._models import Company, JobPage
 from openfunnel_async._reads import Expected, JobReads
 from openfunnel_async._status import JobStatus
+from openfunnel_async._text import escaped
 from openfunnel_async._watch import Watch
 from openfunnel_async.errors import (
     IncompleteResultsError,
@@ -157,7 +158,9 @@ class PageReader:
             return
         snapshot = page.snapshot
         if snapshot.status is JobStatus.FAILED:
-            why = f": {snapshot.error_message}" if snapshot.error_message else ""
+            why = (
+                f": {escaped(snapshot.error_message)}" if snapshot.error_message else ""
+            )
             raise JobFailedError(f"job {self._job} failed{why}", self._job, snapshot)
         read = self._rows_before + len(page.rows)
         stated = snapshot.manifest.count if snapshot.manifest is not None else None

@@ -99,13 +99,15 @@ class Caller:
         failed: TransportError | None = None
         try:
             with self._limits.begin():
-                reply = await self._transport.send(self._keyed(call.request, progress))
+                request = self._keyed(call.request, progress)
+                # At once, as a header's name shows in the repr of a frame's reply.
+                reply = self._without_key(await self._transport.send(request))
         except TransportError as exc:
             failed = exc
         except TimeoutError:
             failed = self._timed_out(progress)
         else:
-            return call.read(self._without_key(reply))
+            return call.read(reply)
         finally:
             progress.finish()
             if progress.partial is not None:

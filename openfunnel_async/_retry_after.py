@@ -68,12 +68,9 @@ def _details(body: object) -> list[Mapping[str, object]]:
 def _seconds(value: float | str) -> float | None:
     """Return a number of seconds; one too large to wait for is cut, not ignored."""
     if isinstance(value, str):
-        if not _NUMBER.fullmatch(value.strip()):
-            return None
-        value = float(value)
-    elif isinstance(value, float) and not math.isfinite(value):
-        return None
-    return None if value < 0 else float(min(value, _MOST_SECONDS))
+        is_number = _NUMBER.fullmatch(value.strip()) is not None
+        return min(float(value), _MOST_SECONDS) if is_number else None
+    return float(min(value, _MOST_SECONDS)) if 0 <= value < math.inf else None
 
 
 def _until(text: str, headers: Mapping[str, str]) -> float | None:

@@ -226,7 +226,8 @@ def _converter() -> Converter:
             raise _WrongTypeError("must be an object")
         return manifest(cast("dict[str, Any]", value), shape)
 
-    fields = _overrides(_SNAPSHOT) | {
+    fields = _overrides(_SNAPSHOT)
+    fields |= {
         "raw_status": override(rename="status", struct_hook=_SNAPSHOT["raw_status"]),
         "manifest": override(struct_hook=manifest_or_null),
         # The handle adds these; a key of that name is none of the service's.

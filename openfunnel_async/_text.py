@@ -57,19 +57,20 @@ def _visible(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
-def brief_repr(value: object) -> str:
+def brief_repr(self: object) -> str:
     """Return a bounded repr of an attrs value: its fields other than their defaults.
 
     Classes take it over as their ``__repr__``.
     """
     fields: list[str] = []
-    for field in attrs.fields(cast("type[attrs.AttrsInstance]", type(value))):
-        item: object = getattr(value, field.name)
+    for field in attrs.fields(cast("type[attrs.AttrsInstance]", type(self))):
+        item: object = getattr(self, field.name)
         if callable(field.repr):
-            fields.append(f"{field.name}={escaped(field.repr(item), _LONGEST_VALUE)}")
+            shown = cast("str", field.repr(item))
+            fields.append(f"{field.name}={escaped(shown, _LONGEST_VALUE)}")
         elif field.repr and not _is_unset(field, item):
             fields.append(f"{field.name}={brief(item)}")
-    return call_repr(type(value).__name__, fields)
+    return call_repr(type(self).__name__, fields)
 
 
 def _is_unset(field: "attrs.Attribute[object]", item: object) -> bool:

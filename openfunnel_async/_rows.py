@@ -223,9 +223,8 @@ class PageReader:
         self._end(InvalidResponseError(msg, path))
 
     def _end(self, error: OpenFunnelError) -> NoReturn:
-        """End the reader for good by the error, and let others read ahead."""
+        """End the reader for good by the error."""
         self.error = error
-        self.give_up()
         raise error
 
     async def _turn_over(self, before: JobPage, following: str) -> None:

@@ -13,6 +13,7 @@ from openfunnel_async import (
     InvalidResponseError,
     JobCheckpoint,
     LookalikeSearch,
+    RowStream,
     WireReply,
 )
 from openfunnel_async.sandbox import EditedAnswer, JobLife, Unknowns
@@ -273,6 +274,7 @@ async def test_a_stream_that_ends_gives_its_places_back(way: str) -> None:
         return many_pages(seen)
 
     transport = ScriptedTransport(read=read)
+    failed = list[RowStream]()
     async with connect(transport, read_ahead=8) as client:
         for _ in range(3):
             first = client.job("first").rows()
@@ -286,6 +288,7 @@ async def test_a_stream_that_ends_gives_its_places_back(way: str) -> None:
                 with pytest.raises(InvalidResponseError):
                     async for _ in first:
                         pass
+                failed.append(first)
             del first
         second = client.job("second").rows()
         await anext(second)

@@ -189,8 +189,8 @@ class PageReader:
                 f"job {self._job}: {self._read_so_far(page)} rows were read, the "
                 f"manifest counts {self._stated}; reading again is free"
             )
-            snapshot = self._reads.record.snapshot
-            self._end(IncompleteResultsError(msg, self._job, snapshot))
+            newest = self._reads.record.snapshot
+            self._end(IncompleteResultsError(msg, self._job, newest))
 
     async def _read_status(self) -> None:
         """Read the status once more; an outage here proves nothing about the rows."""

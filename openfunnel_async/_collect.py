@@ -3,7 +3,7 @@
 import math
 from asyncio import isfuture
 from collections.abc import Awaitable, Callable
-from inspect import isawaitable, iscoroutine
+from inspect import isasyncgen, isawaitable, iscoroutine, isgenerator
 
 import anyio
 
@@ -108,12 +108,8 @@ class _Gathered:
         """Read to the end, or until there are enough; errors carry the rows."""
         job_id = self._record.job_id
         with anyio.move_on_after(seconds) as scope:
-            try:
-                async with self._stream:
-                    await self._fill()
-            except OpenFunnelError as exc:
-                exc.rows = tuple(self.rows)
-                raise
+            async with self._stream:
+                await self._fill()
         if scope.cancelled_caught:
             goes_on = "it goes on, and bills what it delivers"
             if self._record.is_terminal:
@@ -133,20 +129,35 @@ class _Gathered:
         if self._where is None:
             return True
         verdict: object = self._where(company)
-        if isawaitable(verdict):
-            if iscoroutine(verdict):
-                verdict.close()
-            elif isfuture(verdict):
-                verdict.cancel()
-            raise ConfigurationError(
-                "where returned an awaitable; it must be a plain function that returns "
-                "whether the company counts. The job was not cancelled"
-            )
-        return bool(verdict)
+        if not _is_deferred(verdict):
+            return bool(verdict)
+        if iscoroutine(verdict):
+            verdict.close()
+        elif isfuture(verdict):
+            verdict.cancel()
+        error = ConfigurationError(
+            "where returned an awaitable or a generator, which is always true; it must "
+            "be a plain function that returns whether the company counts. The job was "
+            "not cancelled"
+        )
+        # The row in question was paid for as well.
+        error.rows = (*self.rows, company)
+        raise error
 
     async def _fill(self) -> None:
-        async for company in self._stream:
+        while len(self.rows) < self._most:
+            # An error of the caller's own ``where`` stays as it is.
+            try:
+                company = await anext(self._stream)
+            except StopAsyncIteration:
+                return
+            except OpenFunnelError as exc:
+                exc.rows = tuple(self.rows)
+                raise
             if self._matches(company):
                 self.rows.append(company)
-                if len(self.rows) >= self._most:
-                    return
+
+
+def _is_deferred(verdict: object) -> bool:
+    """Whether it would have to be awaited or iterated over to say yes or no."""
+    return isawaitable(verdict) or isasyncgen(verdict) or isgenerator(verdict)

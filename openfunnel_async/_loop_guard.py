@@ -30,10 +30,11 @@ class LoopGuard:
             ConfigurationError: Another event loop, another process, or none of
                 asyncio's loops is running. Nothing was sent.
         """
-        if self._loop is None:
+        first = self._loop
+        if first is None:
             self._loop, self._process = _running_loop(), os.getpid()
         else:
-            self._compare(self._loop)
+            self._compare(first)
 
     def check_if_used(self) -> None:
         """Check a client that was used; one that never was may be used here later.
@@ -48,8 +49,14 @@ class LoopGuard:
 
     def _compare(self, first: asyncio.AbstractEventLoop) -> None:
         # First of all, because no loop runs in a process that a coroutine has forked.
-        if os.getpid() != self._process or _running_loop() is not first:
+        if os.getpid() != self._process:
             raise ConfigurationError(self._refusal(first))
+        try:
+            if asyncio.get_running_loop() is first:
+                return
+        except RuntimeError:
+            _running_loop()
+        raise ConfigurationError(self._refusal(first))
 
     def _refusal(self, first: asyncio.AbstractEventLoop) -> str:
         if os.getpid() != self._process:

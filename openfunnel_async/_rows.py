@@ -6,7 +6,6 @@ is read again, what was handed out is compared, and only what is new is handed o
 """
 
 import asyncio
-import contextlib
 from typing import NoReturn
 
 import anyio
@@ -30,6 +29,11 @@ from openfunnel_async.errors import (
 def _status_of(page: JobPage) -> JobStatus:
     """Return what this very answer says, not the furthest state known."""
     return JobStatus.parse(page.snapshot.raw_status)
+
+
+def _is_whole(page: JobPage) -> bool:
+    """Whether the page can grow no more."""
+    return page.next_cursor is not None or _status_of(page).is_terminal
 
 
 class Bookmark:
@@ -119,10 +123,7 @@ class PageReader:
     @property
     def is_whole(self) -> bool:
         """Whether the page can grow no more."""
-        page = self.page
-        return page is not None and (
-            page.next_cursor is not None or _status_of(page).is_terminal
-        )
+        return self.page is not None and _is_whole(self.page)
 
     async def advance(self) -> bool:
         """Read on; False at the end of the rows.
@@ -131,7 +132,8 @@ class PageReader:
         made again.
         """
         if self.error is not None:
-            raise self.error
+            # Without the frames of the last time, which would add up.
+            raise self.error.with_traceback(None)
         before = self.page
         if before is None:
             self._stand_on(await self._read(self._cursor))
@@ -169,27 +171,35 @@ class PageReader:
         Raises:
             JobFailedError: The job failed.
             IncompleteResultsError: The rows do not add up to the manifest.
+            OpenFunnelError: The status could not be read; calling again is safe.
         """
         page = self.page
         if page is None or not _status_of(page).is_terminal:
             return
-        if self._count_differs(page):
-            with contextlib.suppress(OpenFunnelError):
-                await self._reads.look()
         snapshot = self._reads.record.snapshot or page.snapshot
         if snapshot.status is JobStatus.FAILED:
             reason = snapshot.error_message
             why = f": {escaped(reason)}" if reason else ""
             msg = f"job {self._job} failed{why}"
-            self.error = JobFailedError(msg, self._job, snapshot)
-        elif self._count_differs(page):
+            self._end(JobFailedError(msg, self._job, snapshot))
+        if self._count_differs(page):
+            await self._read_status()
+        if self._count_differs(page):
             msg = (
                 f"job {self._job}: {self._read_so_far(page)} rows were read, the "
                 f"manifest counts {self._stated}; reading again is free"
             )
-            self.error = IncompleteResultsError(msg, self._job, snapshot)
-        if self.error is not None:
-            raise self.error
+            newest = self._reads.record.snapshot
+            self._end(IncompleteResultsError(msg, self._job, newest))
+
+    async def _read_status(self) -> None:
+        """Read the status once more; an outage here proves nothing about the rows."""
+        if self._follow:
+            await self._reads.persist(
+                lambda note: self._reads.look(on_failure=note), takes_turn=False
+            )
+        else:
+            await self._reads.look()
 
     @property
     def _stated(self) -> int | None:
@@ -210,8 +220,12 @@ class PageReader:
         Raises:
             InvalidResponseError: Now, and whenever the stream is read again.
         """
-        self.error = InvalidResponseError(msg, path)
-        raise self.error
+        self._end(InvalidResponseError(msg, path))
+
+    def _end(self, error: OpenFunnelError) -> NoReturn:
+        """End the reader for good by the error."""
+        self.error = error
+        raise error
 
     async def _turn_over(self, before: JobPage, following: str) -> None:
         """Go on to the next page."""
@@ -229,9 +243,9 @@ class PageReader:
 
     def _stand_on(self, page: JobPage) -> None:
         """Take an answer, which must hold at least the rows that were used."""
-        self.page = page
-        if self.is_whole and len(page.rows) < self.used:
+        if _is_whole(page) and len(page.rows) < self.used:
             self._contradict("rows that were already handed out are gone", "$.rows")
+        self.page = page
         self._ahead.go_on_from(page)
 
     def _reread(self, before: JobPage, page: JobPage) -> None:
@@ -242,8 +256,7 @@ class PageReader:
         if page.rows[:common] != before.rows[:common]:
             self._contradict("rows that were already handed out have changed", "$.rows")
         is_late = len(page.rows) < min(self.used, len(before.rows))
-        over = page.next_cursor is not None or _status_of(page).is_terminal
-        if over or not is_late:
+        if _is_whole(page) or not is_late:
             self._stand_on(page)
 
     async def _read(self, cursor: str | None, *, takes_turn: bool = True) -> JobPage:
@@ -283,7 +296,7 @@ class PageReader:
 
     def _note_lateness(self, page: JobPage) -> None:
         """Count how long answers go on contradicting the end that was seen."""
-        if page.next_cursor is not None or _status_of(page).is_terminal:
+        if _is_whole(page):
             self._late_since = None
             return
         now = anyio.current_time()

@@ -153,7 +153,7 @@ async def test_a_429_is_sent_again_not_before_retry_after() -> None:
 
 @pytest.mark.parametrize(
     "asked",
-    ["0", "-5", "nan", "1e999", "soon", "Wed, 21 Oct 1926 12:00:00 GMT"],
+    ["0", "-5", "nan", "1e999", "9" * 400, "soon", "Wed, 21 Oct 1926 12:00:00 GMT"],
     ids=lambda asked: asked[:9],
 )
 async def test_an_absurd_retry_after_neither_stalls_nor_shortens(asked: str) -> None:
@@ -168,10 +168,10 @@ async def test_an_absurd_retry_after_neither_stalls_nor_shortens(asked: str) -> 
 
 
 @pytest.mark.parametrize(
-    "asked", ["61", "61, 5", "9" * 400], ids=["one", "two", "huge"]
+    "asked", ["61", "61, 5", "9" * 300], ids=["one", "two", "huge"]
 )
 async def test_a_retry_after_above_the_policys_is_raised_at_once(asked: str) -> None:
-    """Caught: a number too large for a float read as nothing that was asked."""
+    """Caught: the first of two values read, and the second one missed."""
     limited = reply(429, headers={"retry-after": asked})
     transport = ScriptedTransport(submit=[limited, submit_reply()])
     async with connect(transport) as client:

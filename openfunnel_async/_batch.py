@@ -173,7 +173,7 @@ class Batch:
                 return CreditCapError(msg)
             if await self._until_freed():
                 continue
-            held = f"{self._given_up} jobs that could not be cancelled may still be running"
+            held = f"{self._given_up} jobs that could not be cancelled may still run"
             if is_full:
                 msg = f"not submitted: {held} and hold max_active; nothing was sent"
                 return OpenFunnelError(msg)

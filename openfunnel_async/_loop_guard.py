@@ -7,6 +7,8 @@ words of asyncio, or wait for ever, so the first use decides and any other is re
 import asyncio
 import os
 
+import anyio
+
 from openfunnel_async._invalid import ConfigurationError
 
 _REMEDY = (
@@ -32,7 +34,9 @@ class LoopGuard:
         """
         first = self._loop
         if first is None:
-            self._loop, self._process = _running_loop(), os.getpid()
+            loop = _running_loop()
+            _load_what_is_needed_later()
+            self._loop, self._process = loop, os.getpid()
         else:
             self._compare(first)
 
@@ -66,6 +70,26 @@ class LoopGuard:
         else:
             where = "on another event loop"
         return f"this client was first used {where}; nothing was sent: {_REMEDY}"
+
+
+def _load_what_is_needed_later() -> None:
+    """Have anyio import its backend now, before anything can be sent.
+
+    It does so when first used. Without a free file descriptor, or with the environment
+    replaced under the process, that import fails; between a submit's answer and its
+    handle it would cost the job.
+
+    Raises:
+        ConfigurationError: It fails now. Nothing was sent.
+    """
+    try:
+        anyio.current_time()
+    except (ImportError, OSError) as exc:
+        msg = (
+            f"anyio could not be loaded ({type(exc).__name__}: {exc}); nothing was "
+            "sent: free file descriptors or repair the environment, and call again"
+        )
+        raise ConfigurationError(msg) from None
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:

@@ -58,18 +58,15 @@ def a_slot_is_kept_while_its_job_runs(evidence: Evidence) -> Iterator[str]:
 def _most_running(evidence: Evidence, submissions: list[Submission]) -> int:
     """Count the jobs that were pending or running at the same moment, at the most."""
     spans = [
-        (job.created_at, min(job.ends_at, _accepted_at(evidence, job.id)))
+        (job.created_at, min(job.ends_at, _accepted_at(job)))
         for job in _jobs_of(evidence, submissions)
     ]
-    return max(
-        (sum(a <= at < b for a, b in spans) for at, _ in spans),
-        default=0,
-    )
+    return max((sum(a <= at < b for a, b in spans) for at, _ in spans), default=0)
 
 
-def _accepted_at(evidence: Evidence, job_id: str) -> float:
+def _accepted_at(job: JobView) -> float:
     """Return when the service itself accepted a cancel of the job."""
-    return evidence.service.jobs[job_id].cancelled_at
+    return job._job.cancelled_at
 
 
 def no_search_is_lost_to_a_rate_limit(evidence: Evidence) -> Iterator[str]:

@@ -7,10 +7,11 @@ is thrown away and reading goes on one cursor after the other.
 """
 
 import asyncio
+import math
 import re
 from collections import deque
 
-from openfunnel_async._models import JobPage
+from openfunnel_async._models import JobPage, Manifest
 from openfunnel_async._reads import JobReads
 from openfunnel_async._status import JobStatus
 
@@ -20,12 +21,13 @@ _NUMBERED = re.compile(r"(.*?)(\d{1,9})", re.ASCII | re.DOTALL)
 class ReadAhead:
     """The pages on their way to one stream, in order."""
 
-    __slots__ = ("_coming", "_most", "_reads")
+    __slots__ = ("_coming", "_held", "_most", "_reads")
 
     def __init__(self, reads: JobReads, most: int) -> None:
         self._reads = reads
         self._most = most
         self._coming: deque[tuple[str, asyncio.Task[JobPage]]] = deque()
+        self._held = 0
 
     async def take(self, cursor: str) -> JobPage | None:
         """Return the page if it was read ahead and is what it was taken for.
@@ -38,6 +40,7 @@ class ReadAhead:
         task = self._coming[0][1]
         await asyncio.wait([task])
         self._coming.popleft()
+        self._give_back()
         page = None
         if not task.cancelled() and task.exception() is None:
             page = task.result()
@@ -51,15 +54,30 @@ class ReadAhead:
         labels = _labels_after(page, self._most)
         if self._coming and (not labels or self._coming[0][0] != labels[0]):
             self.close()
-        asked = len(self._coming)
-        for label in labels[asked:]:
+        for label in labels[len(self._coming) :]:
+            # Its own next page a stream may always read; those beyond it take a place.
+            if self._coming and not self._take_place():
+                break
             task = self._reads.page_ahead(label)
             self._coming.append((label, task))
+
+    def _take_place(self) -> bool:
+        has_place = self._reads.places.take()
+        self._held += has_place
+        return has_place
+
+    def _give_back(self) -> None:
+        """Keep a place for each page beyond the next one, and no more."""
+        surplus = self._held - max(0, len(self._coming) - 1)
+        if surplus > 0:
+            self._held -= surplus
+            self._reads.places.give_back(surplus)
 
     def close(self) -> list[asyncio.Task[JobPage]]:
         """Give up what is on its way, and return what has yet to stop."""
         given_up = [task for _, task in self._coming]
         self._coming.clear()
+        self._give_back()
         for task in given_up:
             task.add_done_callback(_seen)
             task.cancel()
@@ -74,12 +92,26 @@ def _seen(task: asyncio.Task[JobPage]) -> None:
 def _labels_after(page: JobPage, most: int) -> list[str]:
     """Guess the next labels of a finished job; none if the page leads elsewhere."""
     manifest = page.snapshot.manifest
-    over = JobStatus.parse(page.snapshot.raw_status).is_terminal
+    is_terminal = JobStatus.parse(page.snapshot.raw_status).is_terminal
     match = _NUMBERED.fullmatch(page.label or "")
-    if not over or manifest is None or manifest.pages is None or match is None:
+    if not is_terminal or manifest is None or match is None:
         return []
     stem, digits = match.groups()
     first = int(digits) + 1
-    end = min(manifest.pages, first + most)
+    end = min(_pages(manifest, page, first), first + most)
     labels = [f"{stem}{n:0{len(digits)}}" for n in range(first, end)]
     return labels if labels and labels[0] == page.next_cursor else []
+
+
+def _pages(manifest: Manifest, page: JobPage, passed: int) -> int:
+    """Return how many pages to expect.
+
+    The first manifest of a terminal job may state too few. Once the page's own cursor
+    leads beyond that number, the count of rows says how many there are.
+    """
+    pages = manifest.pages
+    if pages is None or manifest.count is None or not page.rows:
+        return pages or 0
+    if pages > passed or page.next_cursor is None:
+        return pages
+    return math.ceil(manifest.count / len(page.rows))

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import anyio
 import attrs
@@ -113,10 +114,11 @@ class Batch:
         finally:
             if not is_done:
                 self._warn_of_unknown()
-                first = [release.first for release in self._release_all()]
+                late: list[asyncio.Future[Any]] = [work]
+                late += [release.first for release in self._release_all()]
                 work.cancel()
                 with anyio.CancelScope(shield=True):
-                    await asyncio.wait([work, *first])
+                    await asyncio.wait(late)
         return [self._outcomes[place] for place in range(len(searches))]
 
     async def _work(self, searches: Sequence[LookalikeSearch]) -> None:

@@ -34,7 +34,8 @@ class PollBudget:
     def __init__(self, per_second: float) -> None:
         self._interval = 1.0 / per_second
         self._free_at = -math.inf
-        self._claims: set[_Claim] = set()
+        # In the order of coming, which decides among equals.
+        self._claims: dict[_Claim, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     async def turn(self, urgency: Urgency) -> None:
@@ -51,7 +52,7 @@ class PollBudget:
             self._free_at = now + self._interval
             return
         claim = _Claim(urgency, loop.create_future())
-        self._claims.add(claim)
+        self._claims[claim] = None
         self._wind(loop)
         try:
             await claim.turn
@@ -62,7 +63,7 @@ class PollBudget:
                 self._rewind(loop)
             raise
         finally:
-            self._claims.discard(claim)
+            self._claims.pop(claim, None)
 
     def _wind(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is None and self._claims:
@@ -78,10 +79,10 @@ class PollBudget:
         """Give the turn to the most urgent claim."""
         self._timer = None
         now = loop.time()
-        self._claims = {claim for claim in self._claims if not claim.turn.done()}
+        self._claims = {claim: None for claim in self._claims if not claim.turn.done()}
         if self._claims:
             claim = max(self._claims, key=lambda claim: claim.urgency(now))
-            self._claims.remove(claim)
+            del self._claims[claim]
             self._free_at = now + self._interval
             claim.turn.set_result(None)
         self._wind(loop)

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import anyio
 import attrs
@@ -11,8 +11,9 @@ import attrs
 from openfunnel_async._endpoints import Call, Kind
 from openfunnel_async._pacing import RetryPolicy, backoff
 from openfunnel_async._retries import RetryBudget, Tries, retry_after_of, with_jitter
+from openfunnel_async._text import escaped
 from openfunnel_async._throttle import SubmitThrottle
-from openfunnel_async._time_limit import TimeLimit
+from openfunnel_async._time_limit import Limit, TimeLimit
 from openfunnel_async._wire import (
     API_KEY_HEADER,
     Headers,
@@ -24,6 +25,7 @@ from openfunnel_async._wire import (
 )
 from openfunnel_async.errors import (
     APIError,
+    ConfigurationError,
     InvalidResponseError,
     OpenFunnelError,
     RateLimitedError,
@@ -33,11 +35,16 @@ from openfunnel_async.errors import (
 
 T = TypeVar("T")
 _SHORTEST_REAL_KEY = 16
-_READS_AT_ONCE = 100
+_AT_ONCE = 100
+_LONGEST_SAID = 300
 # An escape of a visible ASCII character, which no writer of JSON needs.
 _ESCAPED = re.compile(rb"\\(?:u00[2-7]|/)")
 OnStall = Callable[[Kind, float, OpenFunnelError], None]
 OnFailure = Callable[[OpenFunnelError], None]
+
+
+def ignore(_error: OpenFunnelError) -> None:
+    """Do nothing about a failure that is repeated."""
 
 
 class Caller:
@@ -56,8 +63,9 @@ class Caller:
         self._limits = TimeLimit(request_timeout)
         self._budget = RetryBudget()
         self._throttle = SubmitThrottle(retry.max_retry_after)
-        # In the order of coming; what stops or caps a spend never stands behind it.
-        self._reading = asyncio.Semaphore(_READS_AT_ONCE)
+        # Each in the order of coming. What stops a spend never waits for what spends
+        # or only reads.
+        self._gates = {kind: asyncio.Semaphore(_AT_ONCE) for kind in Kind}
         self._echo = re.compile(b"".join(map(_raw_or_escaped, key)))
 
     async def call(  # noqa: PLR0913 -- the call by position, what may be said of it by name
@@ -66,7 +74,7 @@ class Caller:
         *,
         progress: SendProgress | None = None,
         on_stall: OnStall | None = None,
-        on_failure: OnFailure = lambda _error: None,
+        on_failure: OnFailure = ignore,
         is_wanted: Callable[[], bool] = lambda: True,
         patience: float | None = None,
         job_is_known: bool = False,
@@ -115,10 +123,7 @@ class Caller:
         self, call: Call[T], progress: SendProgress | None, patience: float | None
     ) -> T:
         """Send once, as soon as this kind of request may be sent."""
-        if call.kind is Kind.READ:
-            async with self._reading:
-                return await self._once(call, SendProgress())
-        if call.kind is Kind.CANCEL:
+        if call.kind is not Kind.SUBMIT:
             return await self._once(call, SendProgress())
         async with self._throttle.turn(patience):
             try:
@@ -129,24 +134,78 @@ class Caller:
                 raise
 
     async def _once(self, call: Call[T], progress: SendProgress) -> T:
-        progress.begin()
-        failed: TransportError | None = None
-        try:
-            with self._limits.begin():
-                reply = await self._transport.send(self._keyed(call.request, progress))
-        except TransportError as exc:
-            failed = exc
-        except TimeoutError:
-            failed = self._timed_out(progress)
-        else:
-            return call.read(self._without_key(reply))
-        finally:
-            progress.finish()
-            if progress.partial is not None:
-                progress.partial = self._without_key(progress.partial)
+        """Send once, and turn whatever fails into an outcome that is known.
+
+        What the transport, or the reading of a reply, raises on purpose is raised as
+        it is. The end of the time limit and every other exception become a
+        TransportError. Where that request has a `lost` and may have been sent, its
+        error is raised in place of the TransportError.
+        """
+        failed: TransportError
+        came: WireReply | None = None
+        async with self._gates[call.kind]:
+            progress.begin()
+            limit = self._limits.begin()
+            if call.kind is Kind.READ:
+                progress.when_received(limit.received)
+            try:
+                with limit:
+                    came = await self._reply_to(call.request, progress)
+                return call.read(came)
+            except OpenFunnelError as exc:
+                if came is not None or isinstance(exc, ConfigurationError):
+                    raise
+                failed = self._in_words(exc, limit, progress, None)
+            except Exception as exc:  # noqa: BLE001 -- a seam: anything must become a known outcome
+                failed = self._in_words(exc, limit, progress, came)
+            finally:
+                progress.finish()
+                if progress.partial is not None:
+                    progress.partial = self._without_key(progress.partial)
         if call.lost is not None and failed.request_sent:
-            raise call.lost(str(failed), progress.partial)
+            raise call.lost(str(failed), came or progress.partial)
         raise failed
+
+    async def _reply_to(
+        self, request: WireRequest, progress: SendProgress
+    ) -> WireReply:
+        """Send with the key, and take the key out of what comes back."""
+        sent = self._transport.send(self._keyed(request, progress))
+        # A transport of the user's own may return anything.
+        reply = cast("object", await sent)
+        if not isinstance(reply, WireReply):
+            raise TypeError(f"the transport returned no WireReply: {type(reply)}")
+        return self._without_key(reply)
+
+    def _in_words(
+        self,
+        exc: Exception,
+        limit: Limit,
+        progress: SendProgress,
+        came: WireReply | None,
+    ) -> TransportError:
+        """Return what failed as a TransportError, without the exception.
+
+        A foreign exception is not chained: its frames and its values may hold the
+        request's headers. Only the texts among its arguments are shown.
+        """
+        if isinstance(exc, TransportError):
+            return exc
+        sent = came is not None or progress.may_be_sent
+        if isinstance(exc, TimeoutError) and limit.has_expired:
+            since = "more of the answer" if limit.was_extended else "complete answer"
+            msg = f"no {since} within {self._limits.seconds:g} s"
+            return RequestTimeoutError(msg, sent)
+        texts = (arg for arg in exc.args if isinstance(arg, str))
+        said = f"{type(exc).__name__}: {' '.join(texts)}".rstrip(": ")
+        shown = escaped(self._without_key_in(said), _LONGEST_SAID)
+        return TransportError(f"the exchange failed ({shown})", sent)
+
+    def _without_key_in(self, text: str) -> str:
+        if len(self._key) < _SHORTEST_REAL_KEY:
+            return text
+        cleaned = self._echo.sub(b"<hidden>", text.encode(errors="backslashreplace"))
+        return cleaned.decode()
 
     def _keyed(self, request: WireRequest, progress: SendProgress) -> WireRequest:
         """Put the key on, for the moment of sending."""
@@ -186,10 +245,6 @@ class Caller:
                 for name, value in headers.items()
             }
         )
-
-    def _timed_out(self, progress: SendProgress) -> TransportError:
-        msg = f"no complete answer within {self._limits.seconds:g} s"
-        return RequestTimeoutError(msg, progress.may_be_sent)
 
 
 async def sit_out(

@@ -14,7 +14,7 @@ from openfunnel_async._endpoints import Kind
 from openfunnel_async._models import CREDITS_PER_COMPANY, CancelReceipt
 from openfunnel_async._reads import JobReads
 from openfunnel_async._record import JobRecord
-from openfunnel_async._retries import is_curable
+from openfunnel_async._retries import is_curable, retry_after_of, with_jitter
 from openfunnel_async._shared import Shared
 from openfunnel_async._status import JobStatus
 from openfunnel_async.errors import CancelConflictError, OpenFunnelError
@@ -98,7 +98,7 @@ class Cancellation:
         A status that only a cancel can bring confirms an acceptance.
         """
         record = self._reads.record
-        pauses = _CONFLICT_PAUSES
+        pauses: tuple[float, ...] = _CONFLICT_PAUSES
         if answer.accepted:
             self.fault = "its answer did not name the job"
             pauses = _UNCONFIRMED_PAUSES
@@ -123,7 +123,8 @@ class Cancellation:
                 if not is_curable(exc, job_is_known=self._reads.job_is_known):
                     raise
                 self._note(exc)
-                await asyncio.sleep(record.draw_delay())
+                asked = with_jitter(retry_after_of(exc) or 0.0)
+                await asyncio.sleep(max(record.draw_delay(), asked))
             else:
                 return
 

@@ -33,6 +33,7 @@ from openfunnel_async._invalid import (
     check_whole,
 )
 from openfunnel_async._job import BulkJob
+from openfunnel_async._loop_guard import LoopGuard
 from openfunnel_async._models import (
     MAX_LIMIT,
     CreditBalance,
@@ -40,7 +41,7 @@ from openfunnel_async._models import (
     LookalikeSearch,
 )
 from openfunnel_async._pacing import PollPolicy, RetryPolicy
-from openfunnel_async._reads import KnownJobs, Means
+from openfunnel_async._reads import KnownJobs, Means, ReadAheadPlaces
 from openfunnel_async._running import OnExit, Running
 from openfunnel_async._submit import Submitter
 from openfunnel_async._wire import Transport
@@ -55,6 +56,10 @@ class OpenFunnel:
     An async context manager; without it, call ``aclose()``. Leaving it leaves jobs
     running: cancel what should stop.
 
+    A client belongs to the event loop it was first used on. Its use on another loop or
+    thread, in a forked process or after that loop was closed is a
+    ``ConfigurationError``, before anything is sent.
+
     Args:
         api_key: The key; ``OPENFUNNEL_API_KEY`` by default.
         base_url: ``https://HOST[:PORT]``, or http to a loopback address;
@@ -65,7 +70,8 @@ class OpenFunnel:
         wait_timeout: Total seconds a wait takes unless told otherwise; None for ever.
         max_polls_per_second: One budget for the polls of all handles; the job that
             was not looked at for longest and is nearest its finish comes first.
-        read_ahead: Most pages of a finished job to read at a time, 1-64.
+        read_ahead: Most pages of finished jobs to read ahead at a time, 1-64, for all
+            streams together; each stream may read its own next page besides.
         transport: Another way to carry requests; closed with the client.
 
     Raises:
@@ -104,6 +110,8 @@ class OpenFunnel:
             budget=budget,
             lend=self._custody.start_idle_task,
             known_jobs=KnownJobs(),
+            places=ReadAheadPlaces(read_ahead),
+            loop=LoopGuard(),
             release=self._custody.begin_first,
         )
         self._handles = Handles(
@@ -151,6 +159,7 @@ class OpenFunnel:
         job it made is cancelled, before the cancellation goes through; an id that
         could not be cancelled stands in ``orphans``.
         """
+        self._means.loop.check()
         if not isinstance(search, LookalikeSearch):  # pyright: ignore[reportUnnecessaryIsInstance] -- for callers without types
             raise ConfigurationError("submit() takes a LookalikeSearch")
         return await self._submitter.submit(search)
@@ -219,6 +228,7 @@ class OpenFunnel:
 
         Cancellation: leaves nothing behind.
         """
+        self._means.loop.check()
         return await self._means.caller.call(self._means.endpoints.balance())
 
     def as_completed(
@@ -244,7 +254,7 @@ class OpenFunnel:
         left; the jobs go on.
         """
         seconds = check_timeout(timeout, self._handles.wait_timeout)
-        return Completions(distinct(jobs), seconds, self._custody.start_idle_task)
+        return self._completions(jobs, seconds)
 
     async def wait_all(
         self,
@@ -268,10 +278,15 @@ class OpenFunnel:
 
         Cancellation: the jobs go on and no task is left.
         """
+        self._means.loop.check()
         seconds = check_timeout(timeout, self._handles.wait_timeout)
-        return await wait_all(
-            Completions(distinct(jobs), seconds, self._custody.start_idle_task)
-        )
+        return await wait_all(self._completions(jobs, seconds))
+
+    def _completions(
+        self, jobs: Iterable[BulkJob], seconds: float | None
+    ) -> Completions:
+        lend = self._custody.start_idle_task
+        return Completions(distinct(jobs), seconds, lend, self._means.loop)
 
     async def run_many(  # noqa: PLR0913 -- all by name, each with a default
         self,
@@ -315,6 +330,7 @@ class OpenFunnel:
         Cancellation: its jobs are cancelled, shielded, within 10 s; what could not
         be cancelled stands in ``orphans``.
         """
+        self._means.loop.check()
         wanted = check_searches(searches, max_credits)
         max_active = check_whole("max_active", max_active, 1)
         if on_error not in ("collect", "cancel_rest"):
@@ -342,6 +358,9 @@ class OpenFunnel:
 
         Cancellation: the closing is finished first.
         """
+        if self._closing is not None and self._closing.done():
+            return self._closing.result()
+        self._means.loop.check_if_used()
         if self._closing is None:
             self._closing = asyncio.create_task(self._close())
         with anyio.CancelScope(shield=True):
@@ -356,6 +375,7 @@ class OpenFunnel:
         await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
+        self._means.loop.check()
         return self
 
     async def __aexit__(self, *_exc: object) -> None:

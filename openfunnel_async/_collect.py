@@ -1,10 +1,13 @@
 """Rows gathered into a result: all of them, or as many as are needed."""
 
 import math
+from asyncio import isfuture
 from collections.abc import Awaitable, Callable
+from inspect import isasyncgen, isawaitable, iscoroutine, isgenerator
 
 import anyio
 
+from openfunnel_async._invalid import ConfigurationError
 from openfunnel_async._models import BulkResult, CancelReceipt, Company, TakeResult
 from openfunnel_async._record import JobRecord
 from openfunnel_async._status import JobStatus
@@ -104,16 +107,9 @@ class _Gathered:
     async def read(self, seconds: float | None) -> None:
         """Read to the end, or until there are enough; errors carry the rows."""
         job_id = self._record.job_id
-        failed: JobError | None = None
         with anyio.move_on_after(seconds) as scope:
-            try:
-                async with self._stream:
-                    await self._fill()
-            except JobError as exc:
-                failed = exc
-        rows = tuple(self.rows)
-        if failed is not None:
-            raise type(failed)(failed.message, job_id, failed.snapshot, rows)
+            async with self._stream:
+                await self._fill()
         if scope.cancelled_caught:
             goes_on = "it goes on, and bills what it delivers"
             if self._record.is_terminal:
@@ -121,11 +117,47 @@ class _Gathered:
             msg = (
                 f"job {job_id} was {self._record.status} after {seconds:g} s; {goes_on}"
             )
+            rows = tuple(self.rows)
             raise WaitTimeoutError(msg, job_id, self._record.snapshot, rows)
 
+    def _matches(self, company: Company) -> bool:
+        """Ask the caller's function, which must not be async by accident.
+
+        An awaitable is true: the first rows would be taken for matches, and the job
+        would be cancelled after them.
+        """
+        if self._where is None:
+            return True
+        verdict: object = self._where(company)
+        if not _is_deferred(verdict):
+            return bool(verdict)
+        if iscoroutine(verdict):
+            verdict.close()
+        elif isfuture(verdict):
+            verdict.cancel()
+        error = ConfigurationError(
+            "where returned an awaitable or a generator, which is always true; it must "
+            "be a plain function that returns whether the company counts. The job was "
+            "not cancelled"
+        )
+        # The row in question was paid for as well.
+        error.rows = (*self.rows, company)
+        raise error
+
     async def _fill(self) -> None:
-        async for company in self._stream:
-            if self._where is None or self._where(company):
+        while len(self.rows) < self._most:
+            # An error of the caller's own ``where`` stays as it is.
+            try:
+                company = await anext(self._stream)
+            except StopAsyncIteration:
+                return
+            except OpenFunnelError as exc:
+                exc.rows = tuple(self.rows)
+                raise
+            if self._matches(company):
                 self.rows.append(company)
-                if len(self.rows) >= self._most:
-                    return
+
+
+def _is_deferred(verdict: object) -> bool:
+    """Whether it would have to be awaited or iterated over to say yes or no."""
+    return isawaitable(verdict) or isasyncgen(verdict) or isgenerator(verdict)

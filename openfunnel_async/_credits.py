@@ -105,4 +105,5 @@ class CreditCap:
     def settle(self, amount: float, billed: float | None) -> None:
         """Put a bill in a reservation's place; the worst case if it is not known."""
         self._reserved -= amount
-        self._spent += amount if billed is None else billed
+        # A refund is no room: what the cap allows is spent by jobs, not earned.
+        self._spent += amount if billed is None else max(0.0, billed)

@@ -6,6 +6,7 @@ a task of its own behind ``asyncio.shield``; the client keeps those tasks.
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 from collections.abc import Coroutine
 from functools import partial
@@ -17,6 +18,7 @@ from openfunnel_async._invalid import ConfigurationError
 from openfunnel_async._job import BulkJob
 from openfunnel_async._models import CancelReceipt
 from openfunnel_async._obligation import Obligation
+from openfunnel_async._retries import retry_after_of, with_jitter
 from openfunnel_async._status import JobStatus
 from openfunnel_async.errors import OpenFunnelError, WaitTimeoutError
 
@@ -130,8 +132,16 @@ class Custody:
         """Run the work in a task that closing waits for."""
         return _started(work, self._tasks)
 
-    def start_idle_task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def start_idle_task(
+        self,
+        work: Coroutine[Any, Any, T],
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Task[T]:
         """Run the work in a task that closing cancels, if its owner has not.
+
+        Args:
+            work: The work.
+            context: Where it runs; by default a copy of the caller's.
 
         Raises:
             ConfigurationError: The client is closed.
@@ -139,7 +149,7 @@ class Custody:
         if self._closed:
             work.close()
             raise ConfigurationError("the client is closed; make a new one")
-        return _started(work, self._idle)
+        return _started(work, self._idle, context)
 
     async def release(self, job: BulkJob) -> OpenFunnelError | None:
         """Cancel the job, even if the caller is cancelled meanwhile.
@@ -192,7 +202,10 @@ class Custody:
                 is_cancelled = isinstance(outcome, CancelReceipt)
                 cancelling.report(outcome)
                 if not is_cancelled:
-                    await self._pause(pause)
+                    asked = _asked(outcome)
+                    await self._pause(max(pause, asked))
+                    # A closing client does not undercut a Retry-After either.
+                    is_last = is_last or (asked > 0 and self._closing.is_set())
                     pause = min(2 * pause, _LONGEST_PAUSE)
         finally:
             del self._cancelling[job]
@@ -236,6 +249,14 @@ async def _try_to_cancel(job: BulkJob) -> Cancelled:
         return exc
 
 
+def _asked(outcome: Cancelled) -> float:
+    """Return the seconds that the service asked to wait, with jitter; else 0."""
+    asked = None
+    if isinstance(outcome, OpenFunnelError):
+        asked = retry_after_of(outcome)
+    return 0.0 if asked is None else with_jitter(asked)
+
+
 def _unfinished(job_id: str) -> str:
     return f"job {job_id} could not be cancelled and may be billing"
 
@@ -247,9 +268,11 @@ def is_being_cancelled() -> bool:
 
 
 def _started(
-    work: Coroutine[Any, Any, T], tasks: dict[asyncio.Task[Any], None]
+    work: Coroutine[Any, Any, T],
+    tasks: dict[asyncio.Task[Any], None],
+    context: contextvars.Context | None = None,
 ) -> asyncio.Task[T]:
-    task = asyncio.create_task(work)
+    task = asyncio.create_task(work, context=context)
     tasks[task] = None
     task.add_done_callback(tasks.pop)
     return task

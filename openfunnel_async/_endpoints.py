@@ -35,6 +35,8 @@ T = TypeVar("T")
 _JOBS = "/api/v1/account/search-lookalikes-bulk"
 _BALANCE = "/api/v1/credits/balance"
 _ACCEPT = Headers({"accept": "application/json"})
+# A cache on the way must not answer a poll with what was true a minute ago.
+_ACCEPT_ANEW = Headers({"accept": "application/json", "cache-control": "no-cache"})
 _ACCEPT_AND_SEND = Headers(
     {"accept": "application/json", "content-type": "application/json"}
 )
@@ -105,6 +107,7 @@ class Endpoints:
             origin=self._origin,
             path=f"{_JOBS}/{job_id}/cancel",
             headers=_ACCEPT,
+            fresh_connection=True,
         )
         read = partial(read_cancel, job_id)
         return Call(kind=Kind.CANCEL, request=request, read=read)
@@ -120,7 +123,11 @@ class Endpoints:
         query: tuple[tuple[str, str], ...] = (),
     ) -> Call[T]:
         request = WireRequest(
-            method="GET", origin=self._origin, path=path, query=query, headers=_ACCEPT
+            method="GET",
+            origin=self._origin,
+            path=path,
+            query=query,
+            headers=_ACCEPT_ANEW,
         )
         return Call(kind=Kind.READ, request=request, read=read)
 

@@ -10,6 +10,7 @@ import anyio
 
 from openfunnel_async._invalid import ConfigurationError
 from openfunnel_async._job import BulkJob
+from openfunnel_async._loop_guard import LoopGuard
 from openfunnel_async._models import JobSnapshot
 from openfunnel_async.errors import OpenFunnelError
 
@@ -44,8 +45,15 @@ class Completions:
         jobs: All of them.
     """
 
-    def __init__(self, jobs: list[BulkJob], seconds: float | None, lend: Lend) -> None:
+    def __init__(
+        self,
+        jobs: list[BulkJob],
+        seconds: float | None,
+        lend: Lend,
+        loop: LoopGuard,
+    ) -> None:
         self.jobs = jobs
+        self._loop = loop
         self._seconds = seconds
         self._lend = lend
         self._ended: asyncio.Queue[tuple[BulkJob, Wait]] = asyncio.Queue()
@@ -65,8 +73,10 @@ class Completions:
 
         Raises:
             StopAsyncIteration: All have come out, or this was closed.
-            ConfigurationError: The client was closed meanwhile.
+            ConfigurationError: The client was closed meanwhile, or belongs to another
+                event loop.
         """
+        self._loop.check()
         with self._guard:
             self._start()
             if self._closed or self._given == len(self.jobs):
@@ -80,6 +90,7 @@ class Completions:
             return job, wait.result()
 
     async def __aenter__(self) -> Self:
+        self._loop.check()
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
@@ -91,7 +102,8 @@ class Completions:
             self._stop()
 
     async def aclose(self) -> None:
-        """End the waits that are left and see them gone; the jobs go on."""
+        """End the waits that are left; the jobs continue."""
+        self._loop.check()
         waits = self._stop()
         if waits:
             with anyio.CancelScope(shield=True):

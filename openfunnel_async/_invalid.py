@@ -144,9 +144,13 @@ def check_amount(name: str, value: object) -> float:
 
 def _real(value: object) -> float | None:
     """Return a real number as a float, infinite if it is too large for any use."""
-    if not isinstance(value, Real) or isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, Real):
         return None
-    return float(value) if abs(value) < _MOST_SECONDS else math.inf
+    try:
+        number = float(value)
+    except OverflowError:
+        return math.inf
+    return number if abs(number) < _MOST_SECONDS else math.inf
 
 
 def _instead(value: object, kind: str = "str") -> str:

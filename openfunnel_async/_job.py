@@ -143,6 +143,7 @@ class BulkJob:
 
         Cancellation: leaves nothing behind; calling again is safe.
         """
+        self._reads.check_loop()
         return await self._reads.look()
 
     async def fetch_page(self, cursor: str | None = None) -> JobPage:
@@ -157,6 +158,7 @@ class BulkJob:
 
         Cancellation: leaves nothing behind; calling again is safe.
         """
+        self._reads.check_loop()
         if cursor is not None:
             check_label("cursor", cursor)
         return await self._reads.page(cursor)
@@ -195,6 +197,7 @@ class BulkJob:
 
         Cancellation: the job goes on and the handle stays usable.
         """
+        self._reads.check_loop()
         seconds = check_timeout(timeout, self._wait_timeout)
         if on_timeout not in ("leave", "cancel"):
             raise ConfigurationError("on_timeout must be 'leave' or 'cancel'")
@@ -276,6 +279,7 @@ class BulkJob:
         Cancellation: the request may or may not have been made; calling again is
         safe.
         """
+        self._reads.check_loop()
         seconds = check_timeout(timeout)
         accepted = False
         with anyio.move_on_after(seconds) as scope:
@@ -396,6 +400,7 @@ class BulkJob:
 
         Cancellation: the job goes on; reading again is free.
         """
+        self._reads.check_loop()
         seconds = check_timeout(timeout, self._wait_timeout)
         return await collect(self._record, self.rows(), seconds, partial_ok=partial_ok)
 
@@ -431,6 +436,7 @@ class BulkJob:
         Cancellation: the job goes on and bills; ``OpenFunnel.running()`` around it
         cancels it.
         """
+        self._reads.check_loop()
         n = check_whole("n", n, 1)
         if where is not None and iscoroutinefunction(where):
             raise ConfigurationError("where must be a plain function of a company")

@@ -1,8 +1,8 @@
-"""What the pytest plugin puts on: a sandbox in a thread, a client for any loop.
+"""What the pytest plugin provides: a sandbox in a thread, and a client of it.
 
 A fixture that is a coroutine belongs to the plugin that runs it, and to its loop.
-These belong to none: the sandbox has a loop of its own, and the client leaves
-nothing behind on the one it is used on.
+These do not: the sandbox has a loop of its own, and the client belongs to the loop of
+the test that first uses it, and leaves nothing behind there.
 """
 
 from collections.abc import Generator, Mapping

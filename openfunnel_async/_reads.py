@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import contextvars
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, NamedTuple, TypeVar
 
@@ -9,8 +11,9 @@ import attrs
 
 from openfunnel_async._answers import CancelAnswer
 from openfunnel_async._budget import PollBudget
-from openfunnel_async._caller import Caller, OnFailure, sit_out
+from openfunnel_async._caller import Caller, OnFailure, ignore, sit_out
 from openfunnel_async._endpoints import Call, Endpoints, Kind
+from openfunnel_async._loop_guard import LoopGuard
 from openfunnel_async._models import CancelReceipt, JobPage, JobSnapshot
 from openfunnel_async._pacing import RetryPolicy
 from openfunnel_async._record import JobRecord
@@ -19,7 +22,9 @@ from openfunnel_async.errors import JobNotFoundError, OpenFunnelError
 
 T = TypeVar("T")
 Cancelled = CancelReceipt | OpenFunnelError
-Lend = Callable[[Coroutine[Any, Any, JobPage]], asyncio.Task[JobPage]]
+Lend = Callable[
+    [Coroutine[Any, Any, JobPage], contextvars.Context], asyncio.Task[JobPage]
+]
 _NOT_YET_PAUSE = 0.5
 _MOST_KNOWN = 10_000
 
@@ -58,6 +63,28 @@ class KnownJobs:
         return job_id in self._ids
 
 
+class ReadAheadPlaces:
+    """The places for pages that the streams of a client read ahead, all together.
+
+    Args:
+        most: How many there are.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+
+    def take(self) -> bool:
+        """Take a place; False if there is none."""
+        if self._free < 1:
+            return False
+        self._free -= 1
+        return True
+
+    def give_back(self, number: int) -> None:
+        """Give so many places back."""
+        self._free += number
+
+
 class Means(NamedTuple):
     """What all handles of a client share.
 
@@ -68,6 +95,8 @@ class Means(NamedTuple):
         budget: The polls of all handles; None for as many as they like.
         lend: Runs a read ahead in a task that the client ends when it is closed.
         known_jobs: The jobs that answers were about.
+        places: For the pages that are read ahead.
+        loop: Keeps the client on one event loop.
         release: Cancels a handle's job in the background, for a caller who waits so
             many seconds for the first outcome; None for one who does not wait.
     """
@@ -78,6 +107,8 @@ class Means(NamedTuple):
     budget: PollBudget | None
     lend: Lend
     known_jobs: KnownJobs
+    places: ReadAheadPlaces
+    loop: LoopGuard
     release: "Callable[[Any, float | None], asyncio.Future[Cancelled]]"
 
 
@@ -98,29 +129,31 @@ class JobReads:
         """Seconds of unbroken failure that ``persist`` survives."""
         return self._means.retry.outage
 
-    async def look(self) -> JobSnapshot:
+    def check_loop(self) -> None:
+        """Refuse any event loop but the one the client was first used on.
+
+        Raises:
+            ConfigurationError: Another one runs, or none.
+        """
+        self._means.loop.check()
+
+    async def look(self, *, on_failure: OnFailure = ignore) -> JobSnapshot:
         """Read the status."""
         if self._look is None:
             self._look = self._means.endpoints.snapshot(self.record.job_id)
-        return self.record.observe(await self._call(self._look))
+        return self.record.observe(await self._call(self._look, on_failure=on_failure))
 
-    async def look_in_turn(self) -> JobSnapshot:
-        """Read the status when the client's budget of polls allows it."""
-        await self._turn()
-        return await self.look()
-
-    async def page_in_turn(self, cursor: str | None) -> JobPage:
-        """Read a page again when the client's budget of polls allows it."""
-        await self._turn()
-        return await self.page(cursor)
-
-    async def _turn(self) -> None:
+    async def take_turn(self) -> None:
+        """Wait until the client's poll limiter allows a read."""
         if self._means.budget is not None:
             await self._means.budget.turn(self.record.draw_urgency())
 
-    async def page(self, cursor: str | None) -> JobPage:
+    async def page(
+        self, cursor: str | None, *, on_failure: OnFailure = ignore
+    ) -> JobPage:
         """Read one page; its snapshot keeps the answer's own word in raw_status."""
-        page = await self._call(self._means.endpoints.page(self.record.job_id, cursor))
+        call = self._means.endpoints.page(self.record.job_id, cursor)
+        page = await self._call(call, on_failure=on_failure)
         seen = self.record.observe(page.snapshot)
         # Its own word stays, for a stream ends by what its own answer says.
         said = page.snapshot.raw_status
@@ -138,8 +171,18 @@ class JobReads:
         return page
 
     def page_ahead(self, cursor: str) -> asyncio.Task[JobPage]:
-        """Start reading a page; the client ends it when it is closed."""
-        return self._means.lend(self.page(cursor))
+        """Start reading a page that is guessed; the client ends it when it is closed.
+
+        It may serve another task than the one that asked, so it runs in no context of
+        a caller. A guess that is not found is dropped at once.
+        """
+        work = self.page(cursor, on_failure=_drop_if_not_found)
+        return self._means.lend(work, contextvars.Context())
+
+    @property
+    def places(self) -> "ReadAheadPlaces":
+        """The places for pages that all streams of the client read ahead."""
+        return self._means.places
 
     @contextlib.contextmanager
     def expecting(self, cursor: str | None) -> Generator[Expected]:
@@ -182,27 +225,44 @@ class JobReads:
         """Whether any answer about the job was seen by this client."""
         return self._means.known_jobs.has(self.record.job_id)
 
-    async def persist(self, read: Callable[[], Awaitable[T]]) -> T:
+    async def persist(
+        self, read: Callable[[OnFailure], Awaitable[T]], *, takes_turn: bool = True
+    ) -> T:
         """Read again at the job's pace while a retry may cure what fails.
 
+        An outage is counted from its first failure, also of one that a quick retry
+        followed. The time spent waiting for a turn to poll is no part of it.
+
+        Args:
+            read: Makes the call, and reports each failure that is repeated.
+            takes_turn: Whether each read waits for the client's poll limiter.
+
         Raises:
-            OpenFunnelError: What failed, if it cannot be cured, if it went on for
-                the policy's ``outage``, or if its Retry-After is too long.
+            OpenFunnelError: What failed, if it cannot be cured, if it lasted for the
+                policy's ``outage``, or if its Retry-After is too long.
         """
         time = asyncio.get_running_loop().time
-        began = time()
+        began = math.inf
+        retry = self._means.retry
+
+        def note(_error: OpenFunnelError) -> None:
+            nonlocal began
+            began = min(began, time())
+
         while True:
+            if takes_turn:
+                before = time()
+                await self.take_turn()
+                began += time() - before
             try:
-                return await read()
+                return await read(note)
             except OpenFunnelError as exc:
                 error = exc
+            note(error)
             asked = retry_after_of(error) or 0.0
-            over = time() - began >= self._means.retry.outage
-            if (
-                over
-                or not is_curable(error, job_is_known=self.job_is_known)
-                or asked > self._means.retry.max_retry_after
-            ):
+            is_curable_here = is_curable(error, job_is_known=self.job_is_known)
+            has_lasted = time() - began >= retry.outage
+            if has_lasted or not is_curable_here or asked > retry.max_retry_after:
                 raise error
             pause = max(self.record.draw_delay(), asked)
             await sit_out(Kind.READ, pause, error, self.record.stalled)
@@ -211,7 +271,7 @@ class JobReads:
         self,
         call: Call[T],
         *,
-        on_failure: OnFailure = lambda _error: None,
+        on_failure: OnFailure = ignore,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> T:
         """Make the call; soon after one's own submit a 404 means "not yet"."""
@@ -235,3 +295,9 @@ class JobReads:
                 raise missing
             on_failure(missing)
             await asyncio.sleep(min(_NOT_YET_PAUSE, left))
+
+
+def _drop_if_not_found(error: OpenFunnelError) -> None:
+    """Give a guessed page up at the first 404, whoever wrote it."""
+    if isinstance(error, JobNotFoundError):
+        raise error

@@ -14,7 +14,7 @@ import attrs
 
 from openfunnel_async._budget import Urgency, urgency
 from openfunnel_async._endpoints import Kind
-from openfunnel_async._models import JobSnapshot
+from openfunnel_async._models import JobSnapshot, Manifest
 from openfunnel_async._news import News
 from openfunnel_async._pacing import (
     Clues,
@@ -25,6 +25,7 @@ from openfunnel_async._pacing import (
     poll_delay,
 )
 from openfunnel_async._status import JobStatus, effective, furthest
+from openfunnel_async._text import brief
 from openfunnel_async.errors import OpenFunnelError
 
 _logger = logging.getLogger("openfunnel_async")
@@ -132,7 +133,7 @@ class JobRecord:
         """Take an answer in and return it with the effective status."""
         self.stalls.pop(Kind.READ, None)
         if self.is_terminal and self.snapshot is not None:
-            self._compare(self.snapshot, answer)
+            self._correct(self.snapshot, answer)
             return self.snapshot
         now = asyncio.get_running_loop().time()
         self._note_word(answer)
@@ -153,7 +154,8 @@ class JobRecord:
         if status is answer.status and limit is None:
             return answer
         ahead = None
-        if limit is not None and self._processed and not status.is_terminal:
+        is_ending = status.is_terminal or status is JobStatus.CANCELLING
+        if limit is not None and self._processed and not is_ending:
             ahead = eta(self._clues(now))
         return JobSnapshot(
             job_id=answer.job_id,
@@ -172,6 +174,9 @@ class JobRecord:
         self._furthest = furthest(self._furthest, JobStatus.CANCELLING)
         if self.accepted_at is None:
             self.accepted_at = asyncio.get_running_loop().time()
+        if self.snapshot is not None and self.snapshot.eta is not None:
+            # It was the expected finish of a job that would deliver all its rows.
+            self.snapshot = attrs.evolve(self.snapshot, eta=None)
         self.news.announce()
 
     def stalled(self, kind: Kind, until: float, cause: OpenFunnelError) -> None:
@@ -237,8 +242,12 @@ class JobRecord:
             self._processed = answer.processed
             self._progress_at = now
 
-    def _compare(self, latched: JobSnapshot, answer: JobSnapshot) -> None:
-        """Keep the terminal answer; log one that says otherwise, fill its gaps."""
+    def _correct(self, latched: JobSnapshot, answer: JobSnapshot) -> None:
+        """Take over what a later answer adds to a terminal one or corrects in it.
+
+        Only the status is latched. An answer with another status is a late one, or
+        wrong, so nothing else of it is believed either.
+        """
         if answer.status is not latched.status:
             _logger.warning(
                 "anomaly: job %s was %s and is now reported otherwise; keeping %s",
@@ -246,8 +255,37 @@ class JobRecord:
                 latched.status,
                 latched.status,
             )
-        elif latched.manifest is None and answer.manifest is not None:
+            return
+        manifest = self._corrected(latched.manifest, answer.manifest)
+        error = answer.error_message or latched.error_message
+        if manifest is not latched.manifest or error != latched.error_message:
             self.snapshot = attrs.evolve(
-                answer, status=latched.status, limit=self.limit
+                latched, manifest=manifest, error_message=error
             )
             self.news.announce()
+
+    def _corrected(
+        self, known: Manifest | None, later: Manifest | None
+    ) -> Manifest | None:
+        """Return the manifest with the fields that a later one states; log changes."""
+        if later is None or later == known:
+            return known
+        if known is None:
+            return later
+        stated = {
+            name: value
+            for name, value in attrs.asdict(later, recurse=False).items()
+            if value is not None
+        }
+        changed = {name: getattr(known, name) for name in stated}
+        for name, before in changed.items():
+            if before is not None and before != stated[name]:
+                _logger.warning(
+                    "anomaly: the manifest of job %s stated %s %s and now states %s; "
+                    "the later one counts",
+                    self.job_id,
+                    name,
+                    brief(before),
+                    brief(stated[name]),
+                )
+        return known if changed == stated else attrs.evolve(known, **stated)

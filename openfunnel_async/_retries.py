@@ -13,7 +13,7 @@ from http import HTTPStatus
 from openfunnel_async._endpoints import Kind
 from openfunnel_async._failures import is_from_service
 from openfunnel_async._pacing import RetryPolicy, backoff
-from openfunnel_async._wire import UntrustedCertificateError
+from openfunnel_async._wire import FinalTransportError
 from openfunnel_async.errors import (
     APIError,
     InvalidResponseError,
@@ -164,7 +164,7 @@ def is_curable(error: OpenFunnelError, *, job_is_known: bool = False) -> bool:
     if isinstance(error, JobNotFoundError):
         return job_is_known or not is_from_service(error)
     if isinstance(error, TransportError):
-        return not isinstance(error, UntrustedCertificateError)
+        return not isinstance(error, FinalTransportError)
     if isinstance(error, InvalidResponseError):
         return not error.is_json
     return isinstance(error, (RateLimitedError, ServerError)) or (

@@ -66,14 +66,17 @@ def _details(body: object) -> list[Mapping[str, object]]:
 
 
 def _seconds(value: float | str) -> float | None:
-    """Return a number of seconds; one too large to wait for is cut, not ignored."""
+    """Return a number of seconds; a long one is cut, one beyond all sense ignored."""
     if isinstance(value, str):
         if not _NUMBER.fullmatch(value.strip()):
             return None
         value = float(value)
-    elif isinstance(value, float) and not math.isfinite(value):
+    try:
+        seconds = float(value)
+    except OverflowError:
         return None
-    return None if value < 0 else float(min(value, _MOST_SECONDS))
+    is_number = math.isfinite(seconds) and seconds >= 0
+    return min(seconds, _MOST_SECONDS) if is_number else None
 
 
 def _until(text: str, headers: Mapping[str, str]) -> float | None:

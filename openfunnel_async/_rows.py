@@ -6,6 +6,7 @@ is read again, what was handed out is compared, and only what is new is handed o
 """
 
 import asyncio
+from typing import NoReturn
 
 import anyio
 
@@ -13,18 +14,26 @@ from openfunnel_async._ahead import ReadAhead
 from openfunnel_async._checkpoint import JobCheckpoint
 from openfunnel_async._models import Company, JobPage
 from openfunnel_async._reads import Expected, JobReads
+from openfunnel_async._shared import outside_context
 from openfunnel_async._status import JobStatus
+from openfunnel_async._text import escaped
 from openfunnel_async._watch import Watch
 from openfunnel_async.errors import (
     IncompleteResultsError,
     InvalidResponseError,
     JobFailedError,
+    OpenFunnelError,
 )
 
 
 def _status_of(page: JobPage) -> JobStatus:
     """Return what this very answer says, not the furthest state known."""
     return JobStatus.parse(page.snapshot.raw_status)
+
+
+def _is_whole(page: JobPage) -> bool:
+    """Whether the page can grow no more."""
+    return page.next_cursor is not None or _status_of(page).is_terminal
 
 
 class Bookmark:
@@ -51,7 +60,8 @@ class PageReader:
     """One stream's place in the rows of a job.
 
     Attributes:
-        page: The answer it stands on; None before the first.
+        page: The answer it has reached; None before the first.
+        error: What has ended it for good; raised whenever it is read again.
         used: How many of its rows were handed out.
     """
 
@@ -66,6 +76,7 @@ class PageReader:
         "_reads",
         "_rows_before",
         "_watch",
+        "error",
         "page",
         "used",
     )
@@ -89,6 +100,7 @@ class PageReader:
         self._cursors_seen: set[str] = set()
         self._late_since: float | None = None
         self.page: JobPage | None = None
+        self.error: OpenFunnelError | None = None
         self.used: int = start.offset
 
     @property
@@ -111,10 +123,7 @@ class PageReader:
     @property
     def is_whole(self) -> bool:
         """Whether the page can grow no more."""
-        page = self.page
-        return page is not None and (
-            page.next_cursor is not None or _status_of(page).is_terminal
-        )
+        return self.page is not None and _is_whole(self.page)
 
     async def advance(self) -> bool:
         """Read on; False at the end of the rows.
@@ -122,6 +131,9 @@ class PageReader:
         The state changes only after an answer, so that a cancelled call can be
         made again.
         """
+        if self.error is not None:
+            # Without the frames of the last time, which would add up.
+            raise self.error.with_traceback(None)
         before = self.page
         if before is None:
             self._stand_on(await self._read(self._cursor))
@@ -134,6 +146,10 @@ class PageReader:
             self._reread(before, await self._later())
         return True
 
+    def check_loop(self) -> None:
+        """Refuse any event loop but the client's; see ``LoopGuard``."""
+        self._reads.check_loop()
+
     def give_up(self) -> list[asyncio.Task[JobPage]]:
         """Give up what is read ahead, and return what has yet to stop."""
         return self._ahead.close()
@@ -145,36 +161,81 @@ class PageReader:
             with anyio.CancelScope(shield=True):
                 await asyncio.wait(given_up)
 
-    def settle(self) -> None:
-        """At the end, hold what was read against the manifest and the status.
+    async def check_against_manifest(self) -> None:
+        """At the end, check what was read against the manifest and the status.
+
+        The manifest counts as the newest answer states it: the first one of a
+        terminal job may be incomplete or too low. So a difference has the status read
+        once more, which is free.
 
         Raises:
             JobFailedError: The job failed.
             IncompleteResultsError: The rows do not add up to the manifest.
+            OpenFunnelError: The status could not be read; calling again is safe.
         """
         page = self.page
         if page is None or not _status_of(page).is_terminal:
             return
-        snapshot = page.snapshot
+        snapshot = self._reads.record.snapshot or page.snapshot
         if snapshot.status is JobStatus.FAILED:
-            why = f": {snapshot.error_message}" if snapshot.error_message else ""
-            raise JobFailedError(f"job {self._job} failed{why}", self._job, snapshot)
-        read = self._rows_before + len(page.rows)
-        stated = snapshot.manifest.count if snapshot.manifest is not None else None
-        if stated is not None and stated != read:
+            reason = snapshot.error_message
+            why = f": {escaped(reason)}" if reason else ""
+            msg = f"job {self._job} failed{why}"
+            self._end(JobFailedError(msg, self._job, snapshot))
+        if self._count_differs(page):
+            await self._read_status()
+        if self._count_differs(page):
             msg = (
-                f"job {self._job}: {read} rows were read, "
-                f"the manifest counts {stated}; reading again is free"
+                f"job {self._job}: {self._read_so_far(page)} rows were read, the "
+                f"manifest counts {self._stated}; reading again is free"
             )
-            raise IncompleteResultsError(msg, self._job, snapshot)
+            newest = self._reads.record.snapshot
+            self._end(IncompleteResultsError(msg, self._job, newest))
+
+    async def _read_status(self) -> None:
+        """Read the status once more; an outage here proves nothing about the rows."""
+        if self._follow:
+            await self._reads.persist(
+                lambda note: self._reads.look(on_failure=note), takes_turn=False
+            )
+        else:
+            await self._reads.look()
+
+    @property
+    def _stated(self) -> int | None:
+        """The number of rows by the newest manifest; None where none is stated."""
+        snapshot = self._reads.record.snapshot
+        manifest = snapshot.manifest if snapshot is not None else None
+        return manifest.count if manifest is not None else None
+
+    def _read_so_far(self, page: JobPage) -> int:
+        return self._rows_before + len(page.rows)
+
+    def _count_differs(self, page: JobPage) -> bool:
+        return self._stated not in (None, self._read_so_far(page))
+
+    def _contradict(self, msg: str, path: str) -> NoReturn:
+        """End the stream: what was handed out cannot be continued.
+
+        Raises:
+            InvalidResponseError: Now, and whenever the stream is read again.
+        """
+        self._end(InvalidResponseError(msg, path))
+
+    def _end(self, error: OpenFunnelError) -> NoReturn:
+        """End the reader for good by the error."""
+        self.error = error
+        raise error
 
     async def _turn_over(self, before: JobPage, following: str) -> None:
         """Go on to the next page."""
         label = before.label or self._cursor
         if following in self._cursors_seen or following == label:
             msg = "the answer's $.next_cursor leads back to a page already read"
-            raise InvalidResponseError(msg, "$.next_cursor")
-        page = await self._ahead.take(following) or await self._read(following)
+            self._contradict(msg, "$.next_cursor")
+        page = await self._ahead.take(following)
+        if page is None:
+            page = await self._read(following, takes_turn=False)
         self._rows_before += len(before.rows)
         self._cursors_seen |= {following, label or following}
         self._cursor, self.used, self._late_since = following, 0, None
@@ -182,31 +243,32 @@ class PageReader:
 
     def _stand_on(self, page: JobPage) -> None:
         """Take an answer, which must hold at least the rows that were used."""
+        if _is_whole(page) and len(page.rows) < self.used:
+            self._contradict("rows that were already handed out are gone", "$.rows")
         self.page = page
-        if self.is_whole and len(page.rows) < self.used:
-            msg = "rows that were already handed out are gone"
-            raise InvalidResponseError(msg, "$.rows")
         self._ahead.go_on_from(page)
 
     def _reread(self, before: JobPage, page: JobPage) -> None:
         """Take a newer answer for the same page, if it agrees on the rows used."""
         if None not in (before.label, page.label) and before.label != page.label:
-            msg = "the answer's $.page names another page than before"
-            raise InvalidResponseError(msg, "$.page")
+            self._contradict("the answer names another page than before", "$.page")
         common = min(self.used, len(before.rows), len(page.rows))
         if page.rows[:common] != before.rows[:common]:
-            msg = "rows that were already handed out have changed"
-            raise InvalidResponseError(msg, "$.rows")
+            self._contradict("rows that were already handed out have changed", "$.rows")
         is_late = len(page.rows) < min(self.used, len(before.rows))
-        over = page.next_cursor is not None or _status_of(page).is_terminal
-        if over or not is_late:
+        if _is_whole(page) or not is_late:
             self._stand_on(page)
 
-    async def _read(self, cursor: str | None, *, again: bool = False) -> JobPage:
+    async def _read(self, cursor: str | None, *, takes_turn: bool = True) -> JobPage:
+        """Read a page; a first read and one that is repeated are polls."""
         if not self._follow:
+            if takes_turn:
+                await self._reads.take_turn()
             return await self._reads.page(cursor)
-        read = self._reads.page_in_turn if again else self._reads.page
-        return await self._reads.persist(lambda: read(cursor))
+        return await self._reads.persist(
+            lambda note: self._reads.page(cursor, on_failure=note),
+            takes_turn=takes_turn,
+        )
 
     async def _later(self) -> JobPage:
         """Wait until the page may have grown, and return what it is by then."""
@@ -216,7 +278,7 @@ class PageReader:
                 return await self._when_due(expected)
         if self._late_since is not None:
             await anyio.sleep(record.draw_delay())
-        later = await self._read(self._cursor, again=True)
+        later = await self._read(self._cursor)
         self._note_lateness(later)
         return later
 
@@ -228,12 +290,13 @@ class PageReader:
                 return expected.page
             if not self._reads.is_asked_for(expected.cursor):
                 expected.is_asked_for = True
-                return await self._read(expected.cursor, again=True)
+                # Others take the answer too, so it is nobody's own request.
+                return await outside_context(self._read(expected.cursor))
             await self._reads.record.news.wait()
 
     def _note_lateness(self, page: JobPage) -> None:
         """Count how long answers go on contradicting the end that was seen."""
-        if page.next_cursor is not None or _status_of(page).is_terminal:
+        if _is_whole(page):
             self._late_since = None
             return
         now = anyio.current_time()

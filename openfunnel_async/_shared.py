@@ -1,8 +1,10 @@
 """One piece of work done once for everybody who waits for it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Generic, TypeVar
+import contextvars
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, Generic, TypeVar, cast
 
 import anyio
 
@@ -10,6 +12,31 @@ from openfunnel_async._endpoints import Kind
 from openfunnel_async._record import JobRecord
 
 T = TypeVar("T")
+
+
+@types.coroutine
+def outside_context(work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+    """Await a coroutine in this task, but without the task's context variables.
+
+    For a request whose answer others share, made by a caller in its own task: it must
+    not carry the trace of the caller who happened to send it. A task of its own would
+    lose the caller's time limit, which decides whether a Retry-After is waited for.
+    """
+    context = contextvars.Context()
+    step: Callable[[Any], Any] = work.send
+    given: object = None
+    try:
+        while True:
+            awaited = context.run(step, given)
+            try:
+                step, given = work.send, (yield awaited)
+            except GeneratorExit:
+                work.close()
+                raise
+            except BaseException as exc:  # noqa: BLE001 -- passed on, cancellations as well
+                step, given = work.throw, exc
+    except StopIteration as stop:
+        return cast("T", stop.value)
 
 
 class Run(Generic[T]):
@@ -20,6 +47,14 @@ class Run(Generic[T]):
     def __init__(self, task: asyncio.Task[T]) -> None:
         self.task = task
         self.holders = 0
+
+
+def _in_no_context(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """Run the work outside the context of the caller who happens to be the first.
+
+    Its trace and its context variables are not those of the others.
+    """
+    return asyncio.create_task(work, context=contextvars.Context())
 
 
 class Shared(Generic[T]):
@@ -74,7 +109,7 @@ class Shared(Generic[T]):
         if run is None or run.task.done():
             # What an earlier run was told is no reason to give this one up.
             self._record.stalls.pop(self._kind, None)
-            run = self._run = Run(asyncio.create_task(self._start()))
+            run = self._run = Run(_in_no_context(self._start()))
             run.task.add_done_callback(lambda _task: self._record.announce_turn())
         run.holders += 1
         return run

@@ -32,6 +32,7 @@ class _Stream:
             self._reader.give_up()
 
     async def __aenter__(self) -> Self:
+        self._reader.check_loop()
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
@@ -39,6 +40,7 @@ class _Stream:
 
     async def aclose(self) -> None:
         """End the stream; the job goes on. Calling again does nothing."""
+        self._reader.check_loop()
         self._closed = True
         await self._reader.aclose()
 
@@ -47,10 +49,10 @@ class _Stream:
         return self._reader.place
 
     async def _read_on(self) -> None:
-        """Read on, or end the stream and hold it against the manifest."""
+        """Read on, or end the stream and check it against the manifest."""
         if not await self._reader.advance():
+            await self._reader.check_against_manifest()
             self._closed = True
-            self._reader.settle()
 
 
 class RowStream(_Stream):
@@ -68,6 +70,10 @@ class RowStream(_Stream):
         IncompleteResultsError: The rows do not add up to the manifest's count.
         InvalidResponseError: Rows already handed out changed, or pages loop.
 
+    An error that ends the stream is raised again whenever it is read again. After an
+    outage (a ``TransportError``, for example) iterating continues with the very next
+    row.
+
     Cancellation: iterating can go on afterwards with the very next row.
     """
 
@@ -79,6 +85,7 @@ class RowStream(_Stream):
         return self
 
     async def __anext__(self) -> Company:
+        self._reader.check_loop()
         with self._guard:
             reader = self._reader
             while not self._closed:
@@ -109,6 +116,7 @@ class PageStream(_Stream):
         return self
 
     async def __anext__(self) -> JobPage:
+        self._reader.check_loop()
         with self._guard:
             reader = self._reader
             while not self._closed:

@@ -14,6 +14,9 @@ from contextlib import asynccontextmanager
 from openfunnel_async._retries import with_jitter
 from openfunnel_async.errors import RateLimitedError
 
+# A Retry-After of years must not close a client for ever.
+_LONGEST_HOLD = 3600.0
+
 
 class SubmitThrottle:
     """Let submits through: together at first, one at a time after a 429.
@@ -32,7 +35,7 @@ class SubmitThrottle:
 
     def hold(self, refusal: RateLimitedError, pause: float) -> None:
         """Let nobody send for so many seconds: the service refused a submit."""
-        until = asyncio.get_running_loop().time() + pause
+        until = asyncio.get_running_loop().time() + min(pause, _LONGEST_HOLD)
         self._one_at_a_time = True
         if until > self._held_until:
             self._held_until, self._refusal = until, refusal

@@ -52,7 +52,9 @@ class Watch:
             if self._reads.is_expected:
                 await record.news.wait()
             elif not record.is_terminal:
-                await self._reads.persist(self._reads.look_in_turn)
+                await self._reads.persist(
+                    lambda note: self._reads.look(on_failure=note)
+                )
 
     async def pause(self, is_over: Callable[[], bool] = lambda: False) -> None:
         """Sleep until the next look is due, counted from the last answer.

@@ -5,7 +5,7 @@ whole requests in and whole replies out.
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import NoReturn, Protocol, Self, SupportsIndex
 from urllib.parse import urlencode
@@ -70,10 +70,12 @@ class SendState(enum.Enum):
 
 
 class SendProgress:
-    """Where a transport may note how far it has come.
+    """Where a transport may report how far it has come.
 
-    A transport that knows calls ``waiting()`` before it connects and ``sent()``
-    before the first byte; one that does not is taken to send from the start.
+    A transport that knows calls ``waiting()`` while it has no connection, ``sent()``
+    before the first byte, and ``received()`` as the reply arrives. One that reports
+    nothing is taken to send from the start, and its exchange has one time limit for
+    the whole of it.
 
     Attributes:
         state: How far the exchange under way has come.
@@ -81,12 +83,13 @@ class SendProgress:
         partial: What had come of a reply that broke off; it may name a job.
     """
 
-    __slots__ = ("partial", "state", "was_sent")
+    __slots__ = ("_on_received", "partial", "state", "was_sent")
 
     def __init__(self, state: SendState = SendState.IDLE) -> None:
         self.state: SendState = state
         self.was_sent: bool = False
         self.partial: WireReply | None = None
+        self._on_received: Callable[[int], None] | None = None
 
     @property
     def may_be_sent(self) -> bool:
@@ -105,17 +108,37 @@ class SendProgress:
         self.partial = None
 
     def waiting(self) -> None:
-        """Note that nothing is sent yet."""
+        """Report that nothing is sent yet."""
         self.state = SendState.WAITING
 
+    def unsure(self) -> None:
+        """Report that from now on nothing is known until the next report.
+
+        Until then the request counts as sent.
+        """
+        self.state = SendState.UNREPORTED
+
     def sent(self) -> None:
-        """Note that from now on the service may see the request."""
+        """Report that from now on the service may see the request."""
         self.state = SendState.SENT
+
+    def received(self, size: int) -> None:
+        """Report that so many more bytes of the reply's body have arrived.
+
+        The time limit of a read counts again from each received KiB.
+        """
+        if self._on_received is not None:
+            self._on_received(size)
+
+    def when_received(self, on_received: Callable[[int], None] | None) -> None:
+        """Set what is called with the size of each piece of the body."""
+        self._on_received = on_received
 
     def finish(self) -> None:
         """Note that no exchange is under way."""
         self.was_sent = self.may_be_sent
         self.state = SendState.IDLE
+        self._on_received = None
 
 
 def _size(body: bytes | None) -> str:
@@ -134,7 +157,9 @@ class WireRequest:
         headers: All headers to send; the key is among them only while sending.
         body: The bytes to send, or None.
         fresh_connection: Whether a pooled connection must not be used: one that
-            the server is just closing would make a submit's outcome unknowable.
+            the server is just closing would make a submit's outcome unknowable, and
+            one that died silently would let a job bill on for the whole time limit
+            of its cancel.
         progress: Where the transport may note how far it has come.
     """
 
@@ -162,7 +187,7 @@ class WireReply:
 
     Attributes:
         status_code: From a status line that was really received.
-        headers: Lower-case names.
+        headers: Lower-case names; the values of a repeated header are joined by ", ".
         body: The decoded bytes. A transport stops reading soon after 8 MiB; the
             reader refuses what is larger.
     """
@@ -200,5 +225,13 @@ class Transport(Protocol):
         ...
 
 
-class UntrustedCertificateError(TransportError):
-    """The server's certificate was refused; trying again cannot help."""
+class FinalTransportError(TransportError):
+    """A failure before anything was sent that trying again cannot cure."""
+
+
+class UntrustedCertificateError(FinalTransportError):
+    """The server's certificate was refused."""
+
+
+class ProxyRefusedError(FinalTransportError):
+    """A proxy refused to connect: it asks for credentials, or forbids it."""

@@ -1,8 +1,8 @@
 """The pytest plugin: a sandbox and a client of it, for every kind of test.
 
-``openfunnel_sandbox`` and ``openfunnel_client`` are plain fixtures that belong to no
-event loop, so they work in tests run by anyio or by pytest-asyncio, in either of its
-modes, and in synchronous ones.
+``openfunnel_sandbox`` and ``openfunnel_client`` are plain fixtures that are made
+without an event loop, so they work in tests run by anyio or by pytest-asyncio, in
+either of its modes, and in synchronous ones.
 
 A test run that does not use them pays for this module alone: what it needs is
 imported by the fixtures.
@@ -56,8 +56,9 @@ def openfunnel_sandbox(request: pytest.FixtureRequest) -> Iterator["Sandbox"]:
 def openfunnel_client(openfunnel_sandbox: "Sandbox") -> "OpenFunnel":
     """Make a client of ``openfunnel_sandbox`` that looks every 20 ms.
 
-    It keeps nothing open between two requests, so it may be used on any event loop
-    and need not be closed.
+    It keeps nothing open between two requests, so it need not be closed. Like every
+    client it belongs to the event loop it is first used on, whichever that is; each
+    test has a client of its own.
     """
     from openfunnel_async._pytest_stage import client_of  # noqa: PLC0415 -- see the module's first lines
 

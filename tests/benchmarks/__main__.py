@@ -19,6 +19,7 @@ from tests.benchmarks import (
     importing,
     memory,
     pace,
+    slow_link,
     soak,
 )
 from tests.benchmarks.server import ROOT, serving
@@ -41,6 +42,7 @@ class Size:
     rounds: int
     calls: int
     repeats: Mapping[int, int]
+    slow_pages: Mapping[int, int]
     fleet: int
     pace: float
     fleet_rounds: int
@@ -56,6 +58,7 @@ _FULL = Size(
     rounds=41,
     calls=20,
     repeats={0: 9, 20: 3, 100: 1, 200: 1},
+    slow_pages={256: 24, 1000: 48},
     fleet=5000,
     pace=3.0,
     fleet_rounds=2,
@@ -70,6 +73,7 @@ _QUICK = Size(
     rounds=1,
     calls=1,
     repeats={0: 1},
+    slow_pages={100_000: 2},
     fleet=20,
     pace=0.01,
     fleet_rounds=1,
@@ -96,6 +100,7 @@ def _sections(size: Size) -> Iterator[tuple[str, Callable[[], Table]]]:
             "harvest",
             lambda: asyncio.run(harvest.measure(by_latency, size.repeats)),
         )
+        yield "slow link", lambda: asyncio.run(slow_link.measure(size.slow_pages))
         yield (
             "fleet",
             lambda: asyncio.run(

@@ -12,6 +12,7 @@ def test_every_section_writes_its_table(tmp_path: Path) -> None:
     assert headings == [
         "## A page and a poll, CPU",
         "## A harvest of 10,000 rows",
+        "## A slow link",
         "## A fleet of waits",
         "## A soak",
         "## Memory",

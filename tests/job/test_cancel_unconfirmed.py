@@ -1,6 +1,5 @@
 """A 2xx that may be nobody's answer: what reads say decides."""
 
-import anyio
 import pytest
 
 from openfunnel_async import (
@@ -212,4 +211,3 @@ async def test_a_cancel_soon_after_the_submit_survives_a_404_for_five_seconds() 
         with pytest.raises(JobNotFoundError):
             await job.cancel()
         assert transport.now == pytest.approx(5, abs=0.6)
-        await anyio.sleep(0)

@@ -8,7 +8,14 @@ from typing import Any, Literal
 import anyio
 import pytest
 
-from openfunnel_async import ConfigurationError, JobCheckpoint, WireReply
+from openfunnel_async import (
+    ConfigurationError,
+    InvalidResponseError,
+    JobCheckpoint,
+    LookalikeSearch,
+    RowStream,
+    WireReply,
+)
 from openfunnel_async.sandbox import EditedAnswer, JobLife, Unknowns
 from tests.crash.finished import LATENCY, STRAIGHT, World, book
 from tests.job.streams import names, numbered
@@ -21,6 +28,7 @@ from tests.support.scripted import (
     manifest,
     reply,
     rows,
+    submit_reply,
 )
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
@@ -216,3 +224,132 @@ async def test_a_label_of_endless_digits_is_no_number() -> None:
 
     async with connect(ScriptedTransport(read=read)) as client:
         assert await names(client.job(JOB)) == numbered(2)
+
+
+def many_pages(seen: Seen) -> WireReply:
+    """Answer for any job: finished, twenty pages of two rows."""
+    number = int((seen.cursor or "page_0000")[-4:])
+    if number >= 20:
+        return reply(404, {"detail": "no such page"})
+    return job_reply(
+        "completed",
+        rows=rows(2 * number, 2 * number + 2),
+        page=f"page_{number:04}",
+        next_cursor=None if number == 19 else f"page_{number + 1:04}",
+        manifest=manifest(40, pages=20),
+        job_id=seen.job_id,
+    )
+
+
+def asked(transport: ScriptedTransport, *jobs: str) -> int:
+    return sum(seen.job_id in jobs for seen in transport.of("read"))
+
+
+async def test_streams_of_a_client_share_the_places_to_read_ahead() -> None:
+    """Caught: eight pages for each stream: 50 jobs held 450 pages.
+
+    Besides the page it has reached, each stream may read its own next one.
+    """
+    transport = ScriptedTransport(read=many_pages)
+    async with connect(transport, read_ahead=8) as client:
+        streams = [client.job(f"job-{number}").rows() for number in range(50)]
+        for stream in streams:
+            await anext(stream)
+        await anyio.sleep(1)
+        assert 50 + 8 <= transport.count("read") <= 50 + 50 + 8
+        # Nobody waits for a place: all of them are read to their ends.
+        found = [[company.name async for company in stream] for stream in streams]
+        assert found == [numbered(40)[1:]] * 50
+    # Each page was requested once.
+    assert transport.count("read") == 50 * 20
+
+
+@pytest.mark.parametrize("way", ["aclose", "forget", "finish", "fail"])
+async def test_a_stream_that_ends_gives_its_places_back(way: str) -> None:
+    """Caught: places that are lost with their stream: nobody reads ahead any more."""
+
+    def read(seen: Seen) -> WireReply:
+        if way == "fail" and seen.job_id == "first" and seen.cursor == "page_0002":
+            return job_reply(rows=[], page="page_0002", next_cursor="page_0000")
+        return many_pages(seen)
+
+    transport = ScriptedTransport(read=read)
+    failed = list[RowStream]()
+    async with connect(transport, read_ahead=8) as client:
+        for _ in range(3):
+            first = client.job("first").rows()
+            await anext(first)
+            await anyio.sleep(1)
+            if way == "aclose":
+                await first.aclose()
+            elif way == "finish":
+                assert len([company async for company in first]) == 39
+            elif way == "fail":
+                with pytest.raises(InvalidResponseError):
+                    async for _ in first:
+                        pass
+                failed.append(first)
+            del first
+        second = client.job("second").rows()
+        await anext(second)
+        await anyio.sleep(1)
+        assert asked(transport, "second") >= 8
+
+
+async def test_a_guessed_page_that_is_not_found_is_asked_for_once() -> None:
+    """Caught: a 404 about a job that was read taken for an outage: four requests.
+
+    The manifest says 23 pages, and there are 20.
+    """
+
+    def read(seen: Seen) -> WireReply:
+        answer = json.loads(many_pages(seen).body)
+        if "manifest" not in answer:
+            return many_pages(seen)
+        return reply(200, answer | {"manifest": answer["manifest"] | {"pages": 23}})
+
+    transport = ScriptedTransport(submit=[submit_reply()], read=read)
+    async with connect(transport) as client:
+        # Its own submit was just now, when a 404 may mean "not yet".
+        job = await client.submit(LookalikeSearch(query="voice"))
+        stream = job.rows()
+        found = [(await anext(stream)).name for _ in range(31)]
+        assert transport.now < 5
+        await anyio.sleep(10)
+        assert [transport.cursors().count(f"page_00{n}") for n in (20, 21, 22)] == [
+            1
+        ] * 3
+        found += [company.name async for company in stream]
+    assert found == numbered(40)
+
+
+async def test_a_page_that_a_cursor_leads_to_survives_404s() -> None:
+    """Caught: no retry for any page of a finished job."""
+    failures = [3]
+
+    def read(seen: Seen) -> WireReply:
+        if seen.cursor == "page_0001" and failures[0]:
+            failures[0] -= 1
+            return reply(404, {"detail": "no such page"})
+        return many_pages(seen)
+
+    async with connect(ScriptedTransport(read=read)) as client:
+        assert await names(client.job(JOB)) == numbered(40)
+    assert failures == [0]
+
+
+@pytest.mark.parametrize("pages", [1, 2, 3])
+async def test_a_number_of_pages_that_is_too_low_does_not_end_the_reading_ahead(
+    pages: int,
+) -> None:
+    """Caught: one page after the other once the stated number has been passed."""
+    transport = ScriptedTransport(read=book(pages=pages))
+    async with connect(transport) as client:
+        stream = client.job(JOB).rows()
+        # The cursor of the last stated page leads beyond the number.
+        found = [(await anext(stream)).name for _ in range(2 * pages)]
+        await anyio.sleep(1)
+        assert transport.count("read") == 6
+        found += [company.name async for company in stream]
+    assert found == numbered(12)
+    assert transport.count("read") == 6

@@ -31,6 +31,8 @@ from tests.support.scripted import (
     unsent,
 )
 
+MISSING = {"detail": "Job not found"}
+
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 DONE = job_reply("completed")
@@ -89,7 +91,7 @@ async def test_the_policy_says_how_long() -> None:
         (reply(400), RequestRejectedError),
         (reply(401), AuthenticationError),
         (reply(403), AuthenticationError),
-        (reply(404), JobNotFoundError),
+        (reply(404, MISSING), JobNotFoundError),
         (reply(422), RequestRejectedError),
         (reply(302), APIError),
         (UntrustedCertificateError("not trusted", False), TransportError),
@@ -120,7 +122,7 @@ async def test_a_404_soon_after_ones_own_submit_is_survived() -> None:
 
 
 async def test_a_404_later_is_not() -> None:
-    transport = ScriptedTransport(submit=[submit_reply()], read=[reply(404)])
+    transport = ScriptedTransport(submit=[submit_reply()], read=[reply(404, MISSING)])
     async with connect(transport, polling=PollPolicy.fixed(1)) as client:
         job = await client.submit(LookalikeSearch(query="voice"))
         with pytest.raises(JobNotFoundError):
@@ -129,7 +131,7 @@ async def test_a_404_later_is_not() -> None:
 
 
 async def test_a_404_of_an_attached_job_is_believed_at_once() -> None:
-    transport = ScriptedTransport(submit=[submit_reply()], read=[reply(404)])
+    transport = ScriptedTransport(submit=[submit_reply()], read=[reply(404, MISSING)])
     async with connect(transport) as client:
         await client.submit(LookalikeSearch(query="voice"))
         with pytest.raises(JobNotFoundError):

@@ -85,7 +85,10 @@ def test_in_synchronous_tests(pytester: pytest.Pytester) -> None:
         """
         import asyncio
         import urllib.request
-        from openfunnel_async import LookalikeSearch
+        import pytest
+        from openfunnel_async import (
+            ConfigurationError, LookalikeSearch, OpenFunnel, PollPolicy
+        )
 
         def test_on_one_loop_after_the_other(openfunnel_client, openfunnel_sandbox):
             search = LookalikeSearch(query="voice ai", limit=250)
@@ -93,10 +96,15 @@ def test_in_synchronous_tests(pytester: pytest.Pytester) -> None:
             async def submit():
                 return await openfunnel_client.submit(search)
 
-            async def read(job):
-                return await job.result()
+            async def read(job_id):
+                client = OpenFunnel(polling=PollPolicy.fixed(0.02))
+                async with client:
+                    return await client.job(job_id).result()
 
-            assert len(asyncio.run(read(asyncio.run(submit()))).rows) == 250
+            job = asyncio.run(submit())
+            with pytest.raises(ConfigurationError, match="one client for each event"):
+                asyncio.run(job.poll())
+            assert len(asyncio.run(read(job.id)).rows) == 250
 
         def test_with_a_client_that_is_not_ours(openfunnel_sandbox):
             url = openfunnel_sandbox.base_url + "/api/v1/credits/balance"

@@ -50,10 +50,12 @@ class Said:
         data: The bytes.
         then: Whether the connection is kept for another request, closed, or left
             open in silence until the other side closes it.
+        after: Seconds of the loop before the first byte.
     """
 
     data: bytes = b""
     then: Then = "keep"
+    after: float = 0.0
 
 
 def said(  # noqa: PLR0913 -- all but the body by name, each with a default
@@ -160,6 +162,7 @@ class RawServer:
         self.received.append(attrs.evolve(request, body=body))
         self.arrived.set()
         answer = self._answers.pop(0) if self._answers else Said(then="close")
+        await asyncio.sleep(answer.after)
         writer.write(answer.data)
         await writer.drain()
         if answer.then == "wait":

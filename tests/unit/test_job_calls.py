@@ -134,6 +134,17 @@ def test_a_cancel_is_a_post_without_a_body() -> None:
     assert (call.request.url, call.request.body) == (f"{JOBS}/{JOB}/cancel", None)
 
 
+def test_a_cancel_demands_a_fresh_connection_and_a_read_does_not() -> None:
+    """Caught: a cancel over whatever connection the pool has, for any transport."""
+    assert ENDPOINTS.cancel(JOB).request.fresh_connection
+    assert not ENDPOINTS.snapshot(JOB).request.fresh_connection
+
+
+def test_only_a_read_asks_caches_for_the_present() -> None:
+    assert ENDPOINTS.page(JOB, None).request.headers["cache-control"] == "no-cache"
+    assert "cache-control" not in ENDPOINTS.cancel(JOB).request.headers
+
+
 def test_an_accepted_cancel_keeps_the_message() -> None:
     answer = ENDPOINTS.cancel(JOB).read(cancel_reply())
     assert answer == CancelAnswer(accepted=True, message="stopping")

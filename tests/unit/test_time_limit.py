@@ -1,6 +1,7 @@
 """The time limit of exchanges, held against what asyncio.timeout means."""
 
 import asyncio
+from typing import Any
 
 import anyio
 import pytest
@@ -109,6 +110,80 @@ async def test_a_scope_around_counts_for_its_own(limits: TimeLimit) -> None:
 async def test_an_error_within_is_raised(limits: TimeLimit) -> None:
     with pytest.raises(ValueError, match="mine"), limits.begin():
         raise ValueError("mine")
+
+
+async def _fed(limits: TimeLimit, every: float, *sizes: int) -> float:
+    """Receive so many bytes each time; return as `_limited`."""
+    began = _now()
+    try:
+        with limits.begin() as limit:
+            for size in sizes:
+                await asyncio.sleep(every)
+                limit.received(size)
+            await asyncio.Event().wait()
+    except TimeoutError:
+        return began - _now()
+    return _now() - began
+
+
+async def test_each_received_kib_begins_the_limit_anew(limits: TimeLimit) -> None:
+    """Caught: an extended limit that ends when its turn in the line comes."""
+    assert await _fed(limits, 9, *[1024] * 5) == pytest.approx(-(5 * 9 + _SECONDS))
+
+
+async def test_a_drip_of_single_bytes_ends(limits: TimeLimit) -> None:
+    """Caught: each byte taken for progress."""
+    assert await _fed(limits, 1, *[1] * 99) == pytest.approx(-_SECONDS)
+
+
+async def test_small_pieces_add_up_to_a_kib(limits: TimeLimit) -> None:
+    assert await _fed(limits, 4, 512, 512) == pytest.approx(-(8 + _SECONDS))
+
+
+async def test_what_was_left_over_of_a_kib_does_not_count_again(
+    limits: TimeLimit,
+) -> None:
+    """Caught: a counter that is not reset, so that a drip follows a first burst."""
+    assert await _fed(limits, 4, 5000, 1, 1) == pytest.approx(-(4 + _SECONDS))
+
+
+async def test_an_extended_limit_holds_up_no_other(limits: TimeLimit) -> None:
+    """Caught: a timer for the first in line only, whose end lies far ahead."""
+    outcomes = await asyncio.gather(
+        _fed(limits, 9, *[1024] * 9), _later(limits, 1, 100), _later(limits, 2, 3)
+    )
+    assert outcomes == pytest.approx([-(81 + _SECONDS), -_SECONDS, 3])
+
+
+async def test_an_extended_limit_that_was_left_cancels_nothing(
+    limits: TimeLimit,
+) -> None:
+    """Caught: its own timer left behind."""
+    with limits.begin() as limit:
+        await asyncio.sleep(9)
+        limit.received(1024)
+        await asyncio.sleep(9)
+    # Its own timer, not only what the timer does.
+    assert _timers() == 0
+    await asyncio.sleep(100)
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+def _timers() -> int:
+    loop: Any = asyncio.get_running_loop()
+    return sum(not handle.cancelled() for handle in loop._scheduled)
+
+
+async def test_a_cancellation_of_an_extended_one_goes_through(
+    limits: TimeLimit,
+) -> None:
+    task = asyncio.create_task(_fed(limits, 9, *[1024] * 9))
+    await asyncio.sleep(50)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 def test_one_client_in_two_loops(limits: TimeLimit) -> None:

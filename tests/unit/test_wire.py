@@ -145,5 +145,24 @@ def test_a_transport_that_reports_is_believed() -> None:
     assert told == [True, False, True, False]
 
 
+def test_a_transport_that_is_unsure_counts_as_having_sent() -> None:
+    progress = SendProgress()
+    progress.begin()
+    progress.waiting()
+    progress.unsure()
+    assert (progress.may_be_sent, progress.is_reported) == (True, False)
+
+
+def test_what_arrives_is_passed_on_until_the_exchange_ends() -> None:
+    """Caught: an exchange that extends the limit of the one before it."""
+    progress, seen = SendProgress(), list[int]()
+    progress.received(1)
+    progress.when_received(seen.append)
+    progress.received(2)
+    progress.finish()
+    progress.received(4)
+    assert seen == [2]
+
+
 def test_where_a_request_notes_its_progress_is_no_part_of_its_value() -> None:
     assert attrs.evolve(REQUEST, progress=SendProgress()) == REQUEST

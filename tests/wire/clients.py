@@ -8,6 +8,7 @@ KEY = "of_" + "ab" * 32
 SEARCH = LookalikeSearch(query="voice ai", limit=250)
 JOB_ID = "0b6f1c1e-7d51-4c56-9b0c-3f1f4f0e8a11"
 SUBMITTED = f'{{"job_id": "{JOB_ID}", "message": "queued", "status": "pending"}}'
+CANCELLING = f'{{"job_id": "{JOB_ID}", "message": "ok", "status": "cancelling"}}'
 RUNNING = f'{{"job_id": "{JOB_ID}", "status": "running"}}'
 
 

@@ -110,16 +110,6 @@ async def test_a_cut_answer_to_a_read_is_a_transport_error() -> None:
     assert error.request_sent
 
 
-async def test_any_2xx_accepts_a_cancel_whatever_its_body() -> None:
-    async with (
-        RawServer(said("<html>", status="202 Accepted")) as server,
-        client_of(server.base_url) as client,
-    ):
-        receipt = await client.job(JOB_ID).cancel()
-    assert receipt.accepted
-    assert receipt.status is JobStatus.CANCELLING
-
-
 async def test_a_packed_answer_is_unpacked() -> None:
     async with (
         RawServer(said(RUNNING, packed=True)) as server,

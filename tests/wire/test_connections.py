@@ -12,13 +12,23 @@ from openfunnel_async import (
     ConfigurationError,
     JobStatus,
     OpenFunnel,
+    WireRequest,
 )
 from tests.support.raw_server import RawServer, Said, said
-from tests.wire.clients import JOB_ID, KEY, RUNNING, SEARCH, SUBMITTED, client_of
+from tests.wire.clients import (
+    CANCELLING,
+    JOB_ID,
+    KEY,
+    RUNNING,
+    SEARCH,
+    SUBMITTED,
+    client_of,
+)
 
 pytestmark = pytest.mark.anyio
 
 READ, SUBMIT = said(RUNNING), said(SUBMITTED, status="202 Accepted")
+CANCEL = said(CANCELLING)
 NO_ANSWER = Said(then="wait")
 
 
@@ -93,7 +103,7 @@ async def test_a_cancelled_read_does_not_spoil_the_next_one() -> None:
 
 
 async def test_a_submit_whose_caller_leaves_is_read_and_its_job_cancelled() -> None:
-    async with RawServer(SUBMIT, said("{}")) as server, client_of(server.base_url) as c:
+    async with RawServer(SUBMIT, CANCEL) as server, client_of(server.base_url) as c:
         task = asyncio.create_task(c.submit(SEARCH))
         await server.arrived.wait()
         task.cancel()
@@ -175,3 +185,78 @@ async def test_a_submit_uses_no_pooled_connection_of_a_users_session() -> None:
             "POST",
         ]
         assert len(set(connections(server))) == 3
+
+
+async def sessions_of(kind: str) -> AiohttpTransport:
+    return AiohttpTransport(aiohttp.ClientSession() if kind == "users" else None)
+
+
+@pytest.mark.parametrize("kind", ["own", "users"])
+async def test_each_cancel_uses_a_fresh_connection(kind: str) -> None:
+    """Caught: a cancel over the pool, whose oldest connection may be dead."""
+    transport = await sessions_of(kind)
+    async with (
+        RawServer(READ, CANCEL, READ, CANCEL) as server,
+        client_of(server.base_url, transport=transport) as client,
+    ):
+        for _ in range(2):
+            await client.job(JOB_ID).poll()
+            await client.job(JOB_ID).cancel()
+        used = connections(server)
+        if transport._users is not None:
+            await transport._users.close()
+    # Each cancel is younger than every connection before it.
+    assert used[1] > used[0]
+    assert used[3] > max(used[:3])
+
+
+async def test_a_cancel_waits_for_no_submit_and_no_read() -> None:
+    """Caught: one session with aiohttp's limit of 100 for submits and cancels."""
+    busy = 100
+    async with (
+        RawServer(*[NO_ANSWER] * (2 * busy), CANCEL) as server,
+        client_of(server.base_url) as client,
+    ):
+        # One more of each, which has to wait for its turn.
+        tasks = [
+            asyncio.create_task(asked)
+            for _ in range(busy + 1)
+            for asked in (client.submit(SEARCH), client.job(JOB_ID).poll())
+        ]
+        async with asyncio.timeout(30):
+            while len(server.received) < 2 * busy:  # noqa: ASYNC110 -- the server gives no notice
+                await asyncio.sleep(0.01)
+            receipt = await client.job(JOB_ID).cancel()
+        assert receipt.accepted
+        assert len(server.received) == 2 * busy + 1
+        for task in tasks:
+            task.cancel()
+        # Those that were sent are read for some seconds more, unless cut off.
+        for writer in tuple(server._writers):
+            writer.transport.abort()
+        await asyncio.wait(tasks)
+
+
+async def test_reads_ask_caches_for_the_present_and_submits_ask_nothing() -> None:
+    async with (
+        RawServer(READ, CANCEL, SUBMIT) as server,
+        client_of(server.base_url) as client,
+    ):
+        await client.job(JOB_ID).poll()
+        await client.job(JOB_ID).cancel()
+        await client.submit(SEARCH)
+        said_of_caches = [each.values("cache-control") for each in server.received]
+    assert said_of_caches == [["no-cache"], [], []]
+
+
+async def test_a_header_that_is_repeated_is_joined() -> None:
+    """Caught: the last of two Retry-After headers in place of both."""
+    twice = "Retry-After: 7\r\nX-One: a\r\nretry-after: 70"
+    busy = Said(f"HTTP/1.1 200 OK\r\n{twice}\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+    async with RawServer(busy) as server:
+        transport = AiohttpTransport()
+        request = WireRequest(method="GET", origin=server.base_url, path="/")
+        reply = await transport.send(request)
+        await transport.aclose()
+    assert reply.headers["retry-after"] == "7, 70"
+    assert reply.headers["x-one"] == "a"

@@ -1,0 +1,98 @@
+"""Programs that end in the middle of a submit or a cancel, each in its own way.
+
+    python -m tests.crash.interrupted WAY
+
+Each prints one line when its request is under way. What is left to be said is logged.
+"""
+
+import asyncio
+import gc
+import sys
+import threading
+from collections.abc import Callable
+
+from openfunnel_async import LookalikeSearch, OpenFunnel
+
+SEARCH = LookalikeSearch(query="voice ai", limit=77)
+
+
+def report() -> None:
+    """Let the test know that it may interrupt."""
+    sys.stdout.write("under way\n")
+    sys.stdout.flush()
+
+
+async def submit_and_wait() -> None:
+    """Submit for as long as it takes."""
+    async with OpenFunnel() as client:
+        report()
+        await client.submit(SEARCH)
+
+
+async def submit_and_return() -> None:
+    """Return while a submit is under way, with a client that nobody closes."""
+    client = OpenFunnel()
+    task = asyncio.create_task(client.submit(SEARCH))
+    await asyncio.sleep(0.5)
+    report()
+    assert not task.done()
+
+
+async def submit_and_exit() -> None:
+    """Leave by SystemExit."""
+    await submit_and_return()
+    sys.exit(3)
+
+
+async def block_and_wait() -> None:
+    """Wait in a block whose job cannot be cancelled."""
+    client = OpenFunnel()
+    async with client.running(SEARCH):
+        report()
+        await asyncio.sleep(600)
+
+
+def run_and_close() -> None:
+    """Close a loop whose tasks nobody has cancelled."""
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(submit_and_return())
+    loop.close()
+    del loop
+    gc.collect()
+    sys.stderr.write("the program continues\n")
+
+
+def run_without_a_runner() -> None:
+    """Let Ctrl-C raise wherever the loop is."""
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(submit_and_wait())
+
+
+def run_in_a_daemon_thread() -> None:
+    """End the interpreter while the loop's thread waits."""
+    done = threading.Event()
+
+    async def submit() -> None:
+        client = OpenFunnel()
+        task = asyncio.create_task(client.submit(SEARCH))
+        await asyncio.sleep(0.5)
+        done.set()
+        await task
+
+    threading.Thread(target=lambda: asyncio.run(submit()), daemon=True).start()
+    done.wait()
+    report()
+
+
+WAYS: dict[str, Callable[[], object]] = {
+    "ctrl-c": lambda: asyncio.run(submit_and_wait()),
+    "return": lambda: asyncio.run(submit_and_return()),
+    "exit": lambda: asyncio.run(submit_and_exit()),
+    "block": lambda: asyncio.run(block_and_wait()),
+    "close": run_and_close,
+    "no runner": run_without_a_runner,
+    "thread": run_in_a_daemon_thread,
+}
+
+if __name__ == "__main__":
+    WAYS[sys.argv[1]]()

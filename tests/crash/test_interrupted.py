@@ -1,0 +1,95 @@
+"""A program that ends in the middle of a submit says that a job may be billing.
+
+Real processes, real signals; the sandbox answers a submit after a minute.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from openfunnel_async._pytest_stage import SharedSandbox, in_a_thread
+from openfunnel_async.sandbox import SlowAnswer, StatusFault
+
+_SLOW = SlowAnswer(on="submit", delay=60, times=9)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SharedSandbox]:
+    sandbox = SharedSandbox()
+    with in_a_thread(sandbox):
+        yield sandbox
+
+
+def run(sandbox: SharedSandbox, way: str, interrupts: int = 0) -> str:
+    """Run the program, interrupt it so many times, and return what it wrote."""
+    environment = {
+        **os.environ,
+        "OPENFUNNEL_BASE_URL": sandbox.base_url,
+        "OPENFUNNEL_API_KEY": sandbox.api_key,
+    }
+    command = [sys.executable, "-m", "tests.crash.interrupted", way]
+    with subprocess.Popen(  # noqa: S603 -- this Python and a module of the tests
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        for _ in range(interrupts):
+            # The request must be on its way, and the first interrupt at work.
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.5)
+            process.send_signal(signal.SIGINT)
+        return process.communicate(timeout=30)[1].decode()
+
+
+def times_said(text: str, what: str) -> int:
+    return sum(what in line for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("way", "interrupts"),
+    [
+        ("ctrl-c", 2),
+        ("no runner", 1),
+        ("return", 0),
+        ("exit", 0),
+        ("close", 0),
+        ("thread", 0),
+    ],
+)
+def test_a_submit_that_is_cut_off_is_logged_once(
+    sandbox: SharedSandbox, way: str, interrupts: int
+) -> None:
+    """Caught: a billing job and not one word; `Obligation` without its `atexit`."""
+    sandbox.faults.append(_SLOW)
+    wrote = run(sandbox, way, interrupts)
+    assert times_said(wrote, "a job may be billing up to 77 credits") == 1
+
+
+def test_a_program_that_continues_without_the_loop_says_so_at_once(
+    sandbox: SharedSandbox,
+) -> None:
+    """Caught: `Obligation` without its `__del__`: said at the end of the program."""
+    sandbox.faults.append(_SLOW)
+    wrote = run(sandbox, "close")
+    assert wrote.index("may be billing") < wrote.index("the program continues")
+
+
+def test_one_interrupt_waits_for_the_answer_and_then_says_so(
+    sandbox: SharedSandbox,
+) -> None:
+    sandbox.faults.append(_SLOW)
+    wrote = run(sandbox, "ctrl-c", 1)
+    assert times_said(wrote, "a job may be billing up to 77 credits") == 1
+
+
+def test_a_job_that_could_not_be_cancelled_is_named(sandbox: SharedSandbox) -> None:
+    """Caught: the background cancel dropped by the ending loop, in silence."""
+    sandbox.faults.append(StatusFault(on="cancel", times=10_000))
+    wrote = run(sandbox, "block", 2)
+    [job_id] = sandbox.jobs
+    last = f"job {job_id} could not be cancelled and may be billing"
+    assert times_said(wrote, last) == 1

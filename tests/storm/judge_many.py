@@ -186,9 +186,10 @@ def _failed_at(evidence: Evidence, batch: Batch) -> float:
             reads = [
                 exchange.ended_at
                 for exchange in evidence.diary.exchanges
-                if exchange.step is batch.step
-                and exchange.job_id == submission.job_id
+                if exchange.job_id == submission.job_id
                 and exchange.kind == "read"
+                # A shared reading is of no step; until the end no other knows the job.
+                and (exchange.ended_at or inf) <= (batch.step.ended or inf)
             ]
             moments.append(max(at for at in reads if at is not None))
     return min(moments, default=inf)

@@ -140,7 +140,9 @@ def a_bill_that_was_read_is_shown(evidence: Evidence) -> Iterator[str]:
         if not (held.job.is_terminal and _had_gap(evidence, held.job.id)):
             continue
         view, snapshot = evidence.service.jobs[held.job.id], held.job.snapshot
-        last = _last_read(evidence, held.job.id, held.steps)
+        # A shared reading is of no step, so of several handles it could be any.
+        owners = sum(other.job.id == held.job.id for other in evidence.held)
+        last = _last_read(evidence, held.job.id, held.steps if owners > 1 else None)
         if last is not None and _is_complete(last, view):
             manifest = None if snapshot is None else snapshot.manifest
             if _bill(manifest) != (len(view.rows), view.credits):
@@ -166,15 +168,16 @@ def _had_gap(evidence: Evidence, job_id: str) -> bool:
     )
 
 
-def _last_read(evidence: Evidence, job_id: str, steps: set[int]) -> Exchange | None:
-    """Return the last answer that was read in one of the steps."""
+def _last_read(
+    evidence: Evidence, job_id: str, steps: set[int] | None
+) -> Exchange | None:
+    """Return the last answer that was read in one of the steps, or in any."""
     heard = [
         exchange
         for exchange in evidence.diary.exchanges
         if exchange.kind == "read"
         and exchange.job_id == job_id
-        and exchange.step is not None
-        and exchange.step.number in steps
+        and (steps is None or (exchange.step and exchange.step.number in steps))
         and exchange.is_sound
         and exchange.status == _OK
     ]

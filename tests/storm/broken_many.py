@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from openfunnel_async import BulkJob, JobSnapshot
+from openfunnel_async import BulkJob, JobSnapshot, LookalikeSearch, OpenFunnelError
 from openfunnel_async._batch import Batch
 from openfunnel_async._credits import CreditCap
 from openfunnel_async._custody import Custody
@@ -29,10 +29,29 @@ def for_the_submit_alone(sound: Any) -> Any:
     async def start(batch: Batch, *rest: Any) -> BulkJob | None:
         job: BulkJob | None = await sound(batch, *rest)
         if job is not None:
-            batch._slots.release()
+            batch._read -= 1
         return job
 
     return start
+
+
+def as_soon_as_it_is_given_up(_sound: Any) -> Any:
+    def free(batch: Batch, search: LookalikeSearch, job: BulkJob) -> None:
+        batch._read -= 1
+        batch._settle(search, job)
+
+    return free
+
+
+def after_its_own_cancel(_sound: Any) -> Any:
+    """The failure of a reading is noted when the job has been seen off."""
+
+    async def cancel(batch: Batch, job: BulkJob, error: OpenFunnelError) -> None:
+        batch._failed, failed = False, batch._failed
+        await _sound(batch, job, error)
+        batch._failed = failed
+
+    return cancel
 
 
 def as_they_end(sound: Any) -> Any:

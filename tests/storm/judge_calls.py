@@ -14,6 +14,7 @@ from openfunnel_async import (
     JobFailedError,
     JobNotFoundError,
     OpenFunnelError,
+    RateLimitedError,
     SubmitOutcomeUnknownError,
     TransportError,
     WaitTimeoutError,
@@ -184,6 +185,7 @@ def _has_cause(evidence: Evidence, complaint: Complaint) -> bool:
     short_of_credits = schedule.credits < PLENTY
     return (
         (complaint.error is InsufficientCreditsError and short_of_credits)
+        or (complaint.error is RateLimitedError and schedule.rate_limit is not None)
         or (complaint.error in _CUT_OFF and cut_off)
         or (complaint.error is JobNotFoundError and schedule.is_slow_to_show)
         or any(exchange.fate.name != "fair" for exchange in evidence.diary.exchanges)

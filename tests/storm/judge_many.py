@@ -49,7 +49,12 @@ def a_slot_is_kept_while_its_job_runs(evidence: Evidence) -> Iterator[str]:
     Only a submit of unknown outcome has no slot.
     """
     for batch in evidence.batches:
-        known = [s for s in batch.submissions if s.outcome in {"handle", "gone"}]
+        tries = _tries_of(evidence, batch)
+        known = [
+            submission
+            for submission in batch.submissions
+            if any(_tells_an_id(exchange) for exchange in tries[submission.tag])
+        ]
         running = _most_running(evidence, known)
         if running > batch.max_active:
             yield f"{_named(batch)}: {running} ran at once"
@@ -177,10 +182,17 @@ def a_batch_that_is_left_ends_its_jobs(evidence: Evidence) -> Iterator[str]:
 def _failed_at(evidence: Evidence, batch: Batch) -> float:
     """Tell when the batch knew of a failure, at the latest.
 
-    A job that failed is known once its rows are read. When a reading or a submit was
-    given up is not seen from outside.
+    A job that failed is known once its rows are read, and one whose reading is given
+    up when its own cancel is sent. When a submit was given up is not seen from outside.
     """
-    moments: list[float] = []
+    ids = {submission.job_id for submission in batch.submissions} - {None}
+    moments: list[float] = [
+        exchange.began
+        for exchange in evidence.diary.exchanges
+        if exchange.kind == "cancel"
+        and exchange.job_id in ids
+        and exchange.began < (batch.step.ended or inf)
+    ]
     for submission, outcome in zip(batch.submissions, batch.outcomes, strict=False):
         if isinstance(outcome.error, JobFailedError):
             reads = [

@@ -4,11 +4,13 @@ import asyncio
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from openfunnel_async import BulkJob, JobSnapshot, LookalikeSearch, OpenFunnelError
+from openfunnel_async import BulkJob, JobSnapshot
 from openfunnel_async._batch import Batch
 from openfunnel_async._credits import CreditCap
 from openfunnel_async._custody import Custody
 from openfunnel_async._fleet import Completions
+from openfunnel_async._retries import Tries
+from openfunnel_async._throttle import SubmitThrottle
 
 
 def by_what_was_billed(_sound: Any) -> Any:
@@ -36,22 +38,33 @@ def for_the_submit_alone(sound: Any) -> Any:
 
 
 def as_soon_as_it_is_given_up(_sound: Any) -> Any:
-    def free(batch: Batch, search: LookalikeSearch, job: BulkJob) -> None:
-        batch._read -= 1
-        batch._settle(search, job)
-
-    return free
-
-
-def after_its_own_cancel(_sound: Any) -> Any:
-    """The failure of a reading is noted when the job has been seen off."""
-
-    async def cancel(batch: Batch, job: BulkJob, error: OpenFunnelError) -> None:
-        batch._failed, failed = False, batch._failed
-        await _sound(batch, job, error)
-        batch._failed = failed
+    async def cancel(batch: Batch, job: BulkJob, _error: object) -> None:
+        if not job.is_terminal:
+            # The batch does not keep the release, so it takes the job for ended.
+            batch._custody.begin_release(job)
 
     return cancel
+
+
+def a_second_later(sound: Any) -> Any:
+    def note_failure(batch: Batch) -> None:
+        asyncio.get_running_loop().call_later(1.0, sound, batch)
+
+    return note_failure
+
+
+def as_often_as_a_read(sound: Any) -> Any:
+    def init(tries: Tries, *what: Any, patience: float | None, **how: Any) -> None:
+        sound(tries, *what, **how)
+
+    return init
+
+
+def nobody_else_waits(_sound: Any) -> Any:
+    def hold(_throttle: SubmitThrottle, _refusal: Any, _pause: float) -> None:
+        return None
+
+    return hold
 
 
 def as_they_end(sound: Any) -> Any:

@@ -253,7 +253,9 @@ class Fates:
 
     def _gap(self) -> Fault:
         """Answer reads of an ended job with a manifest that is not complete yet."""
-        match self._dice.draw({"no bill": 4, "null": 2, "absent": 2, "bill": 1.5, "count": 0.5}):
+        match self._dice.draw(
+            {"no bill": 4, "null": 2, "absent": 2, "bill": 1.5, "count": 0.5}
+        ):
             case "no bill":
                 return UnfinishedManifest()
             case "null":

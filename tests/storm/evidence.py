@@ -2,6 +2,7 @@
 
 import logging
 import re
+from math import inf
 
 import attrs
 
@@ -59,6 +60,7 @@ class Evidence:
     foreign: list[str] = attrs.field(factory=list[str])
     warned: set[int] = attrs.field(factory=set[int])
     named: set[str] = attrs.field(factory=set[str])
+    calm_at: float = inf
     after_calm: After | None = None
     warnings: int = 0
     late: int = 0

@@ -2,10 +2,16 @@
 
 from collections.abc import Iterator
 
-from openfunnel_async import JobStatus, WaitTimeoutError
+from openfunnel_async import (
+    JobStatus,
+    RequestTimeoutError,
+    TransportError,
+    WaitTimeoutError,
+)
 from tests.storm.evidence import Evidence
 from tests.storm.judge_jobs import jobs_by_tag
 
+_CURABLE = {TransportError, RequestTimeoutError}
 _ALIVE = {JobStatus.PENDING, JobStatus.RUNNING}
 
 
@@ -30,6 +36,7 @@ def a_cancel_is_not_given_up(evidence: Evidence) -> Iterator[str]:
     It is repeated for as long as the client is open: for a block or a batch that was
     left, for a submit whose caller left, and for a caller whose time had passed.
     """
+    yield from _given_up_early(evidence)
     after = evidence.after_calm
     if after is None:
         return
@@ -37,6 +44,18 @@ def a_cancel_is_not_given_up(evidence: Evidence) -> Iterator[str]:
         yield f"{job_id} is an orphan after the calm"
     for job_id in _to_be_cancelled(evidence) & after.going:
         yield f"{job_id} was to be cancelled and runs after the calm"
+
+
+def _given_up_early(evidence: Evidence) -> Iterator[str]:
+    """List cancels that failed by what a repetition can cure.
+
+    One that waits for the end of its job may fail by an outage of the reads.
+    """
+    for complaint in evidence.complaints:
+        words = complaint.step.words
+        is_cancel = words.startswith("cancel") and "wait False" in words
+        if is_cancel and complaint.error in _CURABLE and not evidence.is_closing:
+            yield f"{words} #{complaint.step.number}: {complaint.text}"
 
 
 def _to_be_cancelled(evidence: Evidence) -> set[str]:

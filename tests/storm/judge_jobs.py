@@ -65,7 +65,11 @@ def an_unknown_outcome_means_one_job_at_most(evidence: Evidence) -> Iterator[str
         jobs = made[submission.tag]
         if len(jobs) > 1:
             yield f"{submission.tag}: {len(jobs)} jobs"
-        if submission.accepted and len(jobs) != 1 and not _was_misled(tries[submission.tag]):
+        if (
+            submission.accepted
+            and len(jobs) != 1
+            and not _was_misled(tries[submission.tag])
+        ):
             yield f"{submission.tag}: accepted, and made {jobs}"
         if submission.job_id not in {None, *jobs}:
             yield f"{submission.tag}: names {submission.job_id}, made {jobs}"

@@ -113,14 +113,14 @@ def _may_show(shown: JobStatus, true: JobStatus, end: JobStatus) -> bool:
 def numbers_are_those_of_the_ledger(evidence: Evidence) -> Iterator[str]:
     """Receipts, manifests and balances state the ledger's numbers, or None."""
     for kept in evidence.receipts:
-        has_gap = _had_gap(evidence, kept.receipt.job_id)
+        has_gap = had_gap(evidence, kept.receipt.job_id)
         for seen in () if has_gap else _receipt_wrong(kept):
             yield f"{kept.receipt}: {seen}"
     for reading in evidence.readings:
         view, manifest = evidence.service.jobs[reading.job_id], reading.manifest
         if reading.kind != "result" or reading.end != "normal":
             continue
-        if _had_gap(evidence, reading.job_id):
+        if had_gap(evidence, reading.job_id):
             continue
         bill = None if manifest is None else (manifest.count, manifest.credits_consumed)
         if bill != (len(view.rows), view.credits):
@@ -137,7 +137,7 @@ def a_bill_that_was_read_is_shown(evidence: Evidence) -> Iterator[str]:
     So does a result, also where an earlier answer had a manifest with gaps.
     """
     for held in evidence.held:
-        if not (held.job.is_terminal and _had_gap(evidence, held.job.id)):
+        if not (held.job.is_terminal and had_gap(evidence, held.job.id)):
             continue
         view, snapshot = evidence.service.jobs[held.job.id], held.job.snapshot
         # A shared reading is of no step, so of several handles it could be any.
@@ -161,7 +161,8 @@ def _bill(manifest: Manifest | None) -> tuple[object, object] | None:
     return None if manifest is None else (manifest.count, manifest.credits_consumed)
 
 
-def _had_gap(evidence: Evidence, job_id: str) -> bool:
+def had_gap(evidence: Evidence, job_id: str) -> bool:
+    """Whether an answer about the job had a manifest with gaps."""
     return any(
         exchange.job_id == job_id and exchange.fate.name == "unfinished manifest"
         for exchange in evidence.diary.exchanges

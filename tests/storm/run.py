@@ -125,6 +125,7 @@ async def _calm_down(stage: Stage, weather: Weather) -> None:
     """Let the faults end and time pass, and note what still runs after that."""
     evidence = stage.evidence
     weather.is_calm, evidence.service.rate_limit = True, None
+    evidence.calm_at = asyncio.get_running_loop().time()
     evidence.look_around()
     await anyio.sleep(CALM)
     evidence.look_around()

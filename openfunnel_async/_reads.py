@@ -137,6 +137,11 @@ class JobReads:
         """
         self._means.loop.check()
 
+    @property
+    def max_retry_after(self) -> float:
+        """Longest Retry-After, in seconds, that is waited for."""
+        return self._means.retry.max_retry_after
+
     async def look(self, *, on_failure: OnFailure = ignore) -> JobSnapshot:
         """Read the status."""
         if self._look is None:

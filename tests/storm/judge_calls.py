@@ -114,8 +114,10 @@ def _undercut(evidence: Evidence) -> Iterator[str]:
     """Look for requests of one loop that come before the time asked for."""
     not_before: dict[tuple[object, ...], float] = {}
     for exchange in evidence.diary.exchanges:
-        # The job as well: the tasks of a batch have one name.
-        who = (exchange.step, exchange.task, exchange.job_id)
+        # The job as well: the tasks of a batch have one name. And a cancel is not held
+        # up by what a read was answered.
+        is_cancel = exchange.kind == "cancel"
+        who = (exchange.step, exchange.task, exchange.job_id, is_cancel)
         if exchange.began < not_before.get(who, 0.0) - _ROUNDING:
             seen = f"{exchange.kind} at {exchange.began:.3f}"
             yield f"{seen}, asked to wait to {not_before[who]:.3f}"

@@ -188,7 +188,7 @@ TABLE: dict[str, tuple[Strike, Sequence[Cell | None]]] = {
     "2xx, HTML": (fault(BodyFault, body=b"<html>"), NOT_JSON),
     "2xx, a list": (fault(BodyFault, body=b"[]"), NOT_ABOUT_THE_JOB),
     "2xx, nothing": (fault(BodyFault, body=b"", status=202), NOT_ABOUT_THE_JOB),
-    "2xx, login page": (fault(LoginPage), [UNKNOWN, UNTIL_TIME, UNREADABLE]),
+    "2xx, login page": (fault(LoginPage), [EXISTS, UNTIL_TIME, UNREADABLE]),
     "2xx, empty, in vain": (fault(EmptyAnswer), [EXISTS, UNTIL_TIME, UNREADABLE]),
     "204, empty": (fault(EmptyAnswer, status=204, processed=True), NOT_ABOUT_THE_JOB),
     "2xx, other job": (fault(OtherJob), [ACCEPTED, ACCEPTED, OTHER]),

@@ -199,15 +199,10 @@ class Fates:
         }
         if name in faults:
             return attrs.evolve(usual, fault=faults[name]())
-        match name:
-            case "slow":
-                return self._slowed(usual)
-            case "foreign":
-                return self._foreign(usual)
-            case _ if name in _LIES | _SPOILS:
-                return self._spoiled(name, kind, usual)
-            case _:
-                return self._refused(name, usual)
+        if name in _LIES | _SPOILS:
+            return self._spoiled(name, kind, usual)
+        others = {"slow": self._slowed, "foreign": self._foreign}
+        return others.get(name, partial(self._refused, name))(usual)
 
     def _foreign(self, usual: Fate) -> Fate:
         """Raise what is not the client's own, before or after something was sent."""

@@ -49,11 +49,14 @@ def a_cancel_is_not_given_up(evidence: Evidence) -> Iterator[str]:
 
 
 def _held_back(evidence: Evidence) -> set[str]:
-    """List the jobs whose cancel the service asked to wait with beyond the calm."""
+    """List the jobs that the service asked to wait with beyond the calm.
+
+    A cancel, or the read that finds out what came of one.
+    """
     return {
         exchange.job_id or ""
         for exchange in evidence.diary.exchanges
-        if exchange.kind == "cancel" and (exchange.asked or 0.0) > _MOST_SANE
+        if (exchange.asked or 0.0) > _MOST_SANE
     }
 
 

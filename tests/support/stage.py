@@ -22,6 +22,7 @@ from openfunnel_async import (
     WireReply,
     WireRequest,
 )
+from openfunnel_async._wire import SendProgress
 from openfunnel_async.sandbox import (
     ConnectionPlan,
     FaultyProxy,
@@ -32,7 +33,6 @@ from openfunnel_async.sandbox import (
     TrickledBody,
     Unknowns,
 )
-from openfunnel_async._wire import SendProgress
 from tests.support.documented import strangers
 
 __all__ = [

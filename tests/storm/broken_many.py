@@ -54,8 +54,8 @@ def a_second_later(sound: Any) -> Any:
 
 
 def as_often_as_a_read(sound: Any) -> Any:
-    def init(tries: Tries, *what: Any, patience: float | None, **how: Any) -> None:
-        sound(tries, *what, **how)
+    def init(tries: Tries, *what: Any, **how: Any) -> None:
+        sound(tries, *what, **how | {"patience": None})
 
     return init
 

@@ -68,6 +68,8 @@ HARMS_BY_KIND: dict[str, dict[str, float]] = {
     "cancel": _HARMS | _OF_CANCELS,
     "balance": _HARMS,
 }
+_LIES = {"login page", "empty answer", "other job"}
+_SPOILS = {"not json", "cut json", "wrong shape"}
 # A service that is wrong about a cancel is so for a while.
 _STUBBORN = {"false 409", "empty answer", "other job", "login page", "vanished"}
 _BREAKS = {
@@ -76,6 +78,7 @@ _BREAKS = {
     "lost": Break.LOST,
     "cut reply": Break.CUT_REPLY,
     "stuck reply": Break.STUCK_REPLY,
+    "no reply": Break.NO_REPLY,
 }
 _FAULTS: dict[str, Fault] = {
     "unknown word": UnknownStatus(word="resting"),
@@ -188,30 +191,18 @@ class Fates:
             return attrs.evolve(usual, broken=_BREAKS[name], kept=dice.random())
         if name in _FAULTS:
             return attrs.evolve(usual, fault=_FAULTS[name])
-        match name:
-            case "slow":
-                return self._slowed(usual)
-            case "foreign":
-                return self._foreign(usual)
-            case "no reply":
-                return attrs.evolve(usual, broken=Break.NO_REPLY, is_spoiled=True)
-            case "odd fields":
-                edit = partial(_edited, dice.choice(_ODD))
-                return attrs.evolve(usual, fault=EditedAnswer(on="read", edit=edit))
-            case "unfinished manifest":
-                return attrs.evolve(usual, fault=self._gap())
-            case "login page" | "empty answer" | "other job":
-                fault = self._lie(name, kind)
-                return attrs.evolve(usual, fault=fault, is_spoiled=True)
-            case "vanished":
-                page = dice.choice(["json", "html", "text"])
-                return attrs.evolve(usual, fault=VanishedJob(page=page))
-            case "gateway page":
-                return attrs.evolve(usual, fault=self._page())
-            case "not json" | "cut json" | "wrong shape":
-                return self._spoiled(name, kind, usual)
-            case _:
-                return self._refused(name, usual)
+        faults: dict[str, Callable[[], Fault]] = {
+            "vanished": self._vanished,
+            "gateway page": self._page,
+            "odd fields": self._odd,
+            "unfinished manifest": self._gap,
+        }
+        if name in faults:
+            return attrs.evolve(usual, fault=faults[name]())
+        if name in _LIES | _SPOILS:
+            return self._spoiled(name, kind, usual)
+        others = {"slow": self._slowed, "foreign": self._foreign}
+        return others.get(name, partial(self._refused, name))(usual)
 
     def _foreign(self, usual: Fate) -> Fate:
         """Raise what is not the client's own, before or after something was sent."""
@@ -241,6 +232,14 @@ class Fates:
             case _:
                 return LoginPage(on=kind)
 
+    def _vanished(self) -> Fault:
+        """Answer 404 for a job that a read has shown."""
+        return VanishedJob(page=self._dice.choice(["json", "html", "text"]))
+
+    def _odd(self) -> Fault:
+        """Give fields that only inform a type that nobody expects."""
+        return EditedAnswer(on="read", edit=partial(_edited, self._dice.choice(_ODD)))
+
     def _page(self) -> Fault:
         """Answer with the error page of a gateway."""
         dice = self._dice
@@ -253,9 +252,8 @@ class Fates:
 
     def _gap(self) -> Fault:
         """Answer reads of an ended job with a manifest that is not complete yet."""
-        match self._dice.draw(
-            {"no bill": 4, "null": 2, "absent": 2, "bill": 1.5, "count": 0.5}
-        ):
+        gaps = {"no bill": 4, "null": 2, "absent": 2, "bill": 1.5, "count": 0.5}
+        match self._dice.draw(gaps):
             case "no bill":
                 return UnfinishedManifest()
             case "null":
@@ -281,6 +279,8 @@ class Fates:
     def _spoiled(self, name: str, kind: Kind, usual: Fate) -> Fate:
         dice = self._dice
         usual = attrs.evolve(usual, is_spoiled=True)
+        if name in _LIES:
+            return attrs.evolve(usual, fault=self._lie(name, kind))
         mangles: dict[str, Mangle] = {
             "not json": partial(_instead, dice.choice(_NOT_JSON)),
             "cut json": partial(_cut, dice.random()),

@@ -152,9 +152,9 @@ def a_bill_that_was_read_is_shown(evidence: Evidence) -> Iterator[str]:
         if reading.kind != "result" or reading.end != "normal":
             continue
         last = _last_read(evidence, reading.job_id, {reading.step.number})
-        if last is not None and _is_complete(last, view):
-            if _bill(reading.manifest) != (len(view.rows), view.credits):
-                yield f"a result of {view.id} states {_bill(reading.manifest)}"
+        is_complete = last is not None and _is_complete(last, view)
+        if is_complete and _bill(reading.manifest) != (len(view.rows), view.credits):
+            yield f"a result of {view.id} states {_bill(reading.manifest)}"
 
 
 def _bill(manifest: Manifest | None) -> tuple[object, object] | None:

@@ -34,7 +34,6 @@ AT_LEAST: dict[str, int] = {
     "cancels answered 409": 90,
     "cancels that said yes in vain": 60,
     "cancels in the calm": 20,
-    "error: CancelConflictError": 1,
     "error: InsufficientCreditsError": 30,
     "error: RateLimitedError": 20,
     "foreign exceptions to submits": 40,

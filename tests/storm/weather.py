@@ -87,21 +87,12 @@ class Weather:
             await asyncio.sleep(SILENCE)
         if reports:
             request.progress.waiting()
-        await asyncio.sleep(fate.connect)
-        if self.closed:
-            raise ConfigurationError("the transport is closed")
-        if fate.broken is Break.REFUSED:
-            raise TransportError("nobody listens", False)
-        if fate.foreign is not None and fate.when == "before":
-            raise fate.foreign()
+        await self._connect(fate)
         if reports:
             request.progress.sent()
         exchange.sent_at = loop.time()
         await asyncio.sleep(fate.there)
-        if fate.broken is Break.CUT_BEFORE:
-            raise TransportError("the connection was reset", True)
-        if fate.foreign is not None and not fate.outlives:
-            raise fate.foreign()
+        _break_before_arrival(fate)
         reply = self._arrive(exchange, request)
         await asyncio.sleep(fate.back)
         if fate.foreign is not None:
@@ -128,6 +119,16 @@ class Weather:
         exchange.asked_by_limit = _asked_by_limit(fate, reply)
         exchange.end = f"answered {reply.status}"
         return wire
+
+    async def _connect(self, fate: Fate) -> None:
+        """Reach the service, unless that fails before anything is sent."""
+        await asyncio.sleep(fate.connect)
+        if self.closed:
+            raise ConfigurationError("the transport is closed")
+        if fate.broken is Break.REFUSED:
+            raise TransportError("nobody listens", False)
+        if fate.foreign is not None and fate.when == "before":
+            raise fate.foreign()
 
     def _arrive(self, exchange: Exchange, request: WireRequest) -> SandboxReply:
         """Let the service see the request, with at most this fault."""
@@ -189,6 +190,14 @@ class Weather:
             key.encode() in (request.body or b"")
         ):
             told.append(f"the key stands in {request.method} {request.path}")
+
+
+def _break_before_arrival(fate: Fate) -> None:
+    """Fail after something was sent, and before the service acts on it."""
+    if fate.broken is Break.CUT_BEFORE:
+        raise TransportError("the connection was reset", True)
+    if fate.foreign is not None and not fate.outlives:
+        raise fate.foreign()
 
 
 def _asked_by_limit(fate: Fate, reply: SandboxReply) -> float | None:

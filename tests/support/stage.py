@@ -10,11 +10,19 @@ A fault is told to strike one kind of request so many times, and no other.
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import attrs
 
-from openfunnel_async import LookalikeSearch, OpenFunnel, RetryPolicy
+from openfunnel_async import (
+    AiohttpTransport,
+    LookalikeSearch,
+    OpenFunnel,
+    RetryPolicy,
+    WireReply,
+    WireRequest,
+)
+from openfunnel_async._wire import SendProgress
 from openfunnel_async.sandbox import (
     ConnectionPlan,
     FaultyProxy,
@@ -27,7 +35,16 @@ from openfunnel_async.sandbox import (
 )
 from tests.support.documented import strangers
 
-__all__ = ["ATTEMPTS", "SEARCH", "Asked", "Stage", "fault", "plan", "stage_for"]
+__all__ = [
+    "ATTEMPTS",
+    "SEARCH",
+    "Asked",
+    "Stage",
+    "fault",
+    "foreign",
+    "plan",
+    "stage_for",
+]
 
 ATTEMPTS = 3
 SEARCH = LookalikeSearch(query="voice ai", limit=250)
@@ -37,6 +54,7 @@ _LONG = JobLife(queue=0, processed_after=0, first_page_after=1e9)
 Asked = Literal["submit", "cancel", "read"]
 Struck = Asked | Literal["any"]
 Strike = Callable[["Stage", Struck, int], None]
+When = Literal["before", "after", "unreported", "returned"]
 
 
 def fault(make: Callable[..., TargetedFault], **options: Any) -> Strike:
@@ -61,6 +79,64 @@ def plan(plan: ConnectionPlan) -> Strike:
     return strike
 
 
+def foreign(make: Callable[[], Exception], when: When) -> Strike:
+    """Return what has the transport fail in a way that is not the client's own."""
+
+    def strike(stage: "Stage", kind: Struck, times: int) -> None:
+        stage.transport = ForeignTransport(kind, times, make, when)
+
+    return strike
+
+
+@attrs.define(eq=False)
+class ForeignTransport:
+    """A transport that breaks its promise to raise `TransportError` alone.
+
+    Attributes:
+        kind: The requests that it strikes.
+        times: How many of them.
+        make: Makes the exception; where it is returned, it is no reply.
+        when: Before the first byte, after the service has acted, or after that
+            without a report of how far it has come.
+        struck: Requests of the kind so far, also those that were let through.
+    """
+
+    kind: Struck
+    times: int
+    make: Callable[[], Exception]
+    when: When
+    struck: int = 0
+    inner: AiohttpTransport = attrs.field(factory=AiohttpTransport)
+
+    async def send(self, request: WireRequest, /) -> WireReply:
+        """Carry the request, and fail before or after that."""
+        if _kind_of(request) != self.kind:
+            return await self.inner.send(request)
+        self.struck += 1
+        if self.struck > self.times:
+            return await self.inner.send(request)
+        if self.when == "before":
+            request.progress.waiting()
+            raise self.make()
+        if self.when == "unreported":
+            await self.inner.send(attrs.evolve(request, progress=SendProgress()))
+            raise self.make()
+        await self.inner.send(request)
+        if self.when == "returned":
+            return cast("WireReply", self.make())
+        raise self.make()
+
+    async def aclose(self) -> None:
+        """Close the inner one."""
+        await self.inner.aclose()
+
+
+def _kind_of(request: WireRequest) -> Asked:
+    if request.method == "GET":
+        return "read"
+    return "cancel" if request.path.endswith("/cancel") else "submit"
+
+
 @attrs.define(eq=False)
 class Stage:
     """What one test plays on.
@@ -70,6 +146,7 @@ class Stage:
         proxy: What may stand before it.
         proxied: Whether the client's way leads through the proxy.
         patience: Seconds that the client waits for an answer.
+        transport: What the client sends with, if not with its own.
         kind: What the fault strikes.
         job_id: A job that is there already.
         client: The client.
@@ -81,11 +158,17 @@ class Stage:
     job_id: str
     proxied: bool = False
     patience: float = 60.0
+    transport: ForeignTransport | None = None
     client: OpenFunnel = attrs.field(init=False)
 
     @property
     def requests(self) -> int:
-        """Requests at the service, or connections at the proxy before it."""
+        """Requests at the service, or connections at the proxy before it.
+
+        With a transport that fails by itself, what it was given.
+        """
+        if self.transport is not None:
+            return self.transport.struck
         if self.proxied:
             return len(self.proxy.connections)
         seen = self.sandbox.requests
@@ -138,6 +221,8 @@ async def stage_for(
             "request_timeout": stage.patience,
             **options,
         }
+        if stage.transport is not None:
+            options["transport"] = stage.transport
         async with OpenFunnel(sandbox.api_key, base_url=address, **options) as client:
             stage.client = client
             yield stage

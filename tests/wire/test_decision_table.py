@@ -4,6 +4,9 @@ The columns are what a submit, a cancel and a read make of a fault. Each cell is
 tried twice: with a fault that passes after one request, and with one that stays.
 """
 
+import errno
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -30,8 +33,12 @@ from openfunnel_async.sandbox import (
     BodyFault,
     CutAfter,
     CutBody,
+    EmptyAnswer,
+    GatewayPage,
+    LoginPage,
     LostAnswer,
     MalformedAnswer,
+    OtherJob,
     OversizedBody,
     Redirect,
     ResetAfter,
@@ -42,7 +49,16 @@ from openfunnel_async.sandbox import (
 )
 from tests.support import leftovers
 from tests.support.hurried_time import HURRIED, AnyioBackend
-from tests.support.stage import ATTEMPTS, Asked, Stage, Strike, fault, plan, stage_for
+from tests.support.stage import (
+    ATTEMPTS,
+    Asked,
+    Stage,
+    Strike,
+    fault,
+    foreign,
+    plan,
+    stage_for,
+)
 
 pytestmark = pytest.mark.anyio
 nothing_left = leftovers.nothing_young_left
@@ -131,10 +147,25 @@ NOT_ABOUT_THE_JOB = [EXISTS, ACCEPTED, UNREADABLE]
 MOVED = [UNKNOWN, *[at_once(APIError, status_code=307)] * 2]
 POOR = refusal(InsufficientCreditsError, 402)
 NO_CREDITS = {"error_code": "CREDITS_EXCEEDED"}
+OTHER = retried(InvalidResponseError, 2, path="$.job_id")
+ELSE_404 = [
+    at_once(APIError, status_code=404),
+    UNTIL_TIME,
+    retried(JobNotFoundError, status_code=404),
+]
+NEVER_SENT = [
+    retried(TransportError, request_sent=False),
+    UNTIL_TIME,
+    retried(TransportError, request_sent=False),
+]
+no_thread = partial(RuntimeError, "can't start new thread")
+no_descriptor = partial(OSError, errno.EMFILE, "Too many open files")
+closed_session = partial(RuntimeError, "Session is closed")
+several = partial(ExceptionGroup, "several", [ValueError("one"), OSError("two")])
 ELSEWHERE = "http://127.0.0.1:1/"
 
-TABLE: dict[str, tuple[Strike, list[Cell]]] = {
-    # fault: (how it strikes, [submit, cancel, read])
+TABLE: dict[str, tuple[Strike, Sequence[Cell | None]]] = {
+    # fault: (how it strikes, [submit, cancel, read]); None where nobody could know
     "reset, first byte": (plan(ResetAfter(sent=0)), NOT_SENT_AGAIN),
     "reset, request half sent": (plan(ResetAfter(sent=50)), NOT_SENT_AGAIN),
     "closed, request half sent": (plan(CutAfter(sent=50)), NOT_SENT_AGAIN),
@@ -157,6 +188,15 @@ TABLE: dict[str, tuple[Strike, list[Cell]]] = {
     "2xx, HTML": (fault(BodyFault, body=b"<html>"), NOT_JSON),
     "2xx, a list": (fault(BodyFault, body=b"[]"), NOT_ABOUT_THE_JOB),
     "2xx, nothing": (fault(BodyFault, body=b"", status=202), NOT_ABOUT_THE_JOB),
+    "2xx, login page": (fault(LoginPage), [EXISTS, UNTIL_TIME, UNREADABLE]),
+    "2xx, empty, in vain": (fault(EmptyAnswer), [EXISTS, UNTIL_TIME, UNREADABLE]),
+    "204, empty": (fault(EmptyAnswer, status=204, processed=True), NOT_ABOUT_THE_JOB),
+    "2xx, other job": (fault(OtherJob), [ACCEPTED, ACCEPTED, OTHER]),
+    "2xx, no job": (fault(OtherJob, job_id=None), [EXISTS, ACCEPTED, OTHER]),
+    "2xx, other job, in vain": (fault(OtherJob, processed=False),
+                                [None, UNTIL_TIME, OTHER]),
+    "2xx, no job, in vain": (fault(OtherJob, job_id=None, processed=False),
+                             [EXISTS, UNTIL_TIME, OTHER]),
     "2xx, 9 MB": (fault(OversizedBody, megabytes=9), UNREAD),
     "2xx, cut unseen": (fault(CutBody, framed=False, keep=0.9),
                         UNREAD),
@@ -182,11 +222,26 @@ TABLE: dict[str, tuple[Strike, list[Cell]]] = {
     "403": (status(403), refusal(AuthenticationError, 403)),
     "404": (status(404), [at_once(APIError, status_code=404),
                           *[at_once(JobNotFoundError, status_code=404)] * 2]),
+    "404, HTML": (fault(GatewayPage, status=404), ELSE_404),
+    "404, text": (fault(GatewayPage, status=404, text="default backend - 404"),
+                  ELSE_404),
+    "403, HTML": (fault(GatewayPage, status=403),
+                  [at_once(AuthenticationError, status_code=403)] * 3),
+    "504, HTML, yet processed": (fault(GatewayPage, status=504, processed=True),
+                                 [UNKNOWN, UNTIL_TIME, server_error(504)]),
     "409": (status(409), [at_once(APIError, status_code=409),
                           retried(CancelConflictError, 2),
                           at_once(APIError, status_code=409)]),
     "418": (status(418), refusal(APIError, 418)),
     "422": (status(422), refusal(RequestRejectedError, 422)),
+    "any exception, before": (foreign(no_thread, "before"), NEVER_SENT),
+    "no descriptor, before": (foreign(no_descriptor, "before"), NEVER_SENT),
+    "any exception, after": (foreign(TypeError, "after"), NO_HTTP),
+    "a closed session, after": (foreign(closed_session, "after"), NO_HTTP),
+    "several, after": (foreign(several, "after"), NO_HTTP),
+    "any exception, unreported": (foreign(MemoryError, "unreported"), NO_HTTP),
+    "a timeout of its own": (foreign(TimeoutError, "after"), NO_HTTP),
+    "no reply": (foreign(TypeError, "returned"), NO_HTTP),
 }  # fmt: skip
 
 KINDS: tuple[Asked, ...] = ("submit", "cancel", "read")
@@ -196,6 +251,7 @@ CELLS = pytest.mark.parametrize(
         pytest.param(strike, kind, cell, id=f"{kind}-{name}")
         for name, (strike, cells) in TABLE.items()
         for kind, cell in zip(KINDS, cells, strict=True)
+        if cell is not None
     ],
 )
 

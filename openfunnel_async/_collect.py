@@ -3,7 +3,7 @@
 import math
 from asyncio import isfuture
 from collections.abc import Awaitable, Callable
-from inspect import isawaitable, iscoroutine
+from inspect import isasyncgen, isawaitable, iscoroutine, isgenerator
 
 import anyio
 
@@ -98,6 +98,7 @@ class _Gathered:
         self._stream = stream
         self._most = most
         self._where = where
+        self._callers_own: BaseException | None = None
         self.rows: list[Company] = []
 
     @property
@@ -112,7 +113,8 @@ class _Gathered:
                 async with self._stream:
                     await self._fill()
             except OpenFunnelError as exc:
-                exc.rows = tuple(self.rows)
+                if exc is not self._callers_own:
+                    exc.rows = tuple(self.rows)
                 raise
         if scope.cancelled_caught:
             goes_on = "it goes on, and bills what it delivers"
@@ -132,16 +134,12 @@ class _Gathered:
         """
         if self._where is None:
             return True
-        verdict: object = self._where(company)
-        if isawaitable(verdict):
-            if iscoroutine(verdict):
-                verdict.close()
-            elif isfuture(verdict):
-                verdict.cancel()
-            raise ConfigurationError(
-                "where returned an awaitable; it must be a plain function that returns "
-                "whether the company counts. The job was not cancelled"
-            )
+        try:
+            verdict: object = self._where(company)
+        except OpenFunnelError as exc:
+            self._callers_own = exc
+            raise
+        _refuse_unfinished(verdict)
         return bool(verdict)
 
     async def _fill(self) -> None:
@@ -150,3 +148,17 @@ class _Gathered:
                 self.rows.append(company)
                 if len(self.rows) >= self._most:
                     return
+
+
+def _refuse_unfinished(verdict: object) -> None:
+    """Refuse what a function returns whose body has not run, and dispose of it."""
+    if iscoroutine(verdict):
+        verdict.close()
+    elif isfuture(verdict):
+        verdict.cancel()
+    elif not (isawaitable(verdict) or isasyncgen(verdict) or isgenerator(verdict)):
+        return
+    raise ConfigurationError(
+        "where returned an awaitable or a generator; it must be a plain function that "
+        "returns whether the company counts. The job was not cancelled"
+    )

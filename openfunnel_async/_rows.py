@@ -6,7 +6,6 @@ is read again, what was handed out is compared, and only what is new is handed o
 """
 
 import asyncio
-import contextlib
 from typing import NoReturn
 
 import anyio
@@ -30,6 +29,10 @@ from openfunnel_async.errors import (
 def _status_of(page: JobPage) -> JobStatus:
     """Return what this very answer says, not the furthest state known."""
     return JobStatus.parse(page.snapshot.raw_status)
+
+
+def _is_whole(page: JobPage) -> bool:
+    return page.next_cursor is not None or _status_of(page).is_terminal
 
 
 class Bookmark:
@@ -66,6 +69,7 @@ class PageReader:
         "_cursor",
         "_cursors_seen",
         "_follow",
+        "_has_read_again",
         "_job",
         "_late_since",
         "_limit",
@@ -95,6 +99,7 @@ class PageReader:
         self._rows_before = start.rows_before
         self._cursors_seen: set[str] = set()
         self._late_since: float | None = None
+        self._has_read_again = False
         self.page: JobPage | None = None
         self.error: OpenFunnelError | None = None
         self.used: int = start.offset
@@ -119,10 +124,7 @@ class PageReader:
     @property
     def is_whole(self) -> bool:
         """Whether the page can grow no more."""
-        page = self.page
-        return page is not None and (
-            page.next_cursor is not None or _status_of(page).is_terminal
-        )
+        return self.page is not None and _is_whole(self.page)
 
     async def advance(self) -> bool:
         """Read on; False at the end of the rows.
@@ -159,23 +161,35 @@ class PageReader:
             with anyio.CancelScope(shield=True):
                 await asyncio.wait(given_up)
 
-    async def check_against_manifest(self) -> None:
+    @property
+    def cursor(self) -> str | None:
+        """The cursor that the page was read with."""
+        return self._cursor
+
+    async def is_complete(self) -> bool:
         """At the end, check what was read against the manifest and the status.
 
         The manifest counts as the newest answer states it: the first one of a
-        terminal job may be incomplete or too low. So a difference has the status read
-        once more, which is free.
+        terminal job may be incomplete or too low. So a difference has the last page
+        read once more, which is free: the status comes with it, and the page may have
+        grown as well.
+
+        Returns:
+            False if the page was read once more, so that reading continues.
 
         Raises:
             JobFailedError: The job failed.
             IncompleteResultsError: The rows do not add up to the manifest.
+            OpenFunnelError: What ended that read; calling again repeats it.
         """
         page = self.page
         if page is None or not _status_of(page).is_terminal:
-            return
-        if self._count_differs(page):
-            with contextlib.suppress(OpenFunnelError):
-                await self._reads.look()
+            return True
+        if self._count_differs(page) and not self._has_read_again:
+            again = await self._read(self._cursor)
+            self._has_read_again = True
+            self._reread(page, again)
+            return False
         snapshot = self._reads.record.snapshot or page.snapshot
         if snapshot.status is JobStatus.FAILED:
             reason = snapshot.error_message
@@ -190,6 +204,7 @@ class PageReader:
             self.error = IncompleteResultsError(msg, self._job, snapshot)
         if self.error is not None:
             raise self.error
+        return True
 
     @property
     def _stated(self) -> int | None:
@@ -211,6 +226,7 @@ class PageReader:
             InvalidResponseError: Now, and whenever the stream is read again.
         """
         self.error = InvalidResponseError(msg, path)
+        self.give_up()
         raise self.error
 
     async def _turn_over(self, before: JobPage, following: str) -> None:
@@ -229,9 +245,9 @@ class PageReader:
 
     def _stand_on(self, page: JobPage) -> None:
         """Take an answer, which must hold at least the rows that were used."""
-        self.page = page
-        if self.is_whole and len(page.rows) < self.used:
+        if _is_whole(page) and len(page.rows) < self.used:
             self._contradict("rows that were already handed out are gone", "$.rows")
+        self.page = page
         self._ahead.go_on_from(page)
 
     def _reread(self, before: JobPage, page: JobPage) -> None:
@@ -242,8 +258,7 @@ class PageReader:
         if page.rows[:common] != before.rows[:common]:
             self._contradict("rows that were already handed out have changed", "$.rows")
         is_late = len(page.rows) < min(self.used, len(before.rows))
-        over = page.next_cursor is not None or _status_of(page).is_terminal
-        if over or not is_late:
+        if _is_whole(page) or not is_late:
             self._stand_on(page)
 
     async def _read(self, cursor: str | None, *, takes_turn: bool = True) -> JobPage:

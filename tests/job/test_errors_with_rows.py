@@ -1,14 +1,20 @@
 """An error that ends a reading carries the rows; a stream repeats what ended it."""
 
+import asyncio
+import functools
 import pickle
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable, Iterator
 
 import pytest
 
 from openfunnel_async import (
+    BulkJob,
+    Company,
     ConfigurationError,
     IncompleteResultsError,
     InvalidResponseError,
+    JobCheckpoint,
+    JobError,
     JobFailedError,
     OpenFunnelError,
     PollPolicy,
@@ -55,6 +61,53 @@ async def test_any_error_after_rows_carries_them(fault: WireReply, way: str) -> 
     again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 -- just written
     assert again.rows == caught.value.rows
     assert "Company" not in repr(caught.value.args)
+
+
+async def test_two_takes_that_share_a_refused_cancel_keep_their_own_rows() -> None:
+    """Caught: the rows written onto the error that both of them got."""
+
+    async def take(job: BulkJob, n: int) -> int:
+        with pytest.raises(JobError) as caught:
+            await job.take(n)
+        return len(caught.value.rows)
+
+    read = [page(0, 0, 6, ends=True)]
+    async with connect(ScriptedTransport(read=read, cancel=[reply(409)])) as client:
+        job = client.job(JOB)
+        assert await asyncio.gather(take(job, 1), take(job, 3)) == [1, 3]
+
+
+async def test_an_error_of_ours_that_where_raises_passes_unchanged() -> None:
+    """Caught: rows put onto an error that the caller made."""
+    mine = ConfigurationError("mine")
+
+    def complain(company: Company) -> bool:
+        if company.name == "Company 0":
+            return True
+        raise mine
+
+    async with connect(ScriptedTransport(read=[page(0, 0, 4)])) as client:
+        with pytest.raises(ConfigurationError) as caught:
+            await client.job(JOB).take(2, where=complain)
+    assert caught.value is mine
+    assert caught.value.rows == ()
+
+
+@pytest.mark.parametrize("way", ["rows", "pages"])
+async def test_a_resumed_stream_with_fewer_rows_than_were_used_hands_none_out(
+    way: str,
+) -> None:
+    """Caught: the page with too few rows handed out, empty, after its refusal."""
+    place = JobCheckpoint(job_id=JOB, page="page_0001", offset=2, rows_before=2)
+    transport = ScriptedTransport(read=[page(1, 2, 3), page(2, 5, 9)])
+    async with connect(transport) as client:
+        job = client.resume(place)
+        stream = job.rows() if way == "rows" else job.pages()
+        for _ in range(3):
+            with pytest.raises(InvalidResponseError, match="handed out"):
+                await anext(stream)
+        assert stream.checkpoint() == place
+    assert transport.count("read") == 1
 
 
 async def test_an_outage_may_be_followed_by_the_very_next_row() -> None:
@@ -148,7 +201,34 @@ class Fits:
         return False
 
 
-@pytest.mark.parametrize("where", [fits_by_accident, Fits()])
+async def fit_later(_company: object) -> AsyncIterator[bool]:
+    yield False
+
+
+def fit_one_by_one(_company: object) -> Iterator[bool]:
+    yield False
+
+
+def is_resolved(_company: object) -> Awaitable[bool]:
+    future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    future.set_result(False)
+    return future
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        fits_by_accident,
+        Fits(),
+        functools.partial(lambda way, company: way(company), fits),
+        lambda company: asyncio.ensure_future(fits(company)),
+        lambda _company: asyncio.get_running_loop().create_future(),
+        is_resolved,
+        # What a yield makes of a function is as true as a coroutine.
+        fit_later,
+        fit_one_by_one,
+    ],
+)
 async def test_a_where_that_is_async_by_accident_is_refused(where: object) -> None:
     """Caught: an awaitable is true: the first rows taken, the job cancelled."""
     transport = ScriptedTransport(

@@ -259,11 +259,14 @@ class JobRecord:
             )
             return
         manifest = self._corrected(latched.manifest, answer.manifest)
-        error = answer.error_message or latched.error_message
-        if manifest is not latched.manifest or error != latched.error_message:
-            self.snapshot = attrs.evolve(
-                latched, manifest=manifest, error_message=error
-            )
+        corrected = attrs.evolve(
+            latched,
+            manifest=manifest,
+            error_message=answer.error_message or latched.error_message,
+            processed=_larger(answer.processed, latched.processed),
+        )
+        if corrected != latched:
+            self.snapshot = corrected
             self.news.announce()
 
     def _corrected(
@@ -299,3 +302,9 @@ class JobRecord:
         if facts not in self._anomalies:
             self._anomalies |= {facts}
             _logger.warning(message, self.job_id, *facts)
+
+
+def _larger(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return max(one, other)

@@ -188,7 +188,10 @@ class PageReader:
         if self._count_differs(page) and not self._has_read_again:
             again = await self._read(self._cursor)
             self._has_read_again = True
-            self._reread(page, again)
+            # One that says that the job is running is a late one, and no reason to
+            # wait: the end was seen.
+            if _is_whole(again):
+                self._reread(page, again)
             return False
         snapshot = self._reads.record.snapshot or page.snapshot
         if snapshot.status is JobStatus.FAILED:

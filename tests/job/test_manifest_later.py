@@ -251,6 +251,32 @@ async def test_a_last_page_that_has_grown_by_then_is_handed_out() -> None:
     assert [len(page.rows) for page in pages] == [2, 2, 1]
 
 
+@pytest.mark.parametrize("follow", [True, False])
+async def test_a_late_answer_to_that_read_does_not_undo_the_end(follow: bool) -> None:
+    """Caught: without follow, the wrong count passed over in silence."""
+    wrong = job_reply("completed", rows=rows(0, 2), manifest=manifest(3))
+    late = job_reply("running", rows=rows(0, 2))
+    transport = ScriptedTransport(read=[wrong, late])
+    async with connect(transport) as client:
+        with pytest.raises(IncompleteResultsError):
+            await names(client.job(JOB), follow=follow)
+    assert transport.count("read") == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "known"), [(None, 3, 3), (3, None, 3), (2, 3, 3), (3, 2, 3)]
+)
+async def test_rows_delivered_are_never_fewer_later(
+    before: int | None, after: int | None, known: int
+) -> None:
+    """Caught: the number of the first terminal answer kept for ever."""
+    answers = [ended(None, processed=number) for number in (before, after)]
+    async with connect(ScriptedTransport(read=answers)) as client:
+        job = client.job(JOB)
+        await job.poll()
+        assert (await job.poll()).delivered == known
+
+
 async def test_a_page_that_is_read_once_more_is_handed_out_once() -> None:
     """Caught: the last page a second time, without rows."""
     async with connect(lagging(3, manifest(5))) as client:

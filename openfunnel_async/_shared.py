@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import anyio
 
@@ -36,7 +36,7 @@ def outside_context(work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
             except BaseException as exc:  # noqa: BLE001 -- passed on, cancellations as well
                 step, given = work.throw, exc
     except StopIteration as stop:
-        return stop.value
+        return cast("T", stop.value)
 
 
 class Run(Generic[T]):

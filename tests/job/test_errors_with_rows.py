@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import pickle
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
@@ -74,7 +74,8 @@ async def test_two_takes_that_share_a_refused_cancel_keep_their_own_rows() -> No
     read = [page(0, 0, 6, ends=True)]
     async with connect(ScriptedTransport(read=read, cancel=[reply(409)])) as client:
         job = client.job(JOB)
-        assert await asyncio.gather(take(job, 1), take(job, 3)) == [1, 3]
+        one, three = await asyncio.gather(take(job, 1), take(job, 3))
+    assert (one, three) == (1, 3)
 
 
 async def test_an_error_of_ours_that_where_raises_passes_unchanged() -> None:
@@ -124,7 +125,7 @@ async def test_an_outage_may_be_followed_by_the_very_next_row() -> None:
         stream, found = client.job(JOB).rows(), list[str | None]()
         with pytest.raises(ServerError):
             found += [company.name async for company in stream]  # pragma: no branch
-        found = numbered(2)
+        found = list[str | None](numbered(2))
         async for company in stream:
             found.append(company.name)
     assert found == numbered(4)
@@ -209,6 +210,18 @@ def fit_one_by_one(_company: object) -> Iterator[bool]:
     yield False
 
 
+def begun(company: object) -> Awaitable[bool]:
+    return asyncio.ensure_future(fits(company))
+
+
+def is_open(_company: object) -> Awaitable[bool]:
+    return asyncio.get_running_loop().create_future()
+
+
+def by_way_of(way: Callable[[object], object], company: object) -> object:
+    return way(company)
+
+
 def is_resolved(_company: object) -> Awaitable[bool]:
     future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
     future.set_result(False)
@@ -220,9 +233,9 @@ def is_resolved(_company: object) -> Awaitable[bool]:
     [
         fits_by_accident,
         Fits(),
-        functools.partial(lambda way, company: way(company), fits),
-        lambda company: asyncio.ensure_future(fits(company)),
-        lambda _company: asyncio.get_running_loop().create_future(),
+        functools.partial(by_way_of, fits),
+        begun,
+        is_open,
         is_resolved,
         # What a yield makes of a function is as true as a coroutine.
         fit_later,

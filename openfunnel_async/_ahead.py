@@ -7,10 +7,11 @@ is thrown away and reading goes on one cursor after the other.
 """
 
 import asyncio
+import math
 import re
 from collections import deque
 
-from openfunnel_async._models import JobPage
+from openfunnel_async._models import JobPage, Manifest
 from openfunnel_async._reads import JobReads
 from openfunnel_async._status import JobStatus
 
@@ -85,12 +86,26 @@ def _seen(task: asyncio.Task[JobPage]) -> None:
 def _labels_after(page: JobPage, most: int) -> list[str]:
     """Guess the next labels of a finished job; none if the page leads elsewhere."""
     manifest = page.snapshot.manifest
-    over = JobStatus.parse(page.snapshot.raw_status).is_terminal
+    is_terminal = JobStatus.parse(page.snapshot.raw_status).is_terminal
     match = _NUMBERED.fullmatch(page.label or "")
-    if not over or manifest is None or manifest.pages is None or match is None:
+    if not is_terminal or manifest is None or match is None:
         return []
     stem, digits = match.groups()
     first = int(digits) + 1
-    end = min(manifest.pages, first + most)
+    end = min(_pages(manifest, page, first), first + most)
     labels = [f"{stem}{n:0{len(digits)}}" for n in range(first, end)]
     return labels if labels and labels[0] == page.next_cursor else []
+
+
+def _pages(manifest: Manifest, page: JobPage, passed: int) -> int:
+    """Return how many pages to expect.
+
+    The first manifest of a terminal job may state too few. Once the page's own cursor
+    leads beyond that number, the count of rows says how many there are.
+    """
+    pages = manifest.pages
+    if pages is None or manifest.count is None or not page.rows:
+        return pages or 0
+    if pages > passed or page.next_cursor is None:
+        return pages
+    return math.ceil(manifest.count / len(page.rows))

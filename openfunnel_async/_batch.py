@@ -171,12 +171,16 @@ class Batch:
             if not is_full and not (self._in_use and self._cap.can_ever_fit(most)):
                 msg = f"{most:g} credits no longer fit under max_credits; not sent"
                 return CreditCapError(msg)
-            if not await self._until_freed():
-                msg = (
-                    f"not submitted: {self._given_up} jobs that could not be cancelled "
-                    "may still be running and hold max_active; nothing was sent"
-                )
+            if await self._until_freed():
+                continue
+            held = f"{self._given_up} jobs that could not be cancelled may still run"
+            if is_full:
+                msg = f"not submitted: {held} and hold max_active; nothing was sent"
                 return OpenFunnelError(msg)
+            msg = (
+                f"{most:g} credits do not fit under max_credits while {held}; not sent"
+            )
+            return CreditCapError(msg)
 
     @property
     def _in_use(self) -> int:

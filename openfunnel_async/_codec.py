@@ -207,16 +207,17 @@ _SNAPSHOT: dict[str, _Hook] = {
 }
 
 
+def _overrides(hooks: dict[str, _Hook]) -> dict[str, Any]:
+    return {name: override(struct_hook=hook) for name, hook in hooks.items()}
+
+
 @functools.cache
 def _converter() -> Converter:
     """Return the converter, made when first used: it takes longer than the import."""
     made = Converter()
     number = _strict("a number", _number, nullable=False)
     made.register_structure_hook(float, number)
-    hooks: dict[str, Any] = {
-        name: override(struct_hook=hook) for name, hook in _MANIFEST.items()
-    }
-    manifest = make_dict_structure_fn(Manifest, made, **hooks)
+    manifest = make_dict_structure_fn(Manifest, made, **_overrides(_MANIFEST))
 
     def manifest_or_null(value: Any, shape: Any) -> Manifest | None:  # noqa: ANN401 -- any JSON may come
         if value is None:
@@ -225,9 +226,7 @@ def _converter() -> Converter:
             raise _WrongTypeError("must be an object")
         return manifest(cast("dict[str, Any]", value), shape)
 
-    fields: dict[str, Any] = {
-        name: override(struct_hook=hook) for name, hook in _SNAPSHOT.items()
-    }
+    fields = _overrides(_SNAPSHOT)
     fields |= {
         "raw_status": override(rename="status", struct_hook=_SNAPSHOT["raw_status"]),
         "manifest": override(struct_hook=manifest_or_null),

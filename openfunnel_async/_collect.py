@@ -98,7 +98,6 @@ class _Gathered:
         self._stream = stream
         self._most = most
         self._where = where
-        self._callers_own: BaseException | None = None
         self.rows: list[Company] = []
 
     @property
@@ -109,13 +108,8 @@ class _Gathered:
         """Read to the end, or until there are enough; errors carry the rows."""
         job_id = self._record.job_id
         with anyio.move_on_after(seconds) as scope:
-            try:
-                async with self._stream:
-                    await self._fill()
-            except OpenFunnelError as exc:
-                if exc is not self._callers_own:
-                    exc.rows = tuple(self.rows)
-                raise
+            async with self._stream:
+                await self._fill()
         if scope.cancelled_caught:
             goes_on = "it goes on, and bills what it delivers"
             if self._record.is_terminal:
@@ -134,31 +128,36 @@ class _Gathered:
         """
         if self._where is None:
             return True
-        try:
-            verdict: object = self._where(company)
-        except OpenFunnelError as exc:
-            self._callers_own = exc
-            raise
-        _refuse_unfinished(verdict)
-        return bool(verdict)
+        verdict: object = self._where(company)
+        if not _is_deferred(verdict):
+            return bool(verdict)
+        if iscoroutine(verdict):
+            verdict.close()
+        elif isfuture(verdict):
+            verdict.cancel()
+        error = ConfigurationError(
+            "where returned an awaitable or a generator, which is always true; it must "
+            "be a plain function that returns whether the company counts. The job was "
+            "not cancelled"
+        )
+        # The row in question was paid for as well.
+        error.rows = (*self.rows, company)
+        raise error
 
     async def _fill(self) -> None:
-        async for company in self._stream:
+        while len(self.rows) < self._most:
+            # An error of the caller's own ``where`` stays as it is.
+            try:
+                company = await anext(self._stream)
+            except StopAsyncIteration:
+                return
+            except OpenFunnelError as exc:
+                exc.rows = tuple(self.rows)
+                raise
             if self._matches(company):
                 self.rows.append(company)
-                if len(self.rows) >= self._most:
-                    return
 
 
-def _refuse_unfinished(verdict: object) -> None:
-    """Refuse what a function returns whose body has not run, and dispose of it."""
-    if iscoroutine(verdict):
-        verdict.close()
-    elif isfuture(verdict):
-        verdict.cancel()
-    elif not (isawaitable(verdict) or isasyncgen(verdict) or isgenerator(verdict)):
-        return
-    raise ConfigurationError(
-        "where returned an awaitable or a generator; it must be a plain function that "
-        "returns whether the company counts. The job was not cancelled"
-    )
+def _is_deferred(verdict: object) -> bool:
+    """Whether it would have to be awaited or iterated over to say yes or no."""
+    return isawaitable(verdict) or isasyncgen(verdict) or isgenerator(verdict)

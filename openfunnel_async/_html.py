@@ -11,6 +11,7 @@ import attrs
 
 _MOST_ROWS = 10
 _LONGEST = 80
+_LONGEST_LINK = 2000
 _COLUMNS = ("name", "domain", "linkedin_url", "headquarters", "employee_count")
 _SCHEMES = ("https://", "http://")
 
@@ -64,10 +65,12 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.10g}"
     if isinstance(value, tuple):
-        value = ", ".join(map(str, cast("tuple[object, ...]", value)))
+        items = cast("tuple[object, ...]", value)[:_LONGEST]
+        value = ", ".join(map(str, items))
     # Half a surrogate pair, which no page can carry, is spelled out.
-    text = str(value).encode(errors="backslashreplace").decode()
+    text = str(value)[: _LONGEST_LINK + 1]
+    text = text.encode(errors="backslashreplace").decode()
     shown = escape(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…")
-    if text.lower().startswith(_SCHEMES):
+    if text[:8].lower().startswith(_SCHEMES) and len(text) <= _LONGEST_LINK:
         return f'<a href="{escape(text)}" rel="noopener noreferrer">{shown}</a>'
     return shown

@@ -32,7 +32,8 @@ class LoopGuard:
             ConfigurationError: Another event loop, another process, or none of
                 asyncio's loops is running. Nothing was sent.
         """
-        self._compare(self._loop if self._loop is not None else self._bind())
+        first = self._loop
+        self._compare(self._bind() if first is None else first)
 
     def _bind(self) -> asyncio.AbstractEventLoop:
         """Take the running loop, unless another thread was first in this moment."""
@@ -55,8 +56,14 @@ class LoopGuard:
 
     def _compare(self, first: asyncio.AbstractEventLoop) -> None:
         # First of all, because no loop runs in a process that a coroutine has forked.
-        if os.getpid() != self._process or _running_loop() is not first:
+        if os.getpid() != self._process:
             raise ConfigurationError(self._refusal(first))
+        try:
+            if asyncio.get_running_loop() is first:
+                return
+        except RuntimeError:
+            _running_loop()
+        raise ConfigurationError(self._refusal(first))
 
     def _refusal(self, first: asyncio.AbstractEventLoop) -> str:
         if os.getpid() != self._process:

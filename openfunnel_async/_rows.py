@@ -32,6 +32,7 @@ def _status_of(page: JobPage) -> JobStatus:
 
 
 def _is_whole(page: JobPage) -> bool:
+    """Whether the page can grow no more."""
     return page.next_cursor is not None or _status_of(page).is_terminal
 
 
@@ -133,7 +134,8 @@ class PageReader:
         made again.
         """
         if self.error is not None:
-            raise self.error
+            # Without the frames of the last time, which would add up.
+            raise self.error.with_traceback(None)
         before = self.page
         if before is None:
             self._stand_on(await self._read(self._cursor))
@@ -180,34 +182,32 @@ class PageReader:
         Raises:
             JobFailedError: The job failed.
             IncompleteResultsError: The rows do not add up to the manifest.
-            OpenFunnelError: What ended that read; calling again repeats it.
+            OpenFunnelError: The page could not be read; calling again is safe.
         """
         page = self.page
         if page is None or not _status_of(page).is_terminal:
             return True
-        if self._count_differs(page) and not self._has_read_again:
-            again = await self._read(self._cursor)
-            self._has_read_again = True
-            # One that says that the job is running is a late one, and no reason to
-            # wait: the end was seen.
-            if _is_whole(again):
-                self._reread(page, again)
-            return False
         snapshot = self._reads.record.snapshot or page.snapshot
         if snapshot.status is JobStatus.FAILED:
             reason = snapshot.error_message
             why = f": {escaped(reason)}" if reason else ""
             msg = f"job {self._job} failed{why}"
-            self.error = JobFailedError(msg, self._job, snapshot)
-        elif self._count_differs(page):
+            self._end(JobFailedError(msg, self._job, snapshot))
+        if not self._count_differs(page):
+            return True
+        if self._has_read_again:
             msg = (
                 f"job {self._job}: {self._read_so_far(page)} rows were read, the "
                 f"manifest counts {self._stated}; reading again is free"
             )
-            self.error = IncompleteResultsError(msg, self._job, snapshot)
-        if self.error is not None:
-            raise self.error
-        return True
+            self._end(IncompleteResultsError(msg, self._job, snapshot))
+        again = await self._read(self._cursor, takes_turn=False)
+        self._has_read_again = True
+        # One that says that the job is running is a late one, and no reason to wait:
+        # the end was seen.
+        if _is_whole(again):
+            self._reread(page, again)
+        return False
 
     @property
     def _stated(self) -> int | None:
@@ -228,9 +228,13 @@ class PageReader:
         Raises:
             InvalidResponseError: Now, and whenever the stream is read again.
         """
-        self.error = InvalidResponseError(msg, path)
+        self._end(InvalidResponseError(msg, path))
+
+    def _end(self, error: OpenFunnelError) -> NoReturn:
+        """End the reader for good by the error."""
+        self.error = error
         self.give_up()
-        raise self.error
+        raise error
 
     async def _turn_over(self, before: JobPage, following: str) -> None:
         """Go on to the next page."""
@@ -301,7 +305,7 @@ class PageReader:
 
     def _note_lateness(self, page: JobPage) -> None:
         """Count how long answers go on contradicting the end that was seen."""
-        if page.next_cursor is not None or _status_of(page).is_terminal:
+        if _is_whole(page):
             self._late_since = None
             return
         now = anyio.current_time()

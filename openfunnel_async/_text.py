@@ -66,7 +66,7 @@ def brief_repr(self: object) -> str:
     for field in attrs.fields(cast("type[attrs.AttrsInstance]", type(self))):
         item: object = getattr(self, field.name)
         if callable(field.repr):
-            shown = str(field.repr(item))
+            shown = cast("str", field.repr(item))
             fields.append(f"{field.name}={escaped(shown, _LONGEST_VALUE)}")
         elif field.repr and not _is_unset(field, item):
             fields.append(f"{field.name}={brief(item)}")
@@ -125,9 +125,11 @@ def _brief_items_of(value: object, depth: int) -> str:
 
 
 def _brief_text(text: str) -> str:
-    if len(text) <= _LONGEST_VALUE:
+    longest = _LONGEST_VALUE - len("''")
+    if len(text) <= longest:
         return repr(text)
-    return f"{text[:_LONGEST_VALUE]!r}"[:-1] + "…"
+    shown = repr(text[: longest - 1])
+    return f"{shown[:-1]}…{shown[-1]}"
 
 
 def _brief_items(braces: str, items: Iterable[str], count: int, depth: int) -> str:
@@ -136,4 +138,5 @@ def _brief_items(braces: str, items: Iterable[str], count: int, depth: int) -> s
     shown = [*islice(items, _MOST_ITEMS)]
     if count > _MOST_ITEMS:
         shown.append(f"… {count - _MOST_ITEMS} more")
-    return f"{braces[0]}{', '.join(shown)}{braces[1]}"
+    end = f",{braces[1]}" if count == 1 and braces == "()" else braces[1]
+    return f"{braces[0]}{', '.join(shown)}{end}"

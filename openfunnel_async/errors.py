@@ -154,7 +154,7 @@ class RequestRejectedError(APIError):
     ) -> None:
         super().__init__(message, status_code, detail, retry_after)
         self.args: tuple[Any, ...] = (
-            message,
+            self.message,
             status_code,
             detail,
             retry_after,

@@ -6,7 +6,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from openfunnel_async import ConfigurationError, JobOutcome, WireReply
+from openfunnel_async import ConfigurationError, TransportError, WireReply
 from openfunnel_async.sandbox import CompletesUnderCancel, StatusFault, Unknowns
 from tests.fleet.account import Account, Unanswered, lasting, searches
 from tests.support.sandbox_transport import Fate
@@ -226,24 +226,25 @@ async def test_a_client_that_is_closed_meanwhile_says_so() -> None:
         assert forgotten(account) == set()
 
 
-async def test_an_error_that_is_not_ours_cancels_the_jobs_as_well() -> None:
-    """Caught: only a cancellation has the jobs released."""
+async def test_an_exception_that_is_not_ours_is_an_outcome() -> None:
+    """Caught: an ExceptionGroup in place of the outcomes, the finished ones too."""
 
     def explode(seen: Seen) -> WireReply:
-        raise ZeroDivisionError(seen.job_id)
+        if seen.job_id == "a":
+            raise ZeroDivisionError(seen.job_id)
+        return job_reply("completed", job_id=seen.job_id)
 
     transport = ScriptedTransport(
         submit=[submit_reply("a"), submit_reply("b")],
         cancel=lambda seen: cancel_reply(seen.job_id),
         read=explode,
     )
-    outcomes: list[JobOutcome] = []
     async with connect(transport) as client:
-        with pytest.raises(ExceptionGroup):
-            outcomes = await client.run_many(searches(1, 1))
-        named = {seen.job_id for seen in transport.of("cancel")} | set(client.orphans)
-    assert "a" in named
-    assert outcomes == []
+        first, second = await client.run_many(searches(1, 1))
+    assert isinstance(first.error, TransportError)
+    assert "ZeroDivisionError" in str(first.error)
+    assert second.result is not None
+    assert [seen.job_id for seen in transport.of("cancel")] == ["a"]
 
 
 async def test_a_submit_of_unknown_outcome_is_warned_about(

@@ -130,9 +130,10 @@ async def test_a_re_read_keeps_the_time_limit_of_its_caller() -> None:
     busy = reply(429, {"detail": "slow down"}, {"retry-after": "50"})
     transport = ScriptedTransport(read=[page(0, 0, 2, ends=True), busy])
     async with connect(transport, polling=PollPolicy.fixed(1)) as client:
-        with pytest.raises(RateLimitedError):
+        with pytest.raises(RateLimitedError) as caught:
             await client.job(JOB).result(timeout=20)
         assert transport.now < 2
+    assert len(caught.value.rows) == 2
 
 
 @pytest.mark.parametrize("after", [0.5, 1.0, 1.01])

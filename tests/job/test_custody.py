@@ -1,5 +1,6 @@
 """The key is in no repr, text, pickle, record or traceback."""
 
+import copy
 import logging
 import pickle
 import traceback
@@ -8,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from openfunnel_async import (
+    JobOutcome,
     LookalikeSearch,
     OpenFunnelError,
     TransportError,
@@ -109,8 +111,62 @@ async def test_no_handle_shows_the_key(caplog: pytest.LogCaptureFixture) -> None
 async def test_no_holder_of_the_key_can_be_pickled() -> None:
     async with connect(ScriptedTransport()) as client:
         for holder in (client, client.job(JOB), client.job(JOB).rows()):
-            with pytest.raises(TypeError):
-                pickle.dumps(holder)
+            for twin in (pickle.dumps, copy.copy, copy.deepcopy):
+                with pytest.raises(TypeError, match="is not pickled or copied; "):
+                    twin(holder)
+
+
+async def test_a_refused_pickle_says_what_to_keep_instead() -> None:
+    async with connect(ScriptedTransport()) as client:
+        job = client.job(JOB)
+        said = {holder: refusal(holder) for holder in (client, job, job.rows())}
+        assert "make one where it is used" in said.pop(client)
+        assert "job.id or str(job.checkpoint())" in said.pop(job)
+        assert "str(stream.checkpoint())" in said.popitem()[1]
+        outcome = JobOutcome(search=SEARCH, job=job)
+        assert refusal(outcome) == refusal(job)
+
+
+def refusal(holder: object) -> str:
+    with pytest.raises(TypeError) as caught:
+        pickle.dumps(holder)
+    return str(caught.value)
+
+
+ESCAPED = "".join(f"\\u{ord(letter):04X}" for letter in KEY)
+ECHOED: list[WireReply] = [
+    reply(503, b"<html>", {"server": f"gate {KEY}"}),
+    reply(302, b"", {"location": f"/?key={KEY}", "server": KEY}),
+    reply(429, {"detail": 1}, {"retry-after": KEY, f"x-{KEY}": "1"}),
+    reply(401, f'{{"detail": "{ESCAPED}"}}'.encode()),
+    reply(401, {"detail": {KEY: {f"a{KEY}b": 1}}}),
+    reply(422, {"detail": [{"loc": [KEY], "msg": KEY, "type": KEY}]}),
+    reply(422, {"detail": "x" * 495 + KEY}),
+    reply(502, b"x" * 495 + KEY.encode()),
+    reply(502, KEY.encode("utf-16-le")),
+    reply(200, f"<html>{KEY}".encode(), {"server": KEY}),
+    job_reply("failed", error_message=KEY, progress_message=KEY),
+    job_reply(KEY),
+]
+
+
+@pytest.mark.parametrize("number", range(len(ECHOED)))
+async def test_no_place_of_an_answer_brings_the_key_to_light(
+    number: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Caught: a Server header that echoes it, read into the message as it came."""
+    caplog.set_level(logging.DEBUG)
+    step = ECHOED[number]
+    transport = ScriptedTransport(submit=[step], read=[step], cancel=[step])
+    del step
+    async with connect(transport) as client:
+        job = client.job(JOB)
+        for call in (lambda: client.submit(SEARCH), job.poll, job.result, job.cancel):
+            error = await raised_by(call)
+            if error is not None:
+                assert KEY[3:15] not in shown(error).replace("\\x00", "")
+        assert KEY[3:15] not in f"{job.snapshot!r} {job.error!r}"
+    assert KEY[3:15] not in caplog.text
 
 
 async def test_the_key_goes_out_in_its_header_and_nowhere_else() -> None:

@@ -1,9 +1,9 @@
 """An error that ends a reading carries the rows; a stream repeats what ended it."""
 
 import asyncio
-import functools
 import pickle
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from functools import partial
 
 import pytest
 
@@ -18,6 +18,7 @@ from openfunnel_async import (
     JobFailedError,
     OpenFunnelError,
     PollPolicy,
+    RowStream,
     ServerError,
     WireReply,
 )
@@ -78,22 +79,6 @@ async def test_two_takes_that_share_a_refused_cancel_keep_their_own_rows() -> No
     assert (one, three) == (1, 3)
 
 
-async def test_an_error_of_ours_that_where_raises_passes_unchanged() -> None:
-    """Caught: rows put onto an error that the caller made."""
-    mine = ConfigurationError("mine")
-
-    def complain(company: Company) -> bool:
-        if company.name == "Company 0":
-            return True
-        raise mine
-
-    async with connect(ScriptedTransport(read=[page(0, 0, 4)])) as client:
-        with pytest.raises(ConfigurationError) as caught:
-            await client.job(JOB).take(2, where=complain)
-    assert caught.value is mine
-    assert caught.value.rows == ()
-
-
 @pytest.mark.parametrize("way", ["rows", "pages"])
 async def test_a_resumed_stream_with_fewer_rows_than_were_used_hands_none_out(
     way: str,
@@ -124,11 +109,15 @@ async def test_an_outage_may_be_followed_by_the_very_next_row() -> None:
     async with connect(ScriptedTransport(read=read)) as client:
         stream, found = client.job(JOB).rows(), list[str | None]()
         with pytest.raises(ServerError):
-            found += [company.name async for company in stream]  # pragma: no branch
-        found = list[str | None](numbered(2))
-        async for company in stream:
-            found.append(company.name)
+            await collect_names(stream, found)
+        assert found == numbered(2)
+        await collect_names(stream, found)
     assert found == numbered(4)
+
+
+async def collect_names(stream: RowStream, found: list[str | None]) -> None:
+    async for company in stream:
+        found.append(company.name)  # noqa: PERF401 -- kept when it raises
 
 
 ENDINGS: list[tuple[list[WireReply], type[OpenFunnelError]]] = [
@@ -202,55 +191,121 @@ class Fits:
         return False
 
 
-async def fit_later(_company: object) -> AsyncIterator[bool]:
-    yield False
-
-
-def fit_one_by_one(_company: object) -> Iterator[bool]:
-    yield False
-
-
-def begun(company: object) -> Awaitable[bool]:
+def promise(company: object) -> "asyncio.Future[bool]":
     return asyncio.ensure_future(fits(company))
 
 
-def is_open(_company: object) -> Awaitable[bool]:
-    return asyncio.get_running_loop().create_future()
+async def stream_of(_company: object) -> AsyncIterator[bool]:
+    yield False
 
 
-def by_way_of(way: Callable[[object], object], company: object) -> object:
-    return way(company)
+def each(_company: object) -> Iterator[bool]:
+    yield False
 
 
-def is_resolved(_company: object) -> Awaitable[bool]:
-    future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-    future.set_result(False)
-    return future
-
-
-@pytest.mark.parametrize(
-    "where",
-    [
-        fits_by_accident,
-        Fits(),
-        functools.partial(by_way_of, fits),
-        begun,
-        is_open,
-        is_resolved,
-        # What a yield makes of a function is as true as a coroutine.
-        fit_later,
-        fit_one_by_one,
-    ],
-)
+@pytest.mark.parametrize("where", [fits_by_accident, Fits(), promise, stream_of, each])
 async def test_a_where_that_is_async_by_accident_is_refused(where: object) -> None:
     """Caught: an awaitable is true: the first rows taken, the job cancelled."""
     transport = ScriptedTransport(
         read=[page(0, 0, 4, ends=True)], cancel=[cancel_reply()]
     )
     async with connect(transport) as client:
-        with pytest.raises(ConfigurationError, match="awaitable"):
+        with pytest.raises(ConfigurationError, match="awaitable") as caught:
             await client.job(JOB).take(2, where=where)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert transport.count("cancel") == 0
+    # The row that was asked about was read, and is billed.
+    assert [company.name for company in caught.value.rows] == numbered(1)
+
+
+async def test_a_where_that_is_async_later_on_keeps_the_matches() -> None:
+    transport = ScriptedTransport(read=[page(0, 0, 4, ends=True)])
+
+    def where(company: Company) -> object:
+        return fits(company) if company.name == "Company 2" else True
+
+    async with connect(transport) as client:
+        with pytest.raises(ConfigurationError, match="awaitable") as caught:
+            await client.job(JOB).take(4, where=where)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert [company.name for company in caught.value.rows] == numbered(3)
+
+
+@pytest.mark.parametrize("where", [fits, partial(fits), partial(partial(fits))])
+async def test_an_async_function_is_refused_before_anything_is_read(
+    where: object,
+) -> None:
+    transport = ScriptedTransport()
+    async with connect(transport) as client:
+        with pytest.raises(ConfigurationError, match="plain function"):
+            await client.job(JOB).take(2, where=where)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert transport.seen == []
+
+
+@pytest.mark.parametrize("error", [JobError("mine", "other"), KeyError("mine")])
+async def test_an_error_of_ones_own_where_passes_unchanged(error: Exception) -> None:
+    """Caught: rows put on any error that leaves the loop, also on the caller's."""
+    before = dict(vars(error))
+
+    def where(_company: Company) -> bool:
+        if transport.count("read") > 1:
+            raise error
+        return True
+
+    transport = ScriptedTransport(read=[page(0, 0, 2), page(1, 2, 4)])
+    async with connect(transport) as client:
+        with pytest.raises(type(error)) as caught:
+            await client.job(JOB).take(9, where=where)
+    assert caught.value is error
+    assert vars(error) == before
+    assert transport.count("cancel") == 0
+
+
+async def test_an_error_that_is_raised_again_does_not_grow() -> None:
+    """Caught: the frames of each raising added to those before."""
+    transport = ScriptedTransport(read=[page(0, 0, 1, status="failed", ends=True)])
+    async with connect(transport) as client:
+        stream, lengths = client.job(JOB).rows(), list[int]()
+        await anext(stream)
+        for _ in range(5):
+            with pytest.raises(JobFailedError) as caught:
+                await anext(stream)
+            lengths.append(len(caught.traceback))
+    assert len(set(lengths[1:])) == 1
+
+
+@pytest.mark.parametrize("follow", [True, False])
+async def test_an_outage_while_the_manifest_is_checked_ends_nothing(
+    follow: bool,
+) -> None:
+    """Caught: an outage hidden, and the rows called incomplete by an old manifest."""
+    outage = [503]
+
+    def read(_seen: Seen) -> WireReply:
+        if transport.count("read") == 1:
+            return page(0, 0, 3, status="completed", ends=True, count=2)
+        if outage:
+            return reply(503)
+        return page(0, 0, 3, status="completed", ends=True, count=3)
+
+    transport = ScriptedTransport(read=read)
+    async with connect(transport) as client:
+        stream = client.job(JOB).rows(follow=follow)
+        found = [(await anext(stream)).name for _ in range(3)]
+        with pytest.raises(ServerError):
+            await anext(stream)
+        outage.clear()
+        assert [company async for company in stream] == []
+    assert found == numbered(3)
+
+
+async def test_a_failed_job_has_its_reason_whatever_its_manifest_counts() -> None:
+    """Caught: a status that is read before the failure is raised, and fails itself."""
+    ended = page(0, 0, 3, status="failed", ends=True, count=9)
+    transport = ScriptedTransport(read=[ended, reply(403)])
+    async with connect(transport) as client:
+        with pytest.raises(JobFailedError) as caught:
+            await client.job(JOB).result()
+    assert len(caught.value.rows) == 3
+    assert transport.count("read") == 1
 
 
 class Truthy:

@@ -5,14 +5,8 @@ from typing import Any
 
 import pytest
 
-from openfunnel_async import (
-    APIError,
-    IncompleteResultsError,
-    JobStatus,
-    Manifest,
-    WireReply,
-)
-from tests.job.streams import collect, names, numbered
+from openfunnel_async import IncompleteResultsError, JobStatus, Manifest, WireReply
+from tests.job.streams import names, numbered
 from tests.support.scripted import (
     JOB,
     ScriptedTransport,
@@ -21,7 +15,6 @@ from tests.support.scripted import (
     connect,
     job_reply,
     manifest,
-    reply,
     rows,
 )
 
@@ -59,9 +52,7 @@ async def test_a_later_answer_that_states_less_takes_nothing_away() -> None:
     transport = ScriptedTransport(read=answers)
     async with connect(transport) as client:
         job = client.job(JOB)
-        for _ in answers[1:]:
-            await job.poll()
-        snapshot = await job.poll()
+        snapshot = [await job.poll() for _ in answers][-1]
     assert snapshot.manifest == Manifest(count=3, pages=1, credits_consumed=3.0)
 
 
@@ -284,16 +275,3 @@ async def test_a_page_that_is_read_once_more_is_handed_out_once() -> None:
     async with connect(lagging(3, manifest(5))) as client:
         pages = [page async for page in client.job(JOB).pages()]
     assert [len(page.rows) for page in pages] == [2, 2, 2]
-
-
-async def test_what_ends_that_read_can_be_followed_by_iterating_again() -> None:
-    """Caught: an outage at the end taken for rows that do not add up."""
-    wrong = job_reply("completed", rows=rows(0, 2), manifest=manifest(3))
-    right = job_reply("completed", rows=rows(0, 2), manifest=manifest(2))
-    async with connect(ScriptedTransport(read=[wrong, reply(422), right])) as client:
-        stream = client.job(JOB).rows()
-        found = [await anext(stream), await anext(stream)]
-        with pytest.raises(APIError, match="422"):
-            await anext(stream)
-        await collect(stream, found)
-    assert len(found) == 2

@@ -13,6 +13,7 @@ from openfunnel_async import (
     InvalidResponseError,
     JobCheckpoint,
     LookalikeSearch,
+    RowStream,
     WireReply,
 )
 from openfunnel_async.sandbox import EditedAnswer, JobLife, Unknowns
@@ -273,6 +274,7 @@ async def test_a_stream_that_ends_gives_its_places_back(way: str) -> None:
         return many_pages(seen)
 
     transport = ScriptedTransport(read=read)
+    failed = list[RowStream]()
     async with connect(transport, read_ahead=8) as client:
         for _ in range(3):
             first = client.job("first").rows()
@@ -286,6 +288,7 @@ async def test_a_stream_that_ends_gives_its_places_back(way: str) -> None:
                 with pytest.raises(InvalidResponseError):
                     async for _ in first:
                         pass
+                failed.append(first)
             del first
         second = client.job("second").rows()
         await anext(second)
@@ -354,3 +357,20 @@ async def test_a_page_that_a_cursor_leads_to_survives_404s() -> None:
     async with connect(ScriptedTransport(read=read)) as client:
         assert await names(client.job(JOB)) == numbered(40)
     assert failures == [0]
+
+
+@pytest.mark.parametrize("pages", [1, 2, 3])
+async def test_a_number_of_pages_that_is_too_low_does_not_end_the_reading_ahead(
+    pages: int,
+) -> None:
+    """Caught: one page after the other once the stated number has been passed."""
+    transport = ScriptedTransport(read=book(pages=pages))
+    async with connect(transport) as client:
+        stream = client.job(JOB).rows()
+        # The cursor of the last stated page leads beyond the number.
+        found = [(await anext(stream)).name for _ in range(2 * pages)]
+        await anyio.sleep(1)
+        assert transport.count("read") == 6
+        found += [company.name async for company in stream]
+    assert found == numbered(12)
+    assert transport.count("read") == 6

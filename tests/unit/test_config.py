@@ -1,5 +1,7 @@
 """Which keys and addresses are accepted."""
 
+import traceback
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,8 +57,72 @@ def test_a_key_of_another_type_is_not_replaced_by_the_environment(
 ) -> None:
     monkeypatch.setenv("OPENFUNNEL_API_KEY", KEY)
     key: Any = KEY.encode()
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError) as caught:
         OpenFunnel(key, transport=ScriptedTransport())
+    assert str(caught.value) == "api_key must be text, not bytes: use .decode()"
+    whole = traceback.TracebackException.from_exception(
+        caught.value, capture_locals=True
+    )
+    ours = [line.locals for line in whole.stack if line.filename != __file__]
+    assert ours
+    assert KEY not in repr(ours)
+
+
+class Hidden:
+    """A key that keeps itself hidden, as pydantic's SecretStr does."""
+
+    def __init__(self, inside: object) -> None:
+        self._inside = inside
+
+    def __repr__(self) -> str:
+        return "Hidden('**********')"
+
+    def get_secret_value(self) -> object:
+        return self._inside
+
+
+def test_a_key_that_keeps_itself_hidden_is_taken() -> None:
+    """Caught: `str` of it, which is a row of asterisks."""
+    key = hidden(Hidden(KEY))
+    assert key == KEY
+    assert repr(key) == "'<hidden>'"
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        (Hidden(KEY.encode()), "not bytes: use .decode()"),
+        (Path("key.txt"), "Path: use str(...)"),
+        (7, "not int"),
+        (["of_x"], "not list"),
+    ],
+)
+def test_a_key_of_another_type_is_refused_in_words_that_help(
+    key: object, words: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read_key(hidden(key))
+    assert str(caught.value).startswith("api_key must be text, not ")
+    assert str(caught.value).endswith(words)
+
+
+def test_an_empty_argument_does_not_fall_back_to_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Caught: `given or environment`, which sent a key to another address."""
+    monkeypatch.setenv("OPENFUNNEL_BASE_URL", "http://127.0.0.1:8787")
+    with pytest.raises(ConfigurationError, match="is empty"):
+        read_origin("")
+    with pytest.raises(ConfigurationError, match="api_key is empty"):
+        read_key(hidden(""))
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENFUNNEL_BASE_URL", "")
+    monkeypatch.setenv("OPENFUNNEL_API_KEY", "")
+    assert read_origin(None) == "https://api.openfunnel.dev"
+    with pytest.raises(ConfigurationError, match="no API key"):
+        read_key(None)
 
 
 @pytest.mark.parametrize(

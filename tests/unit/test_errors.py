@@ -133,6 +133,21 @@ def test_it_says_what_is_known(kind: type[errors.OpenFunnelError]) -> None:
     assert kind.__doc__
 
 
+@pytest.mark.parametrize("kind", CLASSES)
+def test_its_message_is_one_bounded_line_whoever_writes_it(
+    kind: type[errors.OpenFunnelError],
+) -> None:
+    """Caught: only the messages of refusals escaped, not those of other modules."""
+    _, facts = example(kind)
+    build = cast("Callable[..., Exception]", kind)
+    error = build("failed: \x1b[2J\n\u202e\ud800" + "x" * 10_000, *facts.values())
+    assert str(error).startswith(r"failed: \x1b[2J\n\u202e\ud800x")
+    assert str(error) == error.args[0]
+    assert len(str(error)) == 1000
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 -- just written
+    assert str(again) == str(error)
+
+
 def test_what_a_transport_adds_travels_too() -> None:
     error = UntrustedCertificateError("not trusted", False)
     again = pickle.loads(pickle.dumps(error))  # noqa: S301 -- just written

@@ -62,9 +62,8 @@ def test_a_missing_job_is_named() -> None:
 
 
 def test_a_redirect_is_said_to_be_one() -> None:
-    bodies: list[object] = [None, {}]
-    for body in bodies:
-        assert "redirects, which is not followed" in str(of(302, body))
+    assert "redirects, which is not followed" in str(of(302))
+    assert "redirects, which is not followed" in str(of(302, {"detail": "moved"}))
 
 
 @pytest.mark.parametrize("status", [400, 402, 403, 409, 422, 429])
@@ -131,8 +130,9 @@ def test_echoed_input_is_dropped_at_any_depth(name: str) -> None:
 
 
 def test_a_long_detail_is_cut() -> None:
-    assert len(str(of(400, {"detail": "x" * 10_000}))) < 700
-    assert len(str(of(400, b"x" * 10_000))) < 700
+    assert len(str(of(400, {"detail": "x" * 10_000}))) < 400
+    assert len(str(of(400, {"detail": "\x1b" * 10_000}))) < 400
+    assert len(str(of(400, b"x" * 10_000))) < 400
 
 
 def test_a_deep_detail_is_cut() -> None:

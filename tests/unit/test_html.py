@@ -131,6 +131,16 @@ def test_long_text_is_cut() -> None:
     assert f"{'x' * 79}…" in page_of(result(1, name="x" * 5000)).texts
 
 
+def test_a_page_stays_small_whatever_it_shows() -> None:
+    """Caught: a link to an address of a megabyte."""
+    huge = "https://" + "x" * 1_000_000
+    row = Company(name=huge, linkedin_url=huge, domain="<" * 10_000)
+    seeds = Manifest(resolved_seed_domains=(huge,) * 10_000)
+    status = JobStatus.COMPLETED
+    shown = BulkResult(status=status, rows=(row,) * 20, manifest=seeds)
+    assert len(shown._repr_html_()) < 20_000
+
+
 @pytest.mark.anyio
 async def test_a_handle_shows_its_last_answer_without_asking() -> None:
     transport = ScriptedTransport(read=[job_reply("running", processed=7)])

@@ -19,6 +19,7 @@ from openfunnel_async import (
     WireReply,
     WireRequest,
 )
+from openfunnel_async._failures import is_from_service
 from openfunnel_async.agent_auth import AgentKey, sign_up, verify
 from openfunnel_async.sandbox import (
     BodyFault,
@@ -303,3 +304,40 @@ async def test_a_cookie_is_not_kept() -> None:
         await sign_up(ADA, base_url=sandbox.base_url)
         await trade(sandbox)
     assert all("cookie" not in dict(seen.headers) for seen in sandbox.requests)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 502])
+async def test_a_gateway_that_refuses_is_not_the_service(status: int) -> None:
+    """Caught: an error made anew that forgot who had answered."""
+    page = WireReply(status_code=status, headers={"server": "nginx"}, body=b"<html>")
+    with pytest.raises(
+        APIError, match=r"an HTML page .nginx., not OpenFunnel's"
+    ) as raised:
+        await sign_up(ADA, base_url="https://api.example", transport=Desk(page))
+    assert not is_from_service(raised.value)
+    assert "the service refused" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"detail": {"code": 123456, "words": ["123456", {"123456": 1}]}}',
+        '{"detail": "no \\u0031\\u0032\\u0033456"}',
+        '{"detail": "\\"of_0123456789abcdef\\" \\u006ff_0123456789abcdef"}',
+        "<html>123456 of_0123456789abcdef",
+    ],
+)
+async def test_code_and_key_are_taken_out_however_they_are_written(body: str) -> None:
+    """Caught: a code written as a number, whose removal left no JSON."""
+    reply = WireReply(
+        status_code=400, headers={"server": "of_0123456789abcdef"}, body=body.encode()
+    )
+    with pytest.raises(RequestRejectedError) as raised:
+        await verify(
+            ADA, "123456", base_url="https://api.example", transport=Desk(reply)
+        )
+    shown = f"{raised.value} {raised.value!r} {raised.value.detail!r}"
+    assert "123456" not in shown
+    assert "0123456789abcdef" not in shown
+    assert "<hidden>" in shown
+    assert is_from_service(raised.value) == body.startswith("{")

@@ -7,7 +7,15 @@ import pytest
 
 from openfunnel_async import APIError, SubmitOutcomeUnknownError, __version__
 from tests.support.raw_server import RawServer, refused_url, said
-from tests.wire.clients import JOB_ID, KEY, RUNNING, SEARCH, SUBMITTED, client_of
+from tests.wire.clients import (
+    CANCELLING,
+    JOB_ID,
+    KEY,
+    RUNNING,
+    SEARCH,
+    SUBMITTED,
+    client_of,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -50,7 +58,7 @@ async def test_a_cancel_follows_no_redirect() -> None:
 
 
 async def test_every_request_carries_the_key_once() -> None:
-    answers = [said(SUBMITTED), said(RUNNING), said("{}")]
+    answers = [said(SUBMITTED), said(RUNNING), said(CANCELLING)]
     async with RawServer(*answers) as server, client_of(server.base_url) as client:
         job = await client.submit(SEARCH)
         await job.poll()

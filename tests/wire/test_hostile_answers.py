@@ -1,5 +1,6 @@
 """Answers that are HTTP and yet cannot be believed, and those that must be."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -72,26 +73,15 @@ UNBELIEVED: list[tuple[dict[str, object], str]] = [
     ({"status": True}, "$.status"),
     ({"status": ["running"]}, "$.status"),
     ({"status": {"name": "running"}}, "$.status"),
-    ({"processed": "12"}, "$.processed"),
-    ({"processed": -1}, "$.processed"),
-    ({"processed": 1.5}, "$.processed"),
-    ({"processed": True}, "$.processed"),
-    ({"processed": [1]}, "$.processed"),
-    ({"progress_message": 5}, "$.progress_message"),
-    ({"error_message": ["no"]}, "$.error_message"),
     ({"manifest": []}, "$.manifest"),
     ({"manifest": "none"}, "$.manifest"),
     ({"manifest": 0}, "$.manifest"),
     ({"manifest": {"count": "12"}}, "$.manifest.count"),
     ({"manifest": {"count": -1}}, "$.manifest.count"),
-    ({"manifest": {"count": 12.0}}, "$.manifest.count"),
+    ({"manifest": {"count": 12.5}}, "$.manifest.count"),
     ({"manifest": {"pages": True}}, "$.manifest.pages"),
     ({"manifest": {"credits_consumed": "12"}}, "$.manifest.credits_consumed"),
-    ({"manifest": {"credits_consumed": -0.5}}, "$.manifest.credits_consumed"),
-    ({"manifest": {"partial": "false"}}, "$.manifest.partial"),
-    ({"manifest": {"resolved_seed_domains": "a.example"}},
-     "$.manifest.resolved_seed_domains"),
-    ({"manifest": {"resolved_seed_domains": [1]}}, "$.manifest.resolved_seed_domains"),
+    ({"manifest": {"credits_consumed": True}}, "$.manifest.credits_consumed"),
     ({"rows": None}, "$.rows"),
     ({"rows": None, "status": "completed"}, "$.rows"),
     ({"rows": None, "status": "cancelled"}, "$.rows"),
@@ -122,6 +112,13 @@ BELIEVED: list[tuple[dict[str, object], JobStatus]] = [
     ({"processed": None}, JobStatus.RUNNING),
     ({"processed": 10**30}, JobStatus.RUNNING),
     ({"manifest": {}}, JobStatus.RUNNING),
+    ({"processed": "12"}, JobStatus.RUNNING),
+    ({"processed": -1}, JobStatus.RUNNING),
+    ({"progress_message": 5}, JobStatus.RUNNING),
+    ({"error_message": ["no"]}, JobStatus.RUNNING),
+    ({"manifest": {"count": 12.0, "credits_consumed": -0.5}}, JobStatus.RUNNING),
+    ({"manifest": {"partial": "false", "page_size": {}}}, JobStatus.RUNNING),
+    ({"manifest": {"resolved_seed_domains": [{"a": 1}]}}, JobStatus.RUNNING),
     ({"manifest": {"count": None, "novel": [{"deep": [1]}]}}, JobStatus.RUNNING),
     ({"novel": {"x": "y"}, "rows": []}, JobStatus.RUNNING),
     ({"error_message": "\ud800"}, JobStatus.RUNNING),
@@ -219,10 +216,17 @@ async def test_a_submit_accepted_in_such_words(body: bytes) -> None:
 @pytest.mark.parametrize(
     "body", (NOT_JSON | NO_OBJECT).values(), ids=NOT_JSON | NO_OBJECT
 )
-async def test_a_cancel_accepted_in_such_words(body: bytes) -> None:
+async def test_a_cancel_answered_in_such_words_is_never_called_accepted(
+    body: bytes,
+) -> None:
+    """Caught: any 2xx taken for an acceptance."""
     async with (
         RawServer(said(body)) as server,
         client_of(server.base_url, retry=RetryPolicy(attempts=2)) as client,
     ):
-        receipt = await client.job(JOB_ID).cancel()
-    assert (receipt.accepted, receipt.status) == (True, JobStatus.CANCELLING)
+        job = client.job(JOB_ID)
+        # The reads in between get the same words, which may end the cancel sooner.
+        with pytest.raises((TimeoutError, InvalidResponseError)):
+            async with asyncio.timeout(0.3):
+                await job.cancel()
+        assert job.status is JobStatus.UNKNOWN

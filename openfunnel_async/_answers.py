@@ -93,19 +93,27 @@ def _unknown(
     search: LookalikeSearch, why: str, reply: WireReply | None
 ) -> SubmitOutcomeUnknownError:
     """Say what is known of a submit whose answer could not be read."""
-    accepted = reply is not None and reply.is_success
-    job_id = _salvaged(reply.body) if reply is not None and accepted else None
-    return unknown_submit(search, why, job_id, accepted=accepted)
+    if reply is None or not reply.is_success:
+        return unknown_submit(search, why, None)
+    # A page is a login form's or a proxy's: it does not say that a job was made.
+    exists = not reply.body.lstrip().startswith(b"<")
+    job_id = _salvaged(reply.body)
+    return unknown_submit(search, why, job_id, accepted=True, exists=exists)
 
 
 def unknown_submit(
-    search: LookalikeSearch, why: str, job_id: str | None, *, accepted: bool = False
+    search: LookalikeSearch,
+    why: str,
+    job_id: str | None,
+    *,
+    accepted: bool = False,
+    exists: bool = False,
 ) -> SubmitOutcomeUnknownError:
     """Return the error of a submit that was sent and whose outcome is not known."""
     accepted = accepted or job_id is not None
     if job_id is not None:
         advice = f"the job {job_id} exists and bills; attach to it and cancel it"
-    elif accepted:
+    elif exists:
         advice = "a job exists and bills, its id is lost; watch the credit balance"
     else:
         advice = "a job may be running and billing; watch the credit balance"
@@ -120,12 +128,16 @@ def _salvaged(body: bytes) -> str | None:
     return job_id if is_job_id(job_id) else None
 
 
+def _looks_like_json(reply: WireReply) -> bool:
+    return reply.body.lstrip()[:1] in {b"{", b"["}
+
+
 def _json(reply: WireReply) -> object:
     """Read the body as JSON; one that does not look like any is described instead."""
     try:
         return cast("object", decode(reply.body))
     except InvalidResponseError:
-        if reply.body.lstrip()[:1] in {b"{", b"["}:
+        if _looks_like_json(reply):
             raise
     raise InvalidResponseError(description(reply), "$", False)
 

@@ -17,6 +17,7 @@ from openfunnel_async._models import (
     BulkResult,
     LookalikeSearch,
 )
+from openfunnel_async._retries import retry_after_of, with_jitter
 from openfunnel_async._status import JobStatus
 from openfunnel_async._submit import warn_of_unknown
 from openfunnel_async._text import brief_repr, escaped
@@ -207,6 +208,7 @@ class Batch:
             result = await job.result(timeout=self._job_timeout, partial_ok=True)
         except OpenFunnelError as exc:
             error = exc
+            self._note_failure()
             await self._cancel(job, error)
         if result is not None and result.status is JobStatus.FAILED:
             error = _failure(job, result)
@@ -226,6 +228,11 @@ class Batch:
         await asyncio.wait([release.first])
         if isinstance(release.first.result(), OpenFunnelError):
             return
+        asked = retry_after_of(error)
+        if asked is not None:
+            if asked > _READ_WITHIN:
+                return
+            await asyncio.sleep(with_jitter(asked))
         with contextlib.suppress(OpenFunnelError):
             rest = await job.result(timeout=_READ_WITHIN, partial_ok=True)
             if len(rest.rows) > len(error.rows):

@@ -8,6 +8,8 @@ import asyncio
 import os
 import threading
 
+import anyio
+
 from openfunnel_async._invalid import ConfigurationError
 
 _REMEDY = (
@@ -38,6 +40,7 @@ class LoopGuard:
     def _bind(self) -> asyncio.AbstractEventLoop:
         """Take the running loop, unless another thread was first in this moment."""
         running = _running_loop()
+        _load_what_is_needed_later()
         with self._binding:
             if self._loop is None:
                 self._loop, self._process = running, os.getpid()
@@ -73,6 +76,26 @@ class LoopGuard:
         else:
             where = "on another event loop"
         return f"this client was first used {where}; nothing was sent: {_REMEDY}"
+
+
+def _load_what_is_needed_later() -> None:
+    """Have anyio import its backend now, before anything can be sent.
+
+    It does so when first used. Without a free file descriptor, or with the environment
+    replaced under the process, that import fails; between a submit's answer and its
+    handle it would cost the job.
+
+    Raises:
+        ConfigurationError: It fails now. Nothing was sent.
+    """
+    try:
+        anyio.current_time()
+    except (ImportError, OSError) as exc:
+        msg = (
+            f"anyio could not be loaded ({type(exc).__name__}: {exc}); nothing was "
+            "sent: free file descriptors or repair the environment, and call again"
+        )
+        raise ConfigurationError(msg) from None
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:

@@ -131,9 +131,12 @@ class AuthenticationError(APIError):
 
 
 class JobNotFoundError(APIError):
-    """404: this key has no job with that id.
+    """404: this key has no job with that id, if the service wrote the answer.
 
-    Retried for the first five seconds after one's own submit, not otherwise.
+    Repeated for the first five seconds after one's own submit. Once any answer about
+    the job was seen by the client, and where the answer is not JSON (a gateway's, says
+    the message), it counts as an outage: a wait raises it only after
+    ``RetryPolicy.outage`` seconds.
     """
 
 
@@ -171,7 +174,8 @@ class RateLimitedError(APIError):
     """429: too many requests, for longer than the retry policy waits.
 
     Already retried unless ``retry_after`` is above the policy's maximum or the
-    time that was left. The request had no effect.
+    time that was left. The request had no effect. All submits of the client are held
+    back for that time.
     """
 
 
@@ -191,7 +195,8 @@ class SubmitOutcomeUnknownError(OpenFunnelError):
 
     Attributes:
         search: What was submitted.
-        accepted: Whether a 2xx came, so that a job certainly exists.
+        accepted: Whether a 2xx came. Where the service wrote it a job exists; a login
+            page proves nothing, and the message says which it was.
         job_id: Its id, where it could be read out of a broken answer.
         max_exposure: Most credits that job can bill; None without a limit.
     """

@@ -93,3 +93,43 @@ def test_a_job_that_could_not_be_cancelled_is_named(sandbox: SharedSandbox) -> N
     [job_id] = sandbox.jobs
     last = f"job {job_id} could not be cancelled and may be billing"
     assert times_said(wrote, last) == 1
+
+
+_LATE = """
+import asyncio, resource, sys
+from openfunnel_async import LookalikeSearch, OpenFunnel, WireReply
+from openfunnel_async import OpenFunnelError
+
+class Transport:
+    sent = 0
+    async def send(self, request):
+        Transport.sent += 1
+        # Whatever is imported from here on is imported with the id in hand.
+        self.before = set(sys.modules)
+        return WireReply(status_code=200, body=b'{"job_id": "job-1"}')
+    async def aclose(self):
+        pass
+
+async def main():
+    transport = Transport()
+    client = OpenFunnel("of_" + 64 * "0", transport=transport)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        await client.submit(LookalikeSearch(query="voice", limit=5))
+    except OpenFunnelError as exc:
+        print(type(exc).__name__, Transport.sent)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    job = await client.submit(LookalikeSearch(query="voice", limit=5))
+    print(job.id, sorted(set(sys.modules) - transport.before))
+
+asyncio.run(main())
+"""
+
+
+def test_nothing_is_imported_between_an_answer_and_its_handle() -> None:
+    """Caught: anyio's backend first imported with the id in hand: the job was lost."""
+    ran = subprocess.run(  # noqa: S603 -- this Python and the lines above
+        [sys.executable, "-c", _LATE], capture_output=True, check=True, text=True
+    )
+    assert ran.stdout.splitlines() == ["ConfigurationError 0", "job-1 []"]

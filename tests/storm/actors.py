@@ -12,7 +12,7 @@ from tests.storm.batches import run_many
 from tests.storm.diary import CURRENT, Step
 from tests.storm.dice import Dice
 from tests.storm.fleets import FLEET_STEPS
-from tests.storm.handles import HANDLE_STEPS
+from tests.storm.handles import HANDLE_STEPS, ONE_HANDLE
 from tests.storm.notes import Interruption
 from tests.storm.stage import Stage
 from tests.storm.submits import enter_and_leave, submit
@@ -82,7 +82,7 @@ class Actor:
             self.stage.complain(step, exc)
         except Exception as exc:  # noqa: BLE001 -- whatever it is, it is evidence
             step.outcome = f"{type(exc).__name__}: {exc}"
-            self.stage.evidence.surprises.append(f"{step.words}: {step.outcome}")
+            self.stage.evidence.foreign.append(f"{step.words}: {step.outcome}")
         finally:
             step.ended = asyncio.get_running_loop().time()
             self.stage.evidence.look_around()
@@ -108,6 +108,8 @@ class Actor:
                 await FLEET_STEPS[name][1](stage, dice, step)
             case _:
                 held = dice.choice(stage.evidence.held)
+                if name in ONE_HANDLE:
+                    held.steps.add(step.number)
                 step.words += f" {held.job.id[:8]}"
                 await HANDLE_STEPS[name][1](stage, dice, step, held)
 

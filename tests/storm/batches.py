@@ -31,6 +31,7 @@ async def run_many(stage: Stage, dice: Dice, step: Step) -> None:
             max_credits=batch.max_credits,
             on_error=on_error,
             check_balance=batch.checks_balance,
+            job_timeout=batch.job_timeout,
         )
     except asyncio.CancelledError:
         batch.end = "left"
@@ -61,6 +62,7 @@ def _batch(stage: Stage, dice: Dice, step: Step) -> Batch:
         max_credits=cap if is_capped else None,
         cancels_rest=dice.chance(0.5),
         checks_balance=checks_balance,
+        job_timeout=dice.draw({None: 3, 1 + dice.quarters(60): 1}),
     )
     rest = "cancel" if batch.cancels_rest else "collect"
     step.words += f" {batch.max_active} at once, cap {batch.max_credits}, then {rest}"

@@ -1,6 +1,7 @@
 """Parts of the client with one mistake each, made out of the sound ones."""
 
 import asyncio
+import copy
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -8,20 +9,26 @@ import attrs
 
 from openfunnel_async import (
     BulkJob,
+    CancelReceipt,
     InvalidResponseError,
     JobCheckpoint,
+    JobSnapshot,
     JobStatus,
-    LookalikeSearch,
-    RequestTimeoutError,
+    OpenFunnelError,
     RowStream,
     SubmitOutcomeUnknownError,
+    TransportError,
+    WireReply,
     WireRequest,
+    _submit,
 )
+from openfunnel_async._answers import CancelAnswer
 from openfunnel_async._caller import Caller
 from openfunnel_async._cancel import Cancellation
 from openfunnel_async._custody import Custody
 from openfunnel_async._failures import failure
 from openfunnel_async._news import News
+from openfunnel_async._obligation import Obligation
 from openfunnel_async._record import JobRecord
 from openfunnel_async._retries import RetryBudget, Tries
 from openfunnel_async._rows import PageReader
@@ -34,11 +41,9 @@ def pooled(sound: Any) -> Any:
     pools: WeakKeyDictionary[Submitter, dict[int | None, BulkJob]]
     pools = WeakKeyDictionary()
 
-    async def send(
-        submitter: Submitter, search: LookalikeSearch, *rest: Any
-    ) -> BulkJob:
-        job: BulkJob = await sound(submitter, search, *rest)
-        return pools.setdefault(submitter, {}).setdefault(search.limit, job)
+    async def send(submitter: Submitter, attempt: Any) -> BulkJob:
+        job: BulkJob = await sound(submitter, attempt)
+        return pools.setdefault(submitter, {}).setdefault(attempt.search.limit, job)
 
     return send
 
@@ -103,9 +108,10 @@ def last_word(_sound: Any) -> Any:
 
 
 def inferred(_sound: Any) -> Any:
-    async def find_out(cancellation: Cancellation) -> None:
+    async def find_out(cancellation: Cancellation, answer: CancelAnswer) -> Any:
         record: Any = cancellation._reads.record
         record._furthest = JobStatus.CANCELLED
+        return answer
 
     return find_out
 
@@ -125,16 +131,111 @@ def silent(_sound: Any) -> Any:
 
 
 def forgets(_sound: Any) -> Any:
-    async def cancel(_custody: Custody, _job: BulkJob) -> None:
-        return None
+    async def cancel(custody: Custody, cancelling: Any) -> None:
+        _end(custody, cancelling, is_cancelled=True)
+        cancelling.report(OpenFunnelError("forgotten"))
 
     return cancel
 
 
+def four_times(_sound: Any) -> Any:
+    async def cancel(custody: Custody, cancelling: Any) -> None:
+        is_cancelled = False
+        try:
+            async with asyncio.timeout(10):
+                cancelling.report(await cancelling.job.cancel(timeout=None))
+            is_cancelled = True
+        except (OpenFunnelError, TimeoutError):
+            cancelling.report(OpenFunnelError("tried four times"))
+        _end(custody, cancelling, is_cancelled=is_cancelled)
+
+    return cancel
+
+
+def _end(custody: Custody, cancelling: Any, *, is_cancelled: bool) -> None:
+    del custody._cancelling[cancelling.job]
+    if is_cancelled:
+        custody._abandoned.pop(cancelling.job.id, None)
+    cancelling.end(is_cancelled=is_cancelled)
+
+
+def as_often_as_a_read(_sound: Any) -> Any:
+    def has_no_attempt_left(tries: Tries) -> bool:
+        return tries._failures >= tries._policy.attempts
+
+    return has_no_attempt_left
+
+
+def any_2xx(sound: Any) -> Any:
+    def read(job_id: str, reply: WireReply) -> CancelAnswer:
+        if reply.is_success:
+            return CancelAnswer(accepted=True)
+        answer: CancelAnswer = sound(job_id, reply)
+        return answer
+
+    return read
+
+
+def said_to_nobody(_sound: Any) -> Any:
+    def drop(_obligation: Obligation) -> None:
+        return None
+
+    return drop
+
+
+class _Spy:
+    """A transport that keeps what another one raised and is not the client's own."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self.foreign: Exception | None = None
+
+    async def send(self, request: WireRequest) -> WireReply:
+        try:
+            reply: WireReply = await self._transport.send(request)
+        except (OpenFunnelError, TimeoutError):
+            raise
+        except Exception as exc:
+            self.foreign = exc
+            raise
+        return reply
+
+
+def lets_it_pass(sound: Any) -> Any:
+    async def once(caller: Caller, call: Any, progress: Any) -> Any:
+        spied, spy = copy.copy(caller), _Spy(caller._transport)
+        spied._transport = spy  # type: ignore[assignment]  # it is only sent with
+        try:
+            return await sound(spied, call, progress)
+        except OpenFunnelError:
+            if spy.foreign is not None:
+                raise spy.foreign from None
+            raise
+
+    return once
+
+
+def assumed(sound: Any) -> Any:
+    def begin(progress: SendProgress) -> None:
+        sound(progress)
+        progress.waiting()
+
+    return begin
+
+
+def the_first_one(sound: Any) -> Any:
+    def observe(record: JobRecord, answer: JobSnapshot) -> JobSnapshot:
+        first = record.snapshot if record.is_terminal else None
+        seen: JobSnapshot = sound(record, answer)
+        record.snapshot = first or seen
+        return record.snapshot
+
+    return observe
+
+
 def just_goes(_sound: Any) -> Any:
-    async def submit(submitter: Any, search: Any) -> Any:
-        progress, gone = SendProgress(), asyncio.Event()
-        return await submitter._send(search, progress, gone)
+    async def submit(submitter: Any, search: Any, *, patience: Any = None) -> Any:
+        return await submitter._send(_submit._Attempt(search, patience))
 
     return submit
 
@@ -164,17 +265,18 @@ def in_a_hurry(_sound: Any) -> Any:
 
 
 def one_more(sound: Any) -> Any:
-    def init(tries: Tries, kind: Any, policy: Any, budget: Any) -> None:
-        sound(tries, kind, attrs.evolve(policy, attempts=policy.attempts + 1), budget)
+    def init(tries: Tries, kind: Any, policy: Any, *rest: Any, **how: Any) -> None:
+        policy = attrs.evolve(policy, attempts=policy.attempts + 1)
+        sound(tries, kind, policy, *rest, **how)
 
     return init
 
 
 def deaf(_sound: Any) -> Any:
-    def retry_after_of(_error: object) -> None:
+    def retry_after(_headers: object, _body: object) -> None:
         return None
 
-    return retry_after_of
+    return retry_after
 
 
 def boundless(_sound: Any) -> Any:
@@ -193,24 +295,31 @@ def in_the_query(sound: Any) -> Any:
     return keyed
 
 
-def talkative(_sound: Any) -> Any:
-    def timed_out(caller: Caller, _progress: Any) -> RequestTimeoutError:
-        return RequestTimeoutError(f"no answer to {caller._key!s}", True)
+def talkative(sound: Any) -> Any:
+    async def once(caller: Caller, call: Any, progress: Any) -> Any:
+        try:
+            return await sound(caller, call, progress)
+        except TransportError as exc:
+            msg = f"no answer to {caller._key!s}"
+            raise TransportError(msg, exc.request_sent) from None
 
-    return timed_out
+    return once
 
 
 def pedantic(sound: Any) -> Any:
-    def settle(reader: PageReader) -> None:
-        sound(reader)
+    async def check(reader: PageReader) -> bool:
+        is_complete: bool = await sound(reader)
         if reader.page is not None and reader.page.snapshot.status != "completed":
             raise InvalidResponseError("a cancelled job has no end", "$.status")
+        return is_complete
 
-    return settle
+    return check
 
 
-def broken_off(_sound: Any) -> Any:
-    def decode(body: bytes) -> object:
-        return dict[bytes, object]()[body]
+def takes_a_bill_for_granted(sound: Any) -> Any:
+    def receipt(record: Any, answer: CancelAnswer) -> CancelReceipt:
+        made: CancelReceipt = sound(record, answer)
+        bill = record.snapshot.manifest.credits_consumed
+        return attrs.evolve(made, credits_consumed=bill)
 
-    return decode
+    return receipt

@@ -9,6 +9,8 @@ from openfunnel_async._batch import Batch
 from openfunnel_async._credits import CreditCap
 from openfunnel_async._custody import Custody
 from openfunnel_async._fleet import Completions
+from openfunnel_async._retries import Tries
+from openfunnel_async._throttle import SubmitThrottle
 
 
 def by_what_was_billed(_sound: Any) -> Any:
@@ -29,10 +31,40 @@ def for_the_submit_alone(sound: Any) -> Any:
     async def start(batch: Batch, *rest: Any) -> BulkJob | None:
         job: BulkJob | None = await sound(batch, *rest)
         if job is not None:
-            batch._slots.release()
+            batch._read -= 1
         return job
 
     return start
+
+
+def as_soon_as_it_is_given_up(_sound: Any) -> Any:
+    async def cancel(batch: Batch, job: BulkJob, _error: object) -> None:
+        if not job.is_terminal:
+            # The batch does not keep the release, so it takes the job for ended.
+            batch._custody.begin_release(job)
+
+    return cancel
+
+
+def a_second_later(sound: Any) -> Any:
+    def note_failure(batch: Batch) -> None:
+        asyncio.get_running_loop().call_later(1.0, sound, batch)
+
+    return note_failure
+
+
+def as_often_as_a_read(sound: Any) -> Any:
+    def init(tries: Tries, *what: Any, patience: float | None, **how: Any) -> None:
+        sound(tries, *what, **how)
+
+    return init
+
+
+def nobody_else_waits(_sound: Any) -> Any:
+    def hold(_throttle: SubmitThrottle, _refusal: Any, _pause: float) -> None:
+        return None
+
+    return hold
 
 
 def as_they_end(sound: Any) -> Any:

@@ -1,7 +1,8 @@
 """Deals fates: who comes to harm in a schedule's weather, and how."""
 
+import errno
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -9,14 +10,21 @@ import attrs
 
 from openfunnel_async.sandbox import (
     CompletesUnderCancel,
+    EditedAnswer,
+    EmptyAnswer,
     Fault,
+    GatewayPage,
     Kind,
+    LoginPage,
+    OtherJob,
     StaleRead,
     StatusFault,
+    UnfinishedManifest,
     UnknownStatus,
+    VanishedJob,
 )
 from tests.storm.dice import Dice
-from tests.storm.fates import SILENCE, Break, Fate, Mangle
+from tests.storm.fates import SILENCE, Break, Fate, Mangle, When
 from tests.storm.schedule import Outage
 
 _HARMS: dict[str, float] = {
@@ -34,13 +42,34 @@ _HARMS: dict[str, float] = {
     "not json": 2,
     "cut json": 1,
     "wrong shape": 2,
+    "foreign": 3,
+    "no reply": 0.7,
+    "login page": 0.7,
+}
+_OF_READS: dict[str, float] = {
+    "unknown word": 3,
+    "stale": 4,
+    "vanished": 1,
+    "gateway page": 1,
+    "odd fields": 2,
+    "unfinished manifest": 4,
+}
+_OF_CANCELS: dict[str, float] = {
+    "completes under cancel": 6,
+    "false 409": 7,
+    "empty answer": 3,
+    "other job": 3,
+    "vanished": 2,
+    "gateway page": 2,
 }
 HARMS_BY_KIND: dict[str, dict[str, float]] = {
     "submit": _HARMS,
-    "read": _HARMS | {"unknown word": 3, "stale": 4},
-    "cancel": _HARMS | {"completes under cancel": 6, "false 409": 7},
+    "read": _HARMS | _OF_READS,
+    "cancel": _HARMS | _OF_CANCELS,
     "balance": _HARMS,
 }
+# A service that is wrong about a cancel is so for a while.
+_STUBBORN = {"false 409", "empty answer", "other job", "login page", "vanished"}
 _BREAKS = {
     "refused": Break.REFUSED,
     "cut before": Break.CUT_BEFORE,
@@ -68,13 +97,33 @@ _WRONG: dict[str, tuple[dict[str, object], ...]] = {
         {"status": 7},
         {"status": None},
         {"manifest": []},
-        {"processed": "many"},
-        {"processed": -1},
         {"next_cursor": 5, "manifest": 5},
     ),
     "cancel": ({"status": 5}, {"message": None}, {"job_id": 4}),
     "balance": ({"credits_used": "few"}, {"credits_left": None}),
 }
+# What only informs may have any type; the rows stay readable.
+_ODD: tuple[dict[str, object], ...] = (
+    {"progress_message": {"stage": "rerank", "done": 3}},
+    {"progress_message": ["a", "b"], "processed": 12.0},
+    {"processed": "many"},
+    {"processed": -1},
+    {"processed": None, "progress_message": 4},
+    {"page_size": "100", "error_message": {"code": 3}},
+)
+# Before the first byte leaves, and after; some can only come before.
+_FOREIGN: tuple[Callable[[], Exception], ...] = (
+    partial(RuntimeError, "Session is closed"),
+    partial(TypeError, "'NoneType' object is not callable"),
+    partial(MemoryError),
+    partial(ExceptionGroup, "several", [ValueError("one"), OSError("another")]),
+    partial(KeyError, "connector"),
+)
+_FOREIGN_BEFORE: tuple[Callable[[], Exception], ...] = (
+    partial(RuntimeError, "can't start new thread"),
+    partial(OSError, errno.EMFILE, "Too many open files"),
+    partial(OSError, errno.ENFILE, "Too many open files in system"),
+)
 _SANE = (0, 1, 2, 5, 20, 45)
 _TOO_LONG = (61, 600, 86_400, 10**12)
 _ABSURD = (
@@ -118,8 +167,7 @@ class Fates:
         name = dice.draw(HARMS_BY_KIND[kind])
         fate = attrs.evolve(self._harmed(name, kind, usual), name=name)
         if kind == "cancel":
-            # A service that is wrong about a job is so for a while.
-            self._stubborn = fate if name == "false 409" else None
+            self._stubborn = fate if name in _STUBBORN else None
         return fate
 
     def in_outage(self, kind: Outage) -> Fate:
@@ -143,10 +191,82 @@ class Fates:
         match name:
             case "slow":
                 return self._slowed(usual)
+            case "foreign":
+                return self._foreign(usual)
+            case "no reply":
+                return attrs.evolve(usual, broken=Break.NO_REPLY, is_spoiled=True)
+            case "odd fields":
+                edit = partial(_edited, dice.choice(_ODD))
+                return attrs.evolve(usual, fault=EditedAnswer(on="read", edit=edit))
+            case "unfinished manifest":
+                return attrs.evolve(usual, fault=self._gap())
+            case "login page" | "empty answer" | "other job":
+                fault = self._lie(name, kind)
+                return attrs.evolve(usual, fault=fault, is_spoiled=True)
+            case "vanished":
+                page = dice.choice(["json", "html", "text"])
+                return attrs.evolve(usual, fault=VanishedJob(page=page))
+            case "gateway page":
+                return attrs.evolve(usual, fault=self._page())
             case "not json" | "cut json" | "wrong shape":
                 return self._spoiled(name, kind, usual)
             case _:
                 return self._refused(name, usual)
+
+    def _foreign(self, usual: Fate) -> Fate:
+        """Raise what is not the client's own, before or after something was sent."""
+        dice = self._dice
+        when: When = dice.choice(["before", "before", "after"])
+        kinds = _FOREIGN + (_FOREIGN_BEFORE if when == "before" else ())
+        return attrs.evolve(
+            usual,
+            foreign=dice.choice(kinds),
+            when=when,
+            is_silent=dice.chance(0.3),
+            outlives=dice.chance(0.5),
+        )
+
+    def _lie(self, name: str, kind: Kind) -> Fault:
+        """Answer 2xx with something that says nothing of this job."""
+        dice = self._dice
+        processed = dice.chance(0.4)
+        match name:
+            case "empty answer":
+                status = dice.choice([200, 202, 204])
+                return EmptyAnswer(on=kind, status=status, processed=processed)
+            case "other job" if dice.chance(0.3):
+                return OtherJob(on=kind, job_id=None, processed=processed)
+            case "other job":
+                return OtherJob(on=kind, processed=processed)
+            case _:
+                return LoginPage(on=kind)
+
+    def _page(self) -> Fault:
+        """Answer with the error page of a gateway."""
+        dice = self._dice
+        text = dice.choice([None, "default backend - 404"])
+        return GatewayPage(
+            status=dice.choice([404, 404, 502, 503, 504]),
+            text=text,
+            processed=dice.chance(0.3),
+        )
+
+    def _gap(self) -> Fault:
+        """Answer reads of an ended job with a manifest that is not complete yet."""
+        match self._dice.draw(
+            {"no bill": 4, "null": 2, "absent": 2, "bill": 1.5, "count": 0.5}
+        ):
+            case "no bill":
+                return UnfinishedManifest()
+            case "null":
+                nulls = ("credits_consumed", "count")
+                return UnfinishedManifest(missing=(), nulls=nulls)
+            case "absent":
+                return UnfinishedManifest(absent=True)
+            case "bill":
+                return UnfinishedManifest(missing=(), billed_short_by=1)
+            case _:
+                return UnfinishedManifest(missing=(), count_short_by=1)
 
     def _slowed(self, usual: Fate) -> Fate:
         seconds = self._dice.quarters(40)
@@ -224,6 +344,10 @@ class Fates:
 
 def _instead(said: bytes, _body: bytes) -> bytes:
     return said
+
+
+def _edited(odd: Mapping[str, object], body: dict[str, Any]) -> dict[str, Any]:
+    return body | dict(odd)
 
 
 def _cut(kept: float, body: bytes) -> bytes:

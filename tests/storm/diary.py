@@ -61,6 +61,7 @@ class Exchange:
         status: What the service answered, heard or not.
         heard: Whether a complete answer reached the client.
         end: What became of it, for people.
+        asked_by_limit: Seconds that the service's own rate limit asked to wait.
     """
 
     number: int
@@ -79,6 +80,7 @@ class Exchange:
     status: int | None = None
     heard: bool = False
     end: str = "under way"
+    asked_by_limit: float | None = None
 
     @property
     def is_refusal_to_serve(self) -> bool:
@@ -95,7 +97,9 @@ class Exchange:
     @property
     def asked(self) -> float | None:
         """Seconds that the answer asked to wait, if the client heard it say so."""
-        return self.fate.asked if self.heard else None
+        if not self.heard:
+            return None
+        return self.asked_by_limit if self.fate.asked is None else self.fate.asked
 
 
 @attrs.define(eq=False)

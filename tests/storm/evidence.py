@@ -1,6 +1,8 @@
 """What is known after a schedule: what the client showed beside what was true."""
 
 import logging
+import re
+from math import inf
 
 import attrs
 
@@ -20,7 +22,21 @@ from tests.storm.notes import (
 )
 from tests.storm.schedule import Schedule
 
-_SENT_FOR_ONE_WHO_HAS_GONE = "a submit was sent for a caller who has gone"
+_SENT_FOR_ONE_WHO_HAS_GONE = "a submit whose caller was cancelled was sent"
+_NAMED = re.compile(r"\bjob ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
+
+
+@attrs.frozen
+class After:
+    """What was seen when the faults had ended and time had passed.
+
+    Attributes:
+        going: The jobs that ran on, and that no cancel had stopped.
+        orphans: What was among the client's orphans.
+    """
+
+    going: frozenset[str]
+    orphans: tuple[str, ...]
 
 
 @attrs.define(eq=False)
@@ -41,7 +57,11 @@ class Evidence:
     fleets: list[Fleet] = attrs.field(factory=list[Fleet])
     surprises: list[str] = attrs.field(factory=list[str])
     key_faults: list[str] = attrs.field(factory=list[str])
+    foreign: list[str] = attrs.field(factory=list[str])
     warned: set[int] = attrs.field(factory=set[int])
+    named: set[str] = attrs.field(factory=set[str])
+    calm_at: float = inf
+    after_calm: After | None = None
     warnings: int = 0
     late: int = 0
     loop_complaints: list[str] = attrs.field(factory=list[str])
@@ -92,5 +112,6 @@ class Listener(logging.Handler):
         said, step = record.getMessage(), CURRENT.get()
         self._evidence.warnings += 1
         self._evidence.look_for_the_key(said, "a log record")
+        self._evidence.named.update(_NAMED.findall(said))
         if said.startswith(_SENT_FOR_ONE_WHO_HAS_GONE) and step is not None:
             self._evidence.warned.add(step.number)

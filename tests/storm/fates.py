@@ -2,6 +2,7 @@
 
 import enum
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import attrs
 
@@ -18,9 +19,11 @@ class Break(enum.Enum):
     LOST = "the service acts on it, its answer does not arrive"
     CUT_REPLY = "the service acts on it, its answer arrives in part"
     STUCK_REPLY = "its answer arrives in part, and then nothing more"
+    NO_REPLY = "the service acts on it, and what is returned is no reply"
 
 
 Mangle = Callable[[bytes], bytes]
+When = Literal["before", "after"]
 
 
 @attrs.frozen(kw_only=True)
@@ -33,6 +36,9 @@ class Fate:
         there: Seconds until the service sees the request.
         back: Seconds until the client has the answer.
         broken: Where the connection breaks, if it does.
+        foreign: Makes an exception that is not the client's own, which is raised.
+        when: Whether that is raised before the first byte leaves, or after.
+        is_silent: Whether the transport reports nothing, whatever the schedule says.
         fault: What the service does wrong.
         headers: What the answer carries besides.
         asked: Seconds the answer asks to wait, where it says so in good form.
@@ -47,6 +53,9 @@ class Fate:
     there: float = 0.0
     back: float = 0.0
     broken: Break | None = None
+    foreign: Callable[[], Exception] | None = None
+    when: When = "before"
+    is_silent: bool = False
     fault: Fault | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     asked: float | None = None

@@ -181,6 +181,9 @@ HANDLE_STEPS: dict[str, tuple[float, HandleStep]] = {
     "take": (1.0, take),
 }
 
+# Whose reads are all of the one handle they were given.
+ONE_HANDLE = frozenset(HANDLE_STEPS) - {"resume"}
+
 
 def _timeout(dice: Dice) -> float | None:
     return dice.draw({None: 3, dice.quarters(60): 3, 0.0: 0.5})

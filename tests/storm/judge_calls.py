@@ -14,6 +14,7 @@ from openfunnel_async import (
     JobFailedError,
     JobNotFoundError,
     OpenFunnelError,
+    RateLimitedError,
     SubmitOutcomeUnknownError,
     TransportError,
     WaitTimeoutError,
@@ -55,15 +56,28 @@ def closing_leaves_nothing(evidence: Evidence) -> Iterator[str]:
 def retries_are_bounded(evidence: Evidence) -> Iterator[str]:
     """A call sends as often as its policy says, a client as its budget allows.
 
-    And no earlier than an answer asked for.
+    And no earlier than an answer asked for. A cancel is repeated until its caller's
+    time has passed, and the submit of a batch for as long as an outage is survived.
     """
     most = evidence.schedule.retry.attempts
     for tries in _calls(evidence):
-        if len(tries) > most:
+        if len(tries) > most and not _is_patient(tries):
             seen = f"{tries[0].kind} {tries[0].job_id} at {tries[0].began:.3f}"
             yield f"{seen} was sent {len(tries)} times of {most}"
     yield from _beyond_the_budget(evidence)
     yield from _undercut(evidence)
+
+
+def _is_patient(tries: list[Exchange]) -> bool:
+    """Whether the call may send more often than the policy says."""
+    first = tries[0]
+    in_batch = first.step is not None and first.step.words.startswith("run_many")
+    earlier = tries[:-1]
+    return first.kind == "cancel" or (
+        first.kind == "submit"
+        and in_batch
+        and any(exchange.is_refusal_to_serve for exchange in earlier)
+    )
 
 
 def retries(evidence: Evidence) -> Iterator[tuple[Exchange, Exchange]]:
@@ -83,7 +97,9 @@ def _calls(evidence: Evidence) -> Iterable[list[Exchange]]:
 def _beyond_the_budget(evidence: Evidence) -> Iterator[str]:
     """Count what is charged: no cancel, and nothing that an answer asked for."""
     repeated = sum(
-        earlier.kind != "cancel" and earlier.asked is None
+        earlier.kind != "cancel"
+        and earlier.asked is None
+        and not (earlier.kind == "submit" and earlier.is_refusal_to_serve)
         for earlier, _ in retries(evidence)
     )
     earned = sum(
@@ -105,6 +121,24 @@ def _undercut(evidence: Evidence) -> Iterator[str]:
             yield f"{seen}, asked to wait to {not_before[who]:.3f}"
         if exchange.asked is not None and exchange.ended_at is not None:
             not_before[who] = exchange.ended_at + exchange.asked
+
+
+def a_refused_client_submits_later(evidence: Evidence) -> Iterator[str]:
+    """After a 429 no submit of the client comes before the time it asked for."""
+    submits = [e for e in evidence.diary.exchanges if e.kind == "submit"]
+    refused = [e for e in submits if e.is_refusal_to_serve and e.asked]
+    for refusal in refused:
+        ended = refusal.ended_at or 0.0
+        until = ended + (refusal.asked or 0.0)
+        for submit in submits:
+            if ended + _ROUNDING < submit.began < until - _ROUNDING:
+                seen = f"{submit.tag} sent at {submit.began:.3f}"
+                yield f"{seen}, {refusal.tag} was asked to wait to {until:.3f}"
+
+
+def nothing_foreign_comes_out(evidence: Evidence) -> Iterator[str]:
+    """A public call raises OpenFunnelError or is cancelled, and nothing else."""
+    yield from evidence.foreign
 
 
 def the_key_stays_in_its_header(evidence: Evidence) -> Iterator[str]:
@@ -151,6 +185,7 @@ def _has_cause(evidence: Evidence, complaint: Complaint) -> bool:
     short_of_credits = schedule.credits < PLENTY
     return (
         (complaint.error is InsufficientCreditsError and short_of_credits)
+        or (complaint.error is RateLimitedError and schedule.rate_limit is not None)
         or (complaint.error in _CUT_OFF and cut_off)
         or (complaint.error is JobNotFoundError and schedule.is_slow_to_show)
         or any(exchange.fate.name != "fair" for exchange in evidence.diary.exchanges)

@@ -58,19 +58,28 @@ def a_refusal_means_no_job(evidence: Evidence) -> Iterator[str]:
 
 def an_unknown_outcome_means_one_job_at_most(evidence: Evidence) -> Iterator[str]:
     """Of an unknown outcome: one job at most, and what the error says is true."""
-    made = jobs_by_tag(evidence)
+    made, tries = jobs_by_tag(evidence), tries_by_tag(evidence)
     for submission in evidence.submissions:
         if submission.outcome != "unknown":
             continue
         jobs = made[submission.tag]
         if len(jobs) > 1:
             yield f"{submission.tag}: {len(jobs)} jobs"
-        if submission.accepted and len(jobs) != 1:
+        if (
+            submission.accepted
+            and len(jobs) != 1
+            and not _was_misled(tries[submission.tag])
+        ):
             yield f"{submission.tag}: accepted, and made {jobs}"
         if submission.job_id not in {None, *jobs}:
             yield f"{submission.tag}: names {submission.job_id}, made {jobs}"
         if submission.max_exposure != submission.search.limit:
             yield f"{submission.tag}: a wrong exposure of {submission.max_exposure}"
+
+
+def _was_misled(tries: list[Exchange]) -> bool:
+    """Whether a 2xx came from something before the service."""
+    return any(exchange.fate.name == "login page" for exchange in tries)
 
 
 def a_submit_is_not_sent_again(evidence: Evidence) -> Iterator[str]:

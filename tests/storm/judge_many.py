@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from math import inf
 
-from openfunnel_async import JobFailedError
+from openfunnel_async import JobFailedError, RateLimitedError
 from openfunnel_async.sandbox import JobView
 from tests.storm.diary import Exchange
 from tests.storm.evidence import Evidence
@@ -40,6 +40,72 @@ def a_batch_keeps_to_its_slots(evidence: Evidence) -> Iterator[str]:
         active = most_at_once(_jobs_of(evidence, read))
         if active > batch.max_active:
             yield f"{_named(batch)}: {active} were active"
+
+
+def a_slot_is_kept_while_its_job_runs(evidence: Evidence) -> Iterator[str]:
+    """Of the jobs of a batch no more run at once than it may have.
+
+    Those count as well that were given up: until their cancel is accepted they run.
+    Only a submit of unknown outcome has no slot.
+    """
+    for batch in evidence.batches:
+        tries = _tries_of(evidence, batch)
+        known = [
+            submission
+            for submission in batch.submissions
+            if any(_tells_an_id(exchange) for exchange in tries[submission.tag])
+        ]
+        running = _most_running(evidence, known)
+        if running > batch.max_active:
+            yield f"{_named(batch)}: {running} ran at once"
+
+
+def _most_running(evidence: Evidence, submissions: list[Submission]) -> int:
+    """Count the jobs that were pending or running at the same moment, at the most."""
+    spans = [
+        (job.created_at, min(job.ends_at, _accepted_at(job)))
+        for job in _jobs_of(evidence, submissions)
+    ]
+    return max((sum(a <= at < b for a, b in spans) for at, _ in spans), default=0)
+
+
+def _accepted_at(job: JobView) -> float:
+    """Return when the service itself accepted a cancel of the job."""
+    return job._job.cancelled_at
+
+
+def no_search_is_lost_to_a_rate_limit(evidence: Evidence) -> Iterator[str]:
+    """A batch gives a search up for a 429 only where an outage is over.
+
+    That is: after 429s without a break for so long, or one that asked for longer.
+    """
+    outage = evidence.schedule.retry.outage
+    for batch in evidence.batches:
+        tries = _tries_of(evidence, batch)
+        for submission, outcome in zip(batch.submissions, batch.outcomes, strict=False):
+            if not isinstance(outcome.error, RateLimitedError) or outcome.job:
+                continue
+            if not _lasted(evidence, batch, tries[submission.tag], outage):
+                yield f"{_named(batch)}: {submission.tag} was lost to a 429"
+
+
+def _lasted(
+    evidence: Evidence, batch: Batch, tries: list[Exchange], outage: float
+) -> bool:
+    """Whether the 429s went on, or asked to go on, for longer than an outage."""
+    began = min((t.ended_at or t.began for t in tries), default=batch.step.began)
+    ended = evidence.ended if batch.step.ended is None else batch.step.ended
+    limits = [
+        exchange
+        for exchange in evidence.diary.exchanges
+        if exchange.kind == "submit" and exchange.is_refusal_to_serve
+    ]
+    held = [(e.ended_at or 0.0) + (e.asked or 0.0) for e in limits]
+    # A pause that nobody asked for is at most half a minute long.
+    return any(until - began >= outage - 30 for until in held) and (
+        ended - began >= outage - _ROUNDING
+        or any(until - began >= outage - _ROUNDING for until in held)
+    )
 
 
 def no_member_is_lost(evidence: Evidence) -> Iterator[str]:
@@ -116,18 +182,26 @@ def a_batch_that_is_left_ends_its_jobs(evidence: Evidence) -> Iterator[str]:
 def _failed_at(evidence: Evidence, batch: Batch) -> float:
     """Tell when the batch knew of a failure, at the latest.
 
-    A job that failed is known once its rows are read. When a reading or a submit was
-    given up is not seen from outside.
+    A job that failed is known once its rows are read, and one whose reading is given
+    up when its own cancel is sent. When a submit was given up is not seen from outside.
     """
-    moments: list[float] = []
+    ids = {submission.job_id for submission in batch.submissions} - {None}
+    moments: list[float] = [
+        exchange.began
+        for exchange in evidence.diary.exchanges
+        if exchange.kind == "cancel"
+        and exchange.job_id in ids
+        and exchange.began < (batch.step.ended or inf)
+    ]
     for submission, outcome in zip(batch.submissions, batch.outcomes, strict=False):
         if isinstance(outcome.error, JobFailedError):
             reads = [
                 exchange.ended_at
                 for exchange in evidence.diary.exchanges
-                if exchange.step is batch.step
-                and exchange.job_id == submission.job_id
+                if exchange.job_id == submission.job_id
                 and exchange.kind == "read"
+                # A shared reading is of no step; until the end no other knows the job.
+                and (exchange.ended_at or inf) <= (batch.step.ended or inf)
             ]
             moments.append(max(at for at in reads if at is not None))
     return min(moments, default=inf)

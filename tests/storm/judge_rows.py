@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from typing import cast
 
-from openfunnel_async import CancelReceipt, Company, JobStatus
+from openfunnel_async import CancelReceipt, Company, JobStatus, Manifest
 from openfunnel_async.sandbox import JobView, Row
+from tests.storm.diary import Exchange
 from tests.storm.evidence import Evidence
 from tests.storm.notes import Reading, Receipt
 
 _PAGE_SIZE = 100
+_OK = 200
 _FURTHER = {status: place for place, status in enumerate(JobStatus)}
 
 
@@ -111,11 +113,14 @@ def _may_show(shown: JobStatus, true: JobStatus, end: JobStatus) -> bool:
 def numbers_are_those_of_the_ledger(evidence: Evidence) -> Iterator[str]:
     """Receipts, manifests and balances state the ledger's numbers, or None."""
     for kept in evidence.receipts:
-        for seen in _receipt_wrong(kept):
+        has_gap = had_gap(evidence, kept.receipt.job_id)
+        for seen in () if has_gap else _receipt_wrong(kept):
             yield f"{kept.receipt}: {seen}"
     for reading in evidence.readings:
         view, manifest = evidence.service.jobs[reading.job_id], reading.manifest
         if reading.kind != "result" or reading.end != "normal":
+            continue
+        if had_gap(evidence, reading.job_id):
             continue
         bill = None if manifest is None else (manifest.count, manifest.credits_consumed)
         if bill != (len(view.rows), view.credits):
@@ -124,6 +129,70 @@ def numbers_are_those_of_the_ledger(evidence: Evidence) -> Iterator[str]:
         used = kept_balance.balance.credits_used
         if not kept_balance.before <= used <= kept_balance.after:
             yield f"a balance of {used} used, {kept_balance.after} true"
+
+
+def a_bill_that_was_read_is_shown(evidence: Evidence) -> Iterator[str]:
+    """Once a handle has read a complete manifest, it states the ledger's bill.
+
+    So does a result, also where an earlier answer had a manifest with gaps.
+    """
+    for held in evidence.held:
+        if not (held.job.is_terminal and had_gap(evidence, held.job.id)):
+            continue
+        view, snapshot = evidence.service.jobs[held.job.id], held.job.snapshot
+        # A shared reading is of no step, so of several handles it could be any.
+        owners = sum(other.job.id == held.job.id for other in evidence.held)
+        last = _last_read(evidence, held.job.id, held.steps if owners > 1 else None)
+        if last is not None and _is_complete(last, view):
+            manifest = None if snapshot is None else snapshot.manifest
+            if _bill(manifest) != (len(view.rows), view.credits):
+                yield f"{view.id}: {_bill(manifest)}, billed {view.credits}"
+    for reading in evidence.readings:
+        view = evidence.service.jobs[reading.job_id]
+        if reading.kind != "result" or reading.end != "normal":
+            continue
+        last = _last_read(evidence, reading.job_id, {reading.step.number})
+        if last is not None and _is_complete(last, view):
+            if _bill(reading.manifest) != (len(view.rows), view.credits):
+                yield f"a result of {view.id} states {_bill(reading.manifest)}"
+
+
+def _bill(manifest: Manifest | None) -> tuple[object, object] | None:
+    return None if manifest is None else (manifest.count, manifest.credits_consumed)
+
+
+def had_gap(evidence: Evidence, job_id: str) -> bool:
+    """Whether an answer about the job had a manifest with gaps."""
+    return any(
+        exchange.job_id == job_id and exchange.fate.name == "unfinished manifest"
+        for exchange in evidence.diary.exchanges
+    )
+
+
+def _last_read(
+    evidence: Evidence, job_id: str, steps: set[int] | None
+) -> Exchange | None:
+    """Return the last answer that was read in one of the steps, or in any."""
+    heard = [
+        exchange
+        for exchange in evidence.diary.exchanges
+        if exchange.kind == "read"
+        and exchange.job_id == job_id
+        and (steps is None or (exchange.step and exchange.step.number in steps))
+        and exchange.is_sound
+        and exchange.status == _OK
+    ]
+    return max(heard, key=lambda exchange: exchange.ended_at or 0.0, default=None)
+
+
+def _is_complete(exchange: Exchange, view: JobView) -> bool:
+    """Whether the answer had the whole manifest, and somebody waited for it."""
+    left_at = None if exchange.step is None else exchange.step.left_at
+    return (
+        exchange.fate.name not in {"unfinished manifest", "stale", "wrong shape"}
+        and (exchange.arrived_at or 0.0) >= view.ends_at
+        and (left_at is None or (exchange.ended_at or 0.0) < left_at)
+    )
 
 
 def _receipt_wrong(kept: Receipt) -> Iterator[str]:

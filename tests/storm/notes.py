@@ -67,11 +67,13 @@ class Held:
         job: The handle.
         skipped: Rows of the job before the place where its streams begin.
         trail: Moment, status shown and status true, each time it changed.
+        steps: Numbers of the steps that read with this handle and with no other.
     """
 
     job: BulkJob
     skipped: int = 0
     trail: list[Shown] = attrs.field(factory=list[Shown])
+    steps: set[int] = attrs.field(factory=set[int])
 
     @property
     def has_news(self) -> bool:
@@ -117,6 +119,7 @@ class Receipt:
     receipt: CancelReceipt
     limit: int | None
     view: JobView
+    true: JobStatus
 
 
 @attrs.frozen
@@ -160,6 +163,7 @@ class Batch:
         checks_balance: Whether it reads the balance first.
         end: How the call ended; ``refused`` where nothing was begun.
         outcomes: What it returned.
+        job_timeout: Seconds for each job, if they are limited.
         going: The jobs, also of others, that went on when it was over.
         orphans: What stood among the client's orphans then.
     """
@@ -170,6 +174,7 @@ class Batch:
     max_credits: float | None
     cancels_rest: bool
     checks_balance: bool
+    job_timeout: float | None
     end: Literal["open", "returned", "left", "refused", "raised"] = "open"
     outcomes: tuple[JobOutcome, ...] = ()
     going: frozenset[str] = frozenset()

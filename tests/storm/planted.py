@@ -17,8 +17,10 @@ from openfunnel_async import (
     _answers,
     _cancel,
     _client,
+    _endpoints,
+    _failures,
+    _job,
     _record,
-    _retries,
 )
 from openfunnel_async._batch import Batch
 from openfunnel_async._caller import Caller
@@ -27,14 +29,19 @@ from openfunnel_async._credits import CreditCap
 from openfunnel_async._custody import Custody
 from openfunnel_async._fleet import Completions
 from openfunnel_async._news import News
+from openfunnel_async._obligation import Obligation
+from openfunnel_async._record import JobRecord
 from openfunnel_async._retries import RetryBudget, Tries
 from openfunnel_async._rows import PageReader
 from openfunnel_async._shared import Shared
 from openfunnel_async._submit import Submitter
+from openfunnel_async._throttle import SubmitThrottle
+from openfunnel_async._wire import SendProgress
 from tests.storm import (
     broken,
     broken_many,
     judge_calls,
+    judge_cancels,
     judge_jobs,
     judge_many,
     judge_rows,
@@ -205,7 +212,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "Retry-After is not heard",
-        judge_calls.retries_are_bounded, _retries, "retry_after_of", broken.deaf,
+        judge_calls.retries_are_bounded, _failures, "retry_after", broken.deaf,
     ),
     Bug(
         "retries have no budget",
@@ -217,16 +224,69 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "an error quotes the request with its headers",
-        judge_calls.the_key_stays_in_its_header, Caller, "_timed_out", broken.talkative,
+        judge_calls.the_key_stays_in_its_header, Caller, "_once", broken.talkative,
     ),
     Bug(
         "a stream refuses the end of a cancelled job",
         judge_calls.errors_are_declared_and_have_a_cause,
-        PageReader, "settle", broken.pedantic,
+        PageReader, "is_complete", broken.pedantic,
     ),
     Bug(
-        "an error of no tree comes out of a body that is no JSON",
-        judge_calls.errors_are_declared_and_have_a_cause,
-        _answers, "decode", broken.broken_off,
+        "a receipt trips over a job whose bill is not known",
+        judge_calls.nothing_foreign_comes_out,
+        _job, "receipt", broken.takes_a_bill_for_granted,
+    ),
+    Bug(
+        "what a transport raises comes out as it is",
+        judge_calls.nothing_foreign_comes_out, Caller, "_once", broken.lets_it_pass,
+    ),
+    Bug(
+        "a transport that reports nothing is taken not to have sent",
+        judge_jobs.a_submit_is_not_sent_again, SendProgress, "begin", broken.assumed,
+    ),
+    Bug(
+        "any 2xx to a cancel accepts it",
+        judge_cancels.an_accepted_cancel_is_true,
+        _endpoints, "read_cancel", broken.any_2xx,
+    ),
+    Bug(
+        "a cancel that nobody waits for is tried for ten seconds",
+        judge_cancels.a_cancel_is_not_given_up,
+        Custody, "_cancel", broken.four_times,
+    ),
+    Bug(
+        "a cancel is sent as often as a read",
+        judge_cancels.a_cancel_is_not_given_up,
+        Tries, "_has_no_attempt_left", broken.as_often_as_a_read,
+    ),
+    Bug(
+        "what was left undone is not logged",
+        judge_cancels.who_is_left_behind_is_named,
+        Obligation, "drop", broken.said_to_nobody,
+    ),
+    Bug(
+        "the first manifest of a job is kept",
+        judge_rows.a_bill_that_was_read_is_shown,
+        JobRecord, "observe", broken.the_first_one,
+    ),
+    Bug(
+        "a slot is given back when its job is given up",
+        judge_many.a_slot_is_kept_while_its_job_runs,
+        Batch, "_cancel", broken_many.as_soon_as_it_is_given_up,
+    ),
+    Bug(
+        "a failure is noted a second later",
+        judge_many.a_failure_ends_the_rest,
+        Batch, "_note_failure", broken_many.a_second_later,
+    ),
+    Bug(
+        "a search of a batch is submitted as often as a read is sent",
+        judge_many.no_search_is_lost_to_a_rate_limit,
+        Tries, "__init__", broken_many.as_often_as_a_read,
+    ),
+    Bug(
+        "a 429 is for the submit alone that it answers",
+        judge_calls.a_refused_client_submits_later,
+        SubmitThrottle, "hold", broken_many.nobody_else_waits,
     ),
 )  # fmt: skip

@@ -17,7 +17,7 @@ from tests.storm.actors import Actor
 from tests.storm.dealer import Fates
 from tests.storm.diary import CALL
 from tests.storm.dice import Dice
-from tests.storm.evidence import Evidence, Listener
+from tests.storm.evidence import After, Evidence, Listener
 from tests.storm.judge import judge
 from tests.storm.schedule import BOUND, deal, deal_life
 from tests.storm.stage import Stage
@@ -28,6 +28,9 @@ from tests.support.virtual_time import StuckLoopError, VirtualClockLoop
 
 # Turns of the loop at one and the same moment, after which it is taken to spin.
 MOST_TURNS = 20_000
+# Seconds after which every cancel that is repeated has been sent again: a pause of a
+# minute between two rounds, one that the service asked for, a time limit, and some.
+CALM = 300.0
 
 
 class StormLoop(VirtualClockLoop):
@@ -58,6 +61,7 @@ def run_schedule(seed: int) -> Verdict:
         row_shape="sixteen" if seed % 16 == 0 else "six",
         unknowns=schedule.unknowns,
         plan=lambda number, _limit: deal_life(seed, number),
+        rate_limit=schedule.rate_limit,
     )
     evidence = Evidence(schedule, service)
     loop.set_exception_handler(
@@ -106,6 +110,8 @@ async def _play(evidence: Evidence, loop: StormLoop) -> None:
     weather = _weather(evidence)
     stage = Stage(_client(evidence, weather), evidence)
     late = await _act(stage)
+    if evidence.schedule.has_calm and not evidence.is_closing:
+        await _calm_down(stage, weather)
     await _close(stage.client, evidence)
     evidence.look_around()
     evidence.left_over = _left_over(weather, late)
@@ -113,6 +119,19 @@ async def _play(evidence: Evidence, loop: StormLoop) -> None:
     await anyio.sleep(max(0.0, weather.last_arrival - loop.time()))
     evidence.going = evidence.going_now()
     evidence.ended = loop.time()
+
+
+async def _calm_down(stage: Stage, weather: Weather) -> None:
+    """Let the faults end and time pass, and note what still runs after that."""
+    evidence = stage.evidence
+    weather.is_calm, evidence.service.rate_limit = True, None
+    evidence.calm_at = asyncio.get_running_loop().time()
+    evidence.look_around()
+    await anyio.sleep(CALM)
+    evidence.look_around()
+    evidence.after_calm = After(
+        going=evidence.going_now(), orphans=stage.client.orphans
+    )
 
 
 def _weather(evidence: Evidence) -> Weather:

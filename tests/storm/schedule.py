@@ -5,7 +5,7 @@ from typing import Literal
 import attrs
 
 from openfunnel_async import PollPolicy, RetryPolicy
-from openfunnel_async.sandbox import JobLife, Unknowns
+from openfunnel_async.sandbox import JobLife, RateLimit, Unknowns
 from tests.storm.dice import Dice
 
 Outage = Literal["outage: refused", "outage: silent", "outage: 503", "outage: lost"]
@@ -15,11 +15,11 @@ OUTAGES: dict[Outage, float] = {
     "outage: 503": 3,
     "outage: lost": 2,
 }
-# How much of the traffic comes to harm, from a fair day to a heavy storm.
 # Virtual seconds by which the longest program in the worst weather is over.
 BOUND = 4 * 3600.0
 PLENTY = 50_000.0
 _ACTORS = {1: 2, 2: 3, 3: 3, 4: 1, 5: 1}
+# How much of the traffic comes to harm, from a fair day to a heavy storm.
 _HARM = {0.0: 2, 0.08: 3, 0.2: 4, 0.4: 3, 0.75: 1}
 
 
@@ -52,6 +52,8 @@ class Schedule:
         max_polls_per_second: The client's budget of polls, if it has one.
         read_ahead: Pages the client reads ahead.
         closing: How the client is closed; early is while the actors still act.
+        rate_limit: The service's limit in requests a second, if it has one.
+        has_calm: Whether the faults end, and time passes, before the client is closed.
     """
 
     seed: int
@@ -69,6 +71,8 @@ class Schedule:
     max_polls_per_second: float | None
     read_ahead: int
     closing: Literal["once", "together", "cancelled", "early"]
+    rate_limit: RateLimit | None
+    has_calm: bool
 
     @property
     def is_slow_to_show(self) -> bool:
@@ -97,6 +101,8 @@ def deal(seed: int) -> Schedule:
         max_polls_per_second=dice.draw({None: 4, 1.0: 1}),
         read_ahead=dice.choice([1, 2, 8]),
         closing=dice.draw({"once": 4, "together": 1, "cancelled": 1, "early": 1}),
+        rate_limit=_rate_limit(dice),
+        has_calm=dice.chance(0.5),
     )
 
 
@@ -140,6 +146,17 @@ def _unknowns(dice: Dice) -> Unknowns:
         settle=dice.draw({"next_page": 1, dice.quarters(12): 3}),
         bare_bodies=dice.choice(["json", "empty"]),
         error_nesting=dice.choice(["top", "detail"]),
+    )
+
+
+def _rate_limit(dice: Dice) -> RateLimit | None:
+    if dice.chance(0.85):
+        return None
+    return RateLimit(
+        per_second=dice.choice([0.2, 1.0, 4.0]),
+        on=dice.choice(["any", "submit", "submit"]),
+        burst=dice.choice([1, 2, 5]),
+        retry_after=dice.choice(["seconds", "seconds", None, 1.0, 7.0]),
     )
 
 

@@ -7,6 +7,7 @@ from openfunnel_async import (
     CancelReceipt,
     JobError,
     JobSnapshot,
+    JobStatus,
     OpenFunnel,
     OpenFunnelError,
     SubmitOutcomeUnknownError,
@@ -50,7 +51,8 @@ class Stage:
     def keep_receipt(self, held: Held, receipt: CancelReceipt) -> None:
         """Note a receipt beside the truth."""
         view = self.evidence.service.jobs[held.job.id]
-        self.evidence.receipts.append(Receipt(receipt, held.job.limit, view))
+        true = JobStatus(view.status)
+        self.evidence.receipts.append(Receipt(receipt, held.job.limit, view, true))
 
     def keep_snapshot(self, held: Held, snapshot: JobSnapshot) -> None:
         """Note what an answer showed, which a handle must show as well."""

@@ -6,19 +6,23 @@ from collections.abc import Iterable
 import attrs
 
 from openfunnel_async import CreditCapError
+from openfunnel_async.sandbox import EmptyAnswer, LoginPage, OtherJob
 from tests.storm.dealer import HARMS_BY_KIND
-from tests.storm.diary import Diary
+from tests.storm.diary import Diary, Exchange
 from tests.storm.evidence import Evidence
 from tests.storm.judge import Violation
 from tests.storm.judge_calls import retries
 from tests.storm.judge_jobs import jobs_by_tag
+from tests.storm.judge_rows import had_gap
 from tests.storm.schedule import OUTAGES
 
 Tally = Counter[str]
+_TOO_MANY = 429
 
 # What 1,000 schedules must at least have seen: about a third of what they do see.
 AT_LEAST: dict[str, int] = {
     "arrived after their client gave up": 130,
+    "bills stated after a gap": 20,
     "as_completed: all": 40,
     "as_completed: came out": 70,
     "as_completed: left": 40,
@@ -28,12 +32,18 @@ AT_LEAST: dict[str, int] = {
     "batches: returned": 170,
     "blocks that ended their job": 90,
     "cancels answered 409": 90,
+    "cancels that said yes in vain": 60,
+    "cancels in the calm": 20,
     "error: CancelConflictError": 1,
     "error: InsufficientCreditsError": 30,
     "error: RateLimitedError": 20,
+    "foreign exceptions to submits": 40,
     "ids read out of a broken answer": 12,
     "not rescued, warned about": 6,
     "orphans": 12,
+    "refused by the rate limit: read": 60,
+    "refused by the rate limit: submit": 60,
+    "schedules with a calm": 200,
     "receipts of jobs already over": 250,
     "receipts: cancelled": 150,
     "receipts: cancelling": 120,
@@ -117,6 +127,7 @@ def count(evidence: Evidence) -> Tally:
     tally["orphans"] = len(evidence.orphans)
     tally["warnings"] = evidence.warnings
     tally["arrived after their client gave up"] = evidence.late
+    tally["schedules with a calm"] += evidence.after_calm is not None
     _count_exchanges(evidence, tally)
     _count_submits(evidence, tally)
     _count_steps(evidence, tally)
@@ -131,12 +142,28 @@ def _count_exchanges(evidence: Evidence, tally: Tally) -> None:
         tally[f"requests: {exchange.kind}"] += 1
         if exchange.kind == "cancel" and exchange.heard and exchange.status == 409:
             tally["cancels answered 409"] += 1
+        if exchange.kind == "cancel" and exchange.heard and _lied(exchange):
+            tally["cancels that said yes in vain"] += 1
+        if exchange.kind == "cancel" and evidence.calm_at <= exchange.began:
+            tally["cancels in the calm"] += 1
+        if exchange.kind == "submit" and exchange.fate.foreign is not None:
+            tally["foreign exceptions to submits"] += 1
+        if exchange.status == _TOO_MANY and exchange.fate.name == "fair":
+            tally[f"refused by the rate limit: {exchange.kind}"] += 1
     for earlier, later in retries(evidence):
         tally[f"retries: {later.kind}"] += 1
         if earlier.is_refusal_to_serve:
             tally[f"retries after 429: {later.kind}"] += 1
         if earlier.asked:
             tally["retries after a Retry-After"] += 1
+
+
+def _lied(exchange: Exchange) -> bool:
+    """Whether a 2xx to a cancel took no effect."""
+    fault = exchange.fate.fault
+    if isinstance(fault, EmptyAnswer | OtherJob):
+        return not fault.processed
+    return isinstance(fault, LoginPage)
 
 
 def _count_submits(evidence: Evidence, tally: Tally) -> None:
@@ -166,6 +193,7 @@ def _count_steps(evidence: Evidence, tally: Tally) -> None:
     for kept in evidence.receipts:
         tally[f"receipts: {kept.receipt.status}"] += 1
         tally["receipts of jobs already over"] += kept.receipt.already_terminal
+        tally["bills stated after a gap"] += had_gap(evidence, kept.receipt.job_id)
     for reading in evidence.readings:
         tally["rows judged"] += len(reading.rows)
         tally["streams"] += 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import cast
 
 import attrs
 
@@ -17,6 +18,7 @@ from openfunnel_async.sandbox import (
     SandboxReply,
     SandboxRequest,
     Service,
+    StatusFault,
 )
 from tests.storm.dealer import Fates
 from tests.storm.diary import CALL, CURRENT, Diary, Exchange
@@ -26,6 +28,7 @@ from tests.support.sandbox_transport import ORIGIN
 
 _KEY_HEADER = "x-api-key"
 MOST_EXCHANGES = 20_000
+_TOO_MANY = 429
 
 
 @attrs.define(eq=False)
@@ -47,6 +50,7 @@ class Weather:
     in_flight: int = 0
     closed: int = 0
     last_arrival: float = 0.0
+    is_calm: bool = False
 
     @property
     def _diary(self) -> Diary:
@@ -60,7 +64,7 @@ class Weather:
         self.in_flight += 1
         try:
             return await self._carry(exchange, request)
-        except TransportError as exc:
+        except Exception as exc:
             exchange.end = f"broke: {exc}"
             raise
         except asyncio.CancelledError:
@@ -77,7 +81,7 @@ class Weather:
 
     async def _carry(self, exchange: Exchange, request: WireRequest) -> WireReply:
         fate, loop = exchange.fate, asyncio.get_running_loop()
-        reports = self.evidence.schedule.reports
+        reports = self.evidence.schedule.reports and not fate.is_silent
         if exchange.number >= MOST_EXCHANGES:
             # Whoever floods the service is left waiting; the judge counts.
             await asyncio.sleep(SILENCE)
@@ -88,14 +92,23 @@ class Weather:
             raise ConfigurationError("the transport is closed")
         if fate.broken is Break.REFUSED:
             raise TransportError("nobody listens", False)
+        if fate.foreign is not None and fate.when == "before":
+            raise fate.foreign()
         if reports:
             request.progress.sent()
         exchange.sent_at = loop.time()
         await asyncio.sleep(fate.there)
         if fate.broken is Break.CUT_BEFORE:
             raise TransportError("the connection was reset", True)
+        if fate.foreign is not None and not fate.outlives:
+            raise fate.foreign()
         reply = self._arrive(exchange, request)
         await asyncio.sleep(fate.back)
+        if fate.foreign is not None:
+            raise fate.foreign()
+        if fate.broken is Break.NO_REPLY:
+            exchange.end = "answered with no reply"
+            return cast("WireReply", reply)
         if fate.broken is Break.LOST or isinstance(reply.delivery, Dropped):
             raise TransportError("the answer was lost", True)
         body = reply.body
@@ -112,6 +125,7 @@ class Weather:
             await asyncio.sleep(SILENCE if fate.broken is Break.STUCK_REPLY else 0)
             raise TransportError("the answer broke off", True)
         exchange.heard = True
+        exchange.asked_by_limit = _asked_by_limit(fate, reply)
         exchange.end = f"answered {reply.status}"
         return wire
 
@@ -154,6 +168,8 @@ class Weather:
         return exchange
 
     def _fate(self, kind: Kind) -> Fate:
+        if self.is_calm:
+            return Fate()
         now = asyncio.get_running_loop().time()
         for spell in self.evidence.schedule.spells:
             if spell.begins <= now < spell.ends:
@@ -173,6 +189,13 @@ class Weather:
             key.encode() in (request.body or b"")
         ):
             told.append(f"the key stands in {request.method} {request.path}")
+
+
+def _asked_by_limit(fate: Fate, reply: SandboxReply) -> float | None:
+    """Return the seconds that the service's rate limit asked to wait."""
+    is_own = reply.status == _TOO_MANY and not isinstance(fate.fault, StatusFault)
+    said = reply.headers.get("retry-after") if is_own else None
+    return None if said is None else float(said)
 
 
 def _task_name() -> str:

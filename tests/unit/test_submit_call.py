@@ -174,6 +174,14 @@ def test_any_other_4xx_is_a_typed_refusal(status: int, kind: type[APIError]) -> 
     assert type(caught.value) is kind
 
 
+def test_a_login_page_does_not_say_that_a_job_exists() -> None:
+    """Caught: "a job exists and bills", because a 200 came from a login form."""
+    error = unknown(reply(200, b"<html>Log in</html>"))
+    assert error.accepted
+    assert "a job may be running" in str(error)
+    assert "not OpenFunnel's answer" in str(error)
+
+
 def lost(partial: WireReply | None) -> SubmitOutcomeUnknownError:
     """Return what is known when no more than this came of the answer."""
     call = submit(LookalikeSearch(query="voice"))

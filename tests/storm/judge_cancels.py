@@ -1,0 +1,95 @@
+"""Invariants about cancels, and about jobs whose callers have left."""
+
+from collections.abc import Iterator
+
+from openfunnel_async import (
+    JobStatus,
+    RequestTimeoutError,
+    TransportError,
+    WaitTimeoutError,
+)
+from tests.storm.evidence import Evidence
+from tests.storm.judge_jobs import jobs_by_tag
+
+_CURABLE = {TransportError, RequestTimeoutError}
+_ALIVE = {JobStatus.PENDING, JobStatus.RUNNING}
+
+
+def an_accepted_cancel_is_true(evidence: Evidence) -> Iterator[str]:
+    """Whatever says that a cancel was accepted, the service had accepted one.
+
+    An answer of 2xx proves nothing: it may come from a login page, be empty, or be
+    about another job.
+    """
+    for held in evidence.held:
+        for now, shown, true in held.trail:
+            if shown is JobStatus.CANCELLING and true in _ALIVE:
+                yield f"{held.job.id} at {now:.3f}: shown as cancelling, it is {true}"
+    for kept in evidence.receipts:
+        if kept.receipt.accepted and kept.true in _ALIVE:
+            yield f"{kept.receipt}: accepted, the job is {kept.true}"
+
+
+def a_cancel_is_not_given_up(evidence: Evidence) -> Iterator[str]:
+    """Once the faults have ended and time has passed, no cancel is left to be done.
+
+    It is repeated for as long as the client is open: for a block or a batch that was
+    left, for a submit whose caller left, and for a caller whose time had passed.
+    """
+    yield from _given_up_early(evidence)
+    after = evidence.after_calm
+    if after is None:
+        return
+    for job_id in after.orphans:
+        yield f"{job_id} is an orphan after the calm"
+    for job_id in _to_be_cancelled(evidence) & after.going:
+        yield f"{job_id} was to be cancelled and runs after the calm"
+
+
+def _given_up_early(evidence: Evidence) -> Iterator[str]:
+    """List cancels that failed by what a repetition can cure.
+
+    One that waits for the end of its job may fail by an outage of the reads.
+    """
+    for complaint in evidence.complaints:
+        words = complaint.step.words
+        is_cancel = words.startswith("cancel") and "wait False" in words
+        if is_cancel and complaint.error in _CURABLE and not evidence.is_closing:
+            yield f"{words} #{complaint.step.number}: {complaint.text}"
+
+
+def _to_be_cancelled(evidence: Evidence) -> set[str]:
+    """List the jobs whose cancel is the client's to make."""
+    made = jobs_by_tag(evidence)
+    blocks = {
+        job_id
+        for submission in evidence.submissions
+        if submission.must_end
+        for job_id in made[submission.tag]
+    }
+    out_of_time = {
+        complaint.job_id
+        for complaint in evidence.complaints
+        if complaint.error is WaitTimeoutError
+        and complaint.step.words.startswith("cancel")
+        and complaint.job_id is not None
+    }
+    return blocks | out_of_time
+
+
+def who_is_left_behind_is_named(evidence: Evidence) -> Iterator[str]:
+    """A job that runs when the client is closed is named to somebody.
+
+    By a handle or an error, or by the log; an orphan always by the log.
+    """
+    for job_id in evidence.orphans:
+        if job_id in evidence.going and job_id not in evidence.named:
+            yield f"{job_id} is an orphan, and no log record names it"
+    made = jobs_by_tag(evidence)
+    for submission in evidence.submissions:
+        if submission.outcome in {"handle", "unknown"}:
+            continue
+        for job_id in evidence.going.intersection(made[submission.tag]):
+            is_logged = job_id in evidence.named
+            if not (is_logged or submission.step.number in evidence.warned):
+                yield f"{submission.tag}: {job_id} runs on, nobody was told"

@@ -25,6 +25,7 @@ from openfunnel_async.errors import (
     CreditCapError,
     JobFailedError,
     OpenFunnelError,
+    RateLimitedError,
     SubmitOutcomeUnknownError,
     TransportError,
 )
@@ -303,8 +304,9 @@ def _not_submitted() -> OpenFunnelError:
 
 
 def _was_not_wanted(error: OpenFunnelError, has_failed: bool) -> bool:
-    """Whether a submit was dropped in the line, because another search failed."""
-    return has_failed and isinstance(error, TransportError) and not error.request_sent
+    """Whether a submit was not sent, or not sent again, as another search failed."""
+    is_unsent = isinstance(error, TransportError) and not error.request_sent
+    return has_failed and (is_unsent or isinstance(error, RateLimitedError))
 
 
 def _exposure(search: LookalikeSearch, job: BulkJob) -> float:

@@ -113,6 +113,7 @@ def _beyond_the_budget(evidence: Evidence) -> Iterator[str]:
 def _undercut(evidence: Evidence) -> Iterator[str]:
     """Look for requests of one loop that come before the time asked for."""
     not_before: dict[tuple[object, ...], float] = {}
+    longest = evidence.schedule.retry.max_retry_after
     for exchange in evidence.diary.exchanges:
         # The job as well: the tasks of a batch have one name. And a cancel is not held
         # up by what a read was answered.
@@ -122,6 +123,9 @@ def _undercut(evidence: Evidence) -> Iterator[str]:
             seen = f"{exchange.kind} at {exchange.began:.3f}"
             yield f"{seen}, asked to wait to {not_before[who]:.3f}"
         if exchange.asked is not None and exchange.ended_at is not None:
+            if exchange.step is None and exchange.asked > longest:
+                # It ended what was shared; the next reading is asked for anew.
+                continue
             not_before[who] = exchange.ended_at + exchange.asked
 
 
@@ -177,7 +181,8 @@ def _has_cause(evidence: Evidence, complaint: Complaint) -> bool:
         IncompleteResultsError: False,
         ConfigurationError: cut_off,
         CreditCapError: words.startswith("run_many"),
-        OpenFunnelError: _follows_another(evidence, complaint),
+        OpenFunnelError: _follows_another(evidence, complaint)
+        or (cut_off and "the client was closed" in complaint.text),
         WaitTimeoutError: True,
         JobFailedError: ends == "failed",
         JobCancelledError: ends == "cancelled",

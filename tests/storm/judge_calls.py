@@ -3,12 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
+from math import inf
 
 from openfunnel_async import (
     ConfigurationError,
     CreditCapError,
     IncompleteResultsError,
     InsufficientCreditsError,
+    InvalidResponseError,
     JobCancelledError,
     JobError,
     JobFailedError,
@@ -175,6 +177,7 @@ def _has_cause(evidence: Evidence, complaint: Complaint) -> bool:
         IncompleteResultsError: False,
         ConfigurationError: cut_off,
         CreditCapError: words.startswith("run_many"),
+        InvalidResponseError: _was_spoiled(evidence, complaint),
         OpenFunnelError: _follows_another(evidence, complaint),
         WaitTimeoutError: True,
         JobFailedError: ends == "failed",
@@ -189,6 +192,20 @@ def _has_cause(evidence: Evidence, complaint: Complaint) -> bool:
         or (complaint.error in _CUT_OFF and cut_off)
         or (complaint.error is JobNotFoundError and schedule.is_slow_to_show)
         or any(exchange.fate.name != "fair" for exchange in evidence.diary.exchanges)
+    )
+
+
+def _was_spoiled(evidence: Evidence, complaint: Complaint) -> bool:
+    """Whether the step got an answer that cannot be trusted; odd fields can be."""
+    step, exchanges = complaint.step, evidence.diary.exchanges
+    ended = inf if step.ended is None else step.ended
+    return any(
+        exchange.fate.is_spoiled
+        # A reading that others share is of no step.
+        and (exchange.step is step or exchange.step is None)
+        and step.began <= (exchange.ended_at or inf)
+        and exchange.began <= ended
+        for exchange in exchanges
     )
 
 

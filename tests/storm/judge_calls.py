@@ -115,9 +115,14 @@ def _beyond_the_budget(evidence: Evidence) -> Iterator[str]:
 def _undercut(evidence: Evidence) -> Iterator[str]:
     """Look for requests of one loop that come before the time asked for."""
     not_before: dict[tuple[object, ...], float] = {}
+    steps: dict[tuple[object, ...], object] = {}
     for exchange in evidence.diary.exchanges:
         # The job as well: the tasks of a batch have one name.
-        who = (exchange.step, exchange.task, exchange.job_id)
+        who = (exchange.task, exchange.job_id)
+        if exchange.step is not None and steps.get(who) is not exchange.step:
+            # A task's next step; a reading that others share is of no step.
+            steps[who] = exchange.step
+            not_before.pop(who, None)
         if exchange.began < not_before.get(who, 0.0) - _ROUNDING:
             seen = f"{exchange.kind} at {exchange.began:.3f}"
             yield f"{seen}, asked to wait to {not_before[who]:.3f}"

@@ -99,7 +99,7 @@ async def test_a_cancel_that_no_answer_accepts_is_continued_after_its_time() -> 
     async with stage_for(fault(EmptyAnswer, status=204), "cancel") as stage:
         with pytest.raises(WaitTimeoutError):
             await stage.client.job(stage.job_id).cancel(timeout=9)
-        assert stage.sandbox.jobs[stage.job_id].status == "pending"
+        assert stage.sandbox.jobs[stage.job_id].status == "running"
         stage.sandbox.faults.clear()
         await anyio.sleep(60)
         assert stage.sandbox.jobs[stage.job_id].status == "cancelling"

@@ -21,13 +21,12 @@ _NUMBERED = re.compile(r"(.*?)(\d{1,9})", re.ASCII | re.DOTALL)
 class ReadAhead:
     """The pages on their way to one stream, in order."""
 
-    __slots__ = ("_coming", "_held", "_most", "_reads")
+    __slots__ = ("_coming", "_most", "_reads")
 
     def __init__(self, reads: JobReads, most: int) -> None:
         self._reads = reads
         self._most = most
         self._coming: deque[tuple[str, asyncio.Task[JobPage]]] = deque()
-        self._held = 0
 
     async def take(self, cursor: str) -> JobPage | None:
         """Return the page if it was read ahead and is what it was taken for.
@@ -56,22 +55,17 @@ class ReadAhead:
             self.close()
         for label in labels[len(self._coming) :]:
             # Its own next page a stream may always read; those beyond it take a place.
-            if self._coming and not self._take_place():
+            if self._coming and not self._reads.places.take(self):
                 break
             task = self._reads.page_ahead(label)
             self._coming.append((label, task))
 
-    def _take_place(self) -> bool:
-        has_place = self._reads.places.take()
-        self._held += has_place
-        return has_place
-
     def _give_back(self) -> None:
         """Keep a place for each page beyond the next one, and no more."""
-        surplus = self._held - max(0, len(self._coming) - 1)
-        if surplus > 0:
-            self._held -= surplus
-            self._reads.places.give_back(surplus)
+        if self._coming:
+            self._reads.places.keep(self, len(self._coming) - 1)
+        else:
+            self._reads.places.leave(self)
 
     def close(self) -> list[asyncio.Task[JobPage]]:
         """Give up what is on its way, and return what has yet to stop."""

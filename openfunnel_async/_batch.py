@@ -26,9 +26,10 @@ from openfunnel_async.errors import (
     JobFailedError,
     OpenFunnelError,
     SubmitOutcomeUnknownError,
+    TransportError,
 )
 
-Submit = Callable[[LookalikeSearch], Awaitable[BulkJob]]
+Submit = Callable[..., Awaitable[BulkJob]]
 Attach = Callable[[str], BulkJob]
 _READ_WITHIN = 60.0
 
@@ -138,12 +139,12 @@ class Batch:
         if error is None:
             self._cap.reserve(most)
             try:
-                job = self._keep(await self._submit(search))
+                job = self._keep(await self._submit(search, is_wanted=self._is_wanted))
             except SubmitOutcomeUnknownError as exc:
                 error = exc  # It may bill, so the reservation stays.
                 job = self._keep(self._attach(exc.job_id)) if exc.job_id else None
             except OpenFunnelError as exc:
-                error = exc
+                error = _not_submitted() if _was_not_wanted(exc, self._failed) else exc
                 self._cap.release(most)
             else:
                 # The service may have answered with a larger limit than was asked for.
@@ -152,6 +153,9 @@ class Batch:
             self._note_failure()
         self._outcomes[place] = JobOutcome(search=search, job=job, error=error)
         return None
+
+    def _is_wanted(self) -> bool:
+        return not self._failed
 
     def _keep(self, job: BulkJob) -> BulkJob:
         """Know of a job that was made; one that came too late is cancelled."""
@@ -164,8 +168,7 @@ class Batch:
         """Wait for a free slot and for room under the cap; say why there is none."""
         while True:
             if self._failed:
-                msg = "not submitted, because another search failed; nothing was sent"
-                return OpenFunnelError(msg)
+                return _not_submitted()
             is_full = self._in_use >= self._max_active
             if not is_full and self._cap.fits_now(most):
                 return None
@@ -292,6 +295,16 @@ class Batch:
         if job not in self._releases:
             self._releases[job] = self._custody.begin_release(job)
         return self._releases[job]
+
+
+def _not_submitted() -> OpenFunnelError:
+    msg = "not submitted, because another search failed; nothing was sent"
+    return OpenFunnelError(msg)
+
+
+def _was_not_wanted(error: OpenFunnelError, has_failed: bool) -> bool:
+    """Whether a submit was dropped in the line, because another search failed."""
+    return has_failed and isinstance(error, TransportError) and not error.request_sent
 
 
 def _exposure(search: LookalikeSearch, job: BulkJob) -> float:

@@ -97,7 +97,7 @@ class Caller:
         tries: Tries | None = None
         while True:
             try:
-                answer = await self._in_turn(call, progress, patience)
+                answer = await self._in_turn(call, progress, patience, is_wanted)
             except (TransportError, APIError, InvalidResponseError) as exc:
                 error = exc
             else:
@@ -120,12 +120,18 @@ class Caller:
             await sit_out(call.kind, pause, error, on_stall)
 
     async def _in_turn(
-        self, call: Call[T], progress: SendProgress | None, patience: float | None
+        self,
+        call: Call[T],
+        progress: SendProgress | None,
+        patience: float | None,
+        is_wanted: Callable[[], bool],
     ) -> T:
         """Send once, as soon as this kind of request may be sent."""
         if call.kind is not Kind.SUBMIT:
             return await self._once(call, SendProgress())
         async with self._throttle.turn(patience):
+            if not is_wanted():
+                raise TransportError("no longer wanted; nothing was sent", False)
             try:
                 return await self._once(call, progress or SendProgress())
             except RateLimitedError as exc:

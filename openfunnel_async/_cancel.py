@@ -8,6 +8,7 @@ running, the cancel is sent again.
 """
 
 import asyncio
+import math
 
 from openfunnel_async._answers import CancelAnswer
 from openfunnel_async._endpoints import Kind
@@ -34,11 +35,13 @@ class Cancellation:
             None if nothing did so far.
     """
 
-    __slots__ = ("_reads", "_request", "fault")
+    __slots__ = ("_has_read", "_no_read_before", "_reads", "_request", "fault")
 
     def __init__(self, reads: JobReads) -> None:
         self._reads = reads
         self._request = Shared(reads.record, Kind.CANCEL, self._cancel)
+        self._has_read = False
+        self._no_read_before = -math.inf
         self.fault: str | None = None
 
     async def request(self, deadline: float) -> CancelAnswer:
@@ -69,10 +72,10 @@ class Cancellation:
             if answer.accepted and answer.is_confirmed:
                 record.accept_cancel()
                 return answer
-            conflicts += not answer.accepted
             known = await self._find_out(answer)
             if known is not None:
                 return known
+            conflicts += self._has_read and not answer.accepted
         msg = (
             f"job {record.job_id}: the service refuses to cancel it as already "
             f"terminal (409), yet reports it as {record.status}; "
@@ -98,6 +101,7 @@ class Cancellation:
         A status that only a cancel can bring confirms an acceptance.
         """
         record = self._reads.record
+        self._has_read = False
         pauses: tuple[float, ...] = _CONFLICT_PAUSES
         if answer.accepted:
             self.fault = "its answer did not name the job"
@@ -114,9 +118,16 @@ class Cancellation:
         return None
 
     async def _read(self) -> None:
-        """Read the status, as long as what fails may be cured."""
-        record = self._reads.record
+        """Read the status, as long as what fails may be cured.
+
+        A cancel is not held up by what a read was answered: where the service asks
+        reads to wait for long, none is made before that, and the cancel is sent again.
+        """
+        record, time = self._reads.record, asyncio.get_running_loop().time
         while not record.is_terminal:
+            if time() < self._no_read_before:
+                await asyncio.sleep(record.draw_delay())
+                return
             try:
                 await self._reads.look()
             except OpenFunnelError as exc:
@@ -124,8 +135,12 @@ class Cancellation:
                     raise
                 self._note(exc)
                 asked = with_jitter(retry_after_of(exc) or 0.0)
-                await asyncio.sleep(max(record.draw_delay(), asked))
+                if asked > self._reads.max_retry_after:
+                    self._no_read_before = time() + asked
+                else:
+                    await asyncio.sleep(max(record.draw_delay(), asked))
             else:
+                self._has_read = True
                 return
 
     def _note(self, error: OpenFunnelError) -> None:

@@ -6,6 +6,7 @@ words of asyncio, or wait for ever, so the first use decides and any other is re
 
 import asyncio
 import os
+import threading
 
 import anyio
 
@@ -19,11 +20,12 @@ _REMEDY = (
 class LoopGuard:
     """Remember the loop and the process in which a client was first used."""
 
-    __slots__ = ("_loop", "_process")
+    __slots__ = ("_binding", "_loop", "_process")
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = 0
+        self._binding = threading.Lock()
 
     def check(self) -> None:
         """Return if the client may be used here; the first use decides.
@@ -33,12 +35,16 @@ class LoopGuard:
                 asyncio's loops is running. Nothing was sent.
         """
         first = self._loop
-        if first is None:
-            loop = _running_loop()
-            _load_what_is_needed_later()
-            self._loop, self._process = loop, os.getpid()
-        else:
-            self._compare(first)
+        self._compare(self._bind() if first is None else first)
+
+    def _bind(self) -> asyncio.AbstractEventLoop:
+        """Take the running loop, unless another thread was first in this moment."""
+        running = _running_loop()
+        _load_what_is_needed_later()
+        with self._binding:
+            if self._loop is None:
+                self._loop, self._process = running, os.getpid()
+            return self._loop
 
     def check_if_used(self) -> None:
         """Check a client that was used; one that never was may be used here later.

@@ -66,23 +66,38 @@ class KnownJobs:
 class ReadAheadPlaces:
     """The places for pages that the streams of a client read ahead, all together.
 
+    Streams that read at the same time share them evenly: one that holds more than its
+    share takes no new place for one that it gives back.
+
     Args:
         most: How many there are.
     """
 
     def __init__(self, most: int) -> None:
+        self._most = most
         self._free = most
+        self._held: dict[object, int] = {}
 
-    def take(self) -> bool:
-        """Take a place; False if there is none."""
-        if self._free < 1:
+    def take(self, reader: object) -> bool:
+        """Take a place; False if there is none, or if others wait for their share."""
+        held = self._held.setdefault(reader, 0)
+        share = max(1, self._most // len(self._held))
+        if self._free < 1 or held >= share:
             return False
         self._free -= 1
+        self._held[reader] = held + 1
         return True
 
-    def give_back(self, number: int) -> None:
-        """Give so many places back."""
-        self._free += number
+    def keep(self, reader: object, most: int) -> None:
+        """Give back what a reader holds beyond so many places."""
+        surplus = self._held.get(reader, 0) - most
+        if surplus > 0:
+            self._free += surplus
+            self._held[reader] -= surplus
+
+    def leave(self, reader: object) -> None:
+        """Give back all that a reader holds, and its share."""
+        self._free += self._held.pop(reader, 0)
 
 
 class Means(NamedTuple):
@@ -136,6 +151,11 @@ class JobReads:
             ConfigurationError: Another one runs, or none.
         """
         self._means.loop.check()
+
+    @property
+    def max_retry_after(self) -> float:
+        """Longest Retry-After, in seconds, that is waited for."""
+        return self._means.retry.max_retry_after
 
     async def look(self, *, on_failure: OnFailure = ignore) -> JobSnapshot:
         """Read the status."""

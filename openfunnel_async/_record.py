@@ -58,6 +58,7 @@ class JobRecord:
     """
 
     __slots__ = (
+        "_anomalies",
         "_answered_at",
         "_delivering_at",
         "_furthest",
@@ -103,6 +104,7 @@ class JobRecord:
         self._furthest = JobStatus.PENDING if submitted else JobStatus.UNKNOWN
         self._unknown_word = False
         self._words_warned: frozenset[str] = frozenset()
+        self._anomalies: frozenset[tuple[object, ...]] = frozenset()
         self._answered_at = submitted_at
         self._started_at = submitted_at
         self._delivering_at: float | None = None
@@ -249,19 +251,22 @@ class JobRecord:
         wrong, so nothing else of it is believed either.
         """
         if answer.status is not latched.status:
-            _logger.warning(
-                "anomaly: job %s was %s and is now reported otherwise; keeping %s",
-                self.job_id,
+            self._log_once(
+                "anomaly: job %s was %s and is now reported as %s; keeping %s",
                 latched.status,
+                brief(answer.raw_status),
                 latched.status,
             )
             return
         manifest = self._corrected(latched.manifest, answer.manifest)
-        error = answer.error_message or latched.error_message
-        if manifest is not latched.manifest or error != latched.error_message:
-            self.snapshot = attrs.evolve(
-                latched, manifest=manifest, error_message=error
-            )
+        corrected = attrs.evolve(
+            latched,
+            manifest=manifest,
+            error_message=answer.error_message or latched.error_message,
+            processed=_larger(answer.processed, latched.processed),
+        )
+        if corrected != latched:
+            self.snapshot = corrected
             self.news.announce()
 
     def _corrected(
@@ -280,12 +285,26 @@ class JobRecord:
         changed = {name: getattr(known, name) for name in stated}
         for name, before in changed.items():
             if before is not None and before != stated[name]:
-                _logger.warning(
+                self._log_once(
                     "anomaly: the manifest of job %s stated %s %s and now states %s; "
                     "the later one counts",
-                    self.job_id,
                     name,
                     brief(before),
                     brief(stated[name]),
                 )
         return known if changed == stated else attrs.evolve(known, **stated)
+
+    def _log_once(self, message: str, *facts: object) -> None:
+        """Log a contradiction between two answers, unless it was logged before.
+
+        Replicas that disagree may contradict each other with every page.
+        """
+        if facts not in self._anomalies:
+            self._anomalies |= {facts}
+            _logger.warning(message, self.job_id, *facts)
+
+
+def _larger(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return max(one, other)

@@ -70,6 +70,7 @@ class PageReader:
         "_cursor",
         "_cursors_seen",
         "_follow",
+        "_has_read_again",
         "_job",
         "_late_since",
         "_limit",
@@ -99,6 +100,7 @@ class PageReader:
         self._rows_before = start.rows_before
         self._cursors_seen: set[str] = set()
         self._late_since: float | None = None
+        self._has_read_again = False
         self.page: JobPage | None = None
         self.error: OpenFunnelError | None = None
         self.used: int = start.offset
@@ -161,45 +163,51 @@ class PageReader:
             with anyio.CancelScope(shield=True):
                 await asyncio.wait(given_up)
 
-    async def check_against_manifest(self) -> None:
+    @property
+    def cursor(self) -> str | None:
+        """The cursor that the page was read with."""
+        return self._cursor
+
+    async def is_complete(self) -> bool:
         """At the end, check what was read against the manifest and the status.
 
         The manifest counts as the newest answer states it: the first one of a
-        terminal job may be incomplete or too low. So a difference has the status read
-        once more, which is free.
+        terminal job may be incomplete or too low. So a difference has the last page
+        read once more, which is free: the status comes with it, and the page may have
+        grown as well.
+
+        Returns:
+            False if the page was read once more, so that reading continues.
 
         Raises:
             JobFailedError: The job failed.
             IncompleteResultsError: The rows do not add up to the manifest.
-            OpenFunnelError: The status could not be read; calling again is safe.
+            OpenFunnelError: The page could not be read; calling again is safe.
         """
         page = self.page
         if page is None or not _status_of(page).is_terminal:
-            return
+            return True
         snapshot = self._reads.record.snapshot or page.snapshot
         if snapshot.status is JobStatus.FAILED:
             reason = snapshot.error_message
             why = f": {escaped(reason)}" if reason else ""
             msg = f"job {self._job} failed{why}"
             self._end(JobFailedError(msg, self._job, snapshot))
-        if self._count_differs(page):
-            await self._read_status()
-        if self._count_differs(page):
+        if not self._count_differs(page):
+            return True
+        if self._has_read_again:
             msg = (
                 f"job {self._job}: {self._read_so_far(page)} rows were read, the "
                 f"manifest counts {self._stated}; reading again is free"
             )
-            newest = self._reads.record.snapshot
-            self._end(IncompleteResultsError(msg, self._job, newest))
-
-    async def _read_status(self) -> None:
-        """Read the status once more; an outage here proves nothing about the rows."""
-        if self._follow:
-            await self._reads.persist(
-                lambda note: self._reads.look(on_failure=note), takes_turn=False
-            )
-        else:
-            await self._reads.look()
+            self._end(IncompleteResultsError(msg, self._job, snapshot))
+        again = await self._read(self._cursor, takes_turn=False)
+        self._has_read_again = True
+        # One that says that the job is running is a late one, and no reason to wait:
+        # the end was seen.
+        if _is_whole(again):
+            self._reread(page, again)
+        return False
 
     @property
     def _stated(self) -> int | None:
@@ -225,6 +233,7 @@ class PageReader:
     def _end(self, error: OpenFunnelError) -> NoReturn:
         """End the reader for good by the error."""
         self.error = error
+        self.give_up()
         raise error
 
     async def _turn_over(self, before: JobPage, following: str) -> None:

@@ -49,10 +49,9 @@ class _Stream:
         return self._reader.place
 
     async def _read_on(self) -> None:
-        """Read on, or end the stream and check it against the manifest."""
+        """Read on, or end the stream once what was read is complete."""
         if not await self._reader.advance():
-            await self._reader.check_against_manifest()
-            self._closed = True
+            self._closed = await self._reader.is_complete()
 
 
 class RowStream(_Stream):
@@ -67,7 +66,8 @@ class RowStream(_Stream):
 
     Raises:
         JobFailedError: After the last row of a failed job.
-        IncompleteResultsError: The rows do not add up to the manifest's count.
+        IncompleteResultsError: The rows do not add up to the manifest's count, also
+            after the last page was read once more.
         InvalidResponseError: Rows already handed out changed, or pages loop.
 
     An error that ends the stream is raised again whenever it is read again. After an
@@ -111,6 +111,7 @@ class PageStream(_Stream):
     def __init__(self, reader: PageReader, bookmark: Bookmark) -> None:
         super().__init__(reader, bookmark)
         self._given: JobPage | None = None
+        self._given_cursor: str | None = None
 
     def __aiter__(self) -> Self:
         return self
@@ -121,9 +122,22 @@ class PageStream(_Stream):
             reader = self._reader
             while not self._closed:
                 page = reader.page
-                if page is not None and page is not self._given and reader.is_whole:
+                if page is not None and self._is_due(page):
                     rows, reader.used = reader.fresh, len(page.rows)
-                    self._given, self._bookmark.reader = page, reader
+                    self._given, self._given_cursor = page, reader.cursor
+                    self._bookmark.reader = reader
                     return attrs.evolve(page, rows=rows)
                 await self._read_on()
         raise StopAsyncIteration
+
+    def _is_due(self, page: JobPage) -> bool:
+        """Whether the page is to be handed out: whole, and not handed out before.
+
+        A page that is read once more, because the rows do not add up, has been handed
+        out; if it has grown, its new rows have not.
+        """
+        reader = self._reader
+        if page is self._given or not reader.is_whole:
+            return False
+        is_new = self._given is None or self._given_cursor != reader.cursor
+        return is_new or bool(reader.fresh)

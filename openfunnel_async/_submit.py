@@ -11,6 +11,7 @@ ends, the end of the interpreter) is at least written to the log.
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import anyio
 
@@ -39,16 +40,26 @@ class _Attempt:
     Attributes:
         search: What is submitted.
         progress: How far the exchange under way has come.
-        is_wanted: Whether its caller still waits for it.
+        has_caller: Whether its caller still waits for it.
         job_id: The id of the job that was made, once it was read.
     """
 
-    def __init__(self, search: LookalikeSearch, patience: float | None) -> None:
+    def __init__(
+        self,
+        search: LookalikeSearch,
+        patience: float | None,
+        is_wanted: Callable[[], bool],
+    ) -> None:
         self.search = search
         self.patience = patience
         self.progress = SendProgress()
-        self.is_wanted = True
+        self.has_caller = True
+        self._is_wanted = is_wanted
         self.job_id: str | None = None
+
+    def is_wanted(self) -> bool:
+        """Whether it is still to be sent, or sent again."""
+        return self.has_caller and self._is_wanted()
 
     @property
     def may_be_sent(self) -> bool:
@@ -71,7 +82,11 @@ class Submitter:
         self._handles = handles
 
     async def submit(
-        self, search: LookalikeSearch, *, patience: float | None = None
+        self,
+        search: LookalikeSearch,
+        *,
+        patience: float | None = None,
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> BulkJob:
         """Start the job and return its handle, or ensure that none is left.
 
@@ -79,8 +94,9 @@ class Submitter:
             search: What to submit.
             patience: Seconds of unbroken 429s to survive; by default the policy's
                 attempts count.
+            is_wanted: Whether it is still to be sent, when its turn has come.
         """
-        attempt = _Attempt(search, patience)
+        attempt = _Attempt(search, patience, is_wanted)
         obligation = Obligation(attempt.describe)
         task = self._custody.start_background_task(self._send(attempt))
         try:
@@ -92,7 +108,7 @@ class Submitter:
             if task.cancelled() and not is_being_cancelled():
                 obligation.meet()
                 raise self._cut_off(attempt) from None
-            attempt.is_wanted = False
+            attempt.has_caller = False
             rescue = self._rescue(task, attempt, obligation)
             with anyio.CancelScope(shield=True):
                 await asyncio.shield(self._custody.start_background_task(rescue))
@@ -112,7 +128,7 @@ class Submitter:
             answer: Submitted = await self._means.caller.call(
                 self._means.endpoints.submit(search),
                 progress=attempt.progress,
-                is_wanted=lambda: attempt.is_wanted,
+                is_wanted=attempt.is_wanted,
                 patience=attempt.patience,
             )
             attempt.job_id = answer.job_id

@@ -21,6 +21,7 @@ from openfunnel_async import (
     RowStream,
     WireReply,
 )
+from openfunnel_async._loop_guard import LoopGuard
 from tests.job.streams import page
 from tests.support.scripted import (
     JOB,
@@ -331,3 +332,26 @@ async def _refused(work: Awaitable[object]) -> str:
     with pytest.raises(ConfigurationError) as caught:
         await work
     return str(caught.value)
+
+
+def test_two_threads_that_begin_at_once_do_not_both_own_it() -> None:
+    """Caught: the loop kept without a second look, once both have seen none."""
+    guard, outcomes = LoopGuard(), list[str]()
+
+    async def use() -> None:
+        try:
+            guard.check()
+        except ConfigurationError:
+            outcomes.append("refused")
+        else:
+            outcomes.append("accepted")
+
+    threads = [threading.Thread(target=asyncio.run, args=[use()]) for _ in range(2)]
+    with guard._binding:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(0.1)
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["accepted", "refused"]

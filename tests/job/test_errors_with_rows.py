@@ -8,10 +8,12 @@ from functools import partial
 import pytest
 
 from openfunnel_async import (
+    BulkJob,
     Company,
     ConfigurationError,
     IncompleteResultsError,
     InvalidResponseError,
+    JobCheckpoint,
     JobError,
     JobFailedError,
     OpenFunnelError,
@@ -60,6 +62,38 @@ async def test_any_error_after_rows_carries_them(fault: WireReply, way: str) -> 
     again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 -- just written
     assert again.rows == caught.value.rows
     assert "Company" not in repr(caught.value.args)
+
+
+async def test_two_takes_that_share_a_refused_cancel_keep_their_own_rows() -> None:
+    """Caught: the rows written onto the error that both of them got."""
+
+    async def take(job: BulkJob, n: int) -> int:
+        with pytest.raises(JobError) as caught:
+            await job.take(n)
+        return len(caught.value.rows)
+
+    read = [page(0, 0, 6, ends=True)]
+    async with connect(ScriptedTransport(read=read, cancel=[reply(409)])) as client:
+        job = client.job(JOB)
+        one, three = await asyncio.gather(take(job, 1), take(job, 3))
+    assert (one, three) == (1, 3)
+
+
+@pytest.mark.parametrize("way", ["rows", "pages"])
+async def test_a_resumed_stream_with_fewer_rows_than_were_used_hands_none_out(
+    way: str,
+) -> None:
+    """Caught: the page with too few rows handed out, empty, after its refusal."""
+    place = JobCheckpoint(job_id=JOB, page="page_0001", offset=2, rows_before=2)
+    transport = ScriptedTransport(read=[page(1, 2, 3), page(2, 5, 9)])
+    async with connect(transport) as client:
+        job = client.resume(place)
+        stream = job.rows() if way == "rows" else job.pages()
+        for _ in range(3):
+            with pytest.raises(InvalidResponseError, match="handed out"):
+                await anext(stream)
+        assert stream.checkpoint() == place
+    assert transport.count("read") == 1
 
 
 async def test_an_outage_may_be_followed_by_the_very_next_row() -> None:

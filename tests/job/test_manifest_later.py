@@ -6,19 +6,22 @@ from typing import Any
 import pytest
 
 from openfunnel_async import IncompleteResultsError, JobStatus, Manifest, WireReply
-from tests.job.streams import numbered
+from tests.job.streams import names, numbered
 from tests.support.scripted import (
     JOB,
     ScriptedTransport,
     Seen,
+    cancel_reply,
     connect,
     job_reply,
+    manifest,
     rows,
 )
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 DONE = {"count": 3, "pages": 1, "credits_consumed": 3.0}
+NEXT = {"next_cursor": "page_0001"}
 Stated = dict[str, object] | None
 
 
@@ -139,3 +142,136 @@ async def test_a_wrong_number_of_pages_loses_no_row(pages: int | None) -> None:
     async with connect(ScriptedTransport(read=read)) as client:
         result = await client.job(JOB).result()
     assert [company.name for company in result.rows] == numbered(12)
+
+
+@pytest.mark.parametrize("others", [(), ("running", "failed")])
+async def test_replicas_that_disagree_are_logged_once_each_way(
+    others: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Caught: a line for every answer of a stream of a hundred pages."""
+    answers = [ended({"count": count}) for count in (3, 4, 3, 4, 3, 4)]
+    answers += [job_reply(word) for word in others * 3]
+    async with connect(ScriptedTransport(read=answers)) as client:
+        job = client.job(JOB)
+        for _ in answers:
+            await job.poll()
+    assert len(caplog.messages) == 2 + len(others)
+
+
+async def test_an_anomaly_is_one_bounded_line(caplog: pytest.LogCaptureFixture) -> None:
+    """Caught: the value of the service written as it came."""
+    evil = "voice\nERROR all is lost\x1b[2J" + "x" * 5000
+    answers = [ended({"derived_query": word}) for word in ("voice", evil)]
+    answers.append(job_reply(evil))
+    async with connect(ScriptedTransport(read=answers)) as client:
+        job = client.job(JOB)
+        for _ in answers:
+            await job.poll()
+    assert len(caplog.messages) == 2
+    for line in caplog.messages:
+        assert line.isprintable()
+        assert len(line) < 400
+
+
+async def test_a_receipt_has_the_bill_of_a_later_answer() -> None:
+    """Caught: a receipt without a bill for as long as the handle lives."""
+    read = [job_reply("cancelled"), job_reply("cancelled", manifest=manifest(7))]
+    transport = ScriptedTransport(read=read, cancel=[cancel_reply()])
+    async with connect(transport) as client:
+        job = client.job(JOB, limit=10)
+        assert (await job.cancel(wait=True)).credits_consumed is None
+        await job.poll()
+        receipt = await job.cancel()
+    assert (receipt.credits_consumed, receipt.credits_avoided) == (7, 3)
+
+
+def lagging(lag: int, stated: object) -> ScriptedTransport:
+    """Script a completed job of three pages of two rows; the first answers lag."""
+
+    def read(seen: Seen) -> WireReply:
+        number = int((seen.cursor or "page_0000")[-4:])
+        return job_reply(
+            "completed",
+            rows=rows(2 * number, 2 * number + 2),
+            page=f"page_{number:04}",
+            next_cursor=None if number == 2 else f"page_{number + 1:04}",
+            manifest=stated if len(transport.seen) <= lag else manifest(6, pages=3),
+        )
+
+    transport = ScriptedTransport(read=read)
+    return transport
+
+
+STATED: dict[str, object] = {
+    "no manifest": None,
+    "no count": {"pages": 3, "credits_consumed": 6},
+    "a count too low": manifest(2, pages=3),
+    "a count too high": manifest(9, pages=3),
+    "no pages": manifest(2),
+    "pages too low": manifest(2, pages=1),
+    "pages too high": manifest(2, pages=99),
+}
+
+
+@pytest.mark.parametrize("stated", STATED.values(), ids=STATED)
+@pytest.mark.parametrize("lag", [1, 2, 3])
+async def test_the_rows_are_whole_whatever_the_first_answers_state(
+    stated: object, lag: int
+) -> None:
+    """Caught: the number of pages of the first answer taken for the end."""
+    async with connect(lagging(lag, stated)) as client:
+        assert await names(client.job(JOB)) == numbered(6)
+
+
+async def test_one_more_read_decides_about_a_count_that_does_not_add_up() -> None:
+    """Caught: read for as long as it does not add up."""
+    transport = lagging(99, manifest(5))
+    async with connect(transport) as client:
+        with pytest.raises(IncompleteResultsError, match=r"6 rows .* counts 5"):
+            await names(client.job(JOB))
+    assert transport.cursors() == [None, "page_0001", "page_0002", "page_0002"]
+
+
+async def test_a_last_page_that_has_grown_by_then_is_handed_out() -> None:
+    """Caught: the status read alone, and the rows that came with it dropped."""
+    stale = job_reply("completed", rows=rows(0, 2), manifest=manifest(5))
+    more = job_reply("completed", rows=rows(0, 4), manifest=manifest(5), **NEXT)
+    last = job_reply("completed", rows=rows(4, 5), page="page_0001")
+    async with connect(ScriptedTransport(read=[stale, more, last])) as client:
+        assert await names(client.job(JOB)) == numbered(5)
+    async with connect(ScriptedTransport(read=[stale, more, last])) as client:
+        pages = [page async for page in client.job(JOB).pages()]
+    assert [len(page.rows) for page in pages] == [2, 2, 1]
+
+
+@pytest.mark.parametrize("follow", [True, False])
+async def test_a_late_answer_to_that_read_does_not_undo_the_end(follow: bool) -> None:
+    """Caught: without follow, the wrong count passed over in silence."""
+    wrong = job_reply("completed", rows=rows(0, 2), manifest=manifest(3))
+    late = job_reply("running", rows=rows(0, 2))
+    transport = ScriptedTransport(read=[wrong, late])
+    async with connect(transport) as client:
+        with pytest.raises(IncompleteResultsError):
+            await names(client.job(JOB), follow=follow)
+    assert transport.count("read") == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "known"), [(None, 3, 3), (3, None, 3), (2, 3, 3), (3, 2, 3)]
+)
+async def test_rows_delivered_are_never_fewer_later(
+    before: int | None, after: int | None, known: int
+) -> None:
+    """Caught: the number of the first terminal answer kept for ever."""
+    answers = [ended(None, processed=number) for number in (before, after)]
+    async with connect(ScriptedTransport(read=answers)) as client:
+        job = client.job(JOB)
+        await job.poll()
+        assert (await job.poll()).delivered == known
+
+
+async def test_a_page_that_is_read_once_more_is_handed_out_once() -> None:
+    """Caught: the last page a second time, without rows."""
+    async with connect(lagging(3, manifest(5))) as client:
+        pages = [page async for page in client.job(JOB).pages()]
+    assert [len(page.rows) for page in pages] == [2, 2, 2]

@@ -296,6 +296,27 @@ async def test_a_stream_that_ends_gives_its_places_back(way: str) -> None:
         assert asked(transport, "second") >= 8
 
 
+async def test_streams_that_come_later_get_their_share() -> None:
+    """Caught: the first stream takes every place again that it gives back."""
+    transport = ScriptedTransport(read=many_pages)
+    async with connect(transport, read_ahead=8) as client:
+        first, second = (client.job(name).rows() for name in ("first", "second"))
+        await anext(first)
+        await anyio.sleep(1)
+        assert asked(transport, "first") == 1 + 1 + 7
+        found = [(await anext(second)).name]
+        await anyio.sleep(1)
+        assert asked(transport, "second") == 1 + 1 + 1
+        for _ in range(20):
+            await anext(first)
+            await anyio.sleep(1)
+        found += [(await anext(second)).name for _ in range(2)]
+        await anyio.sleep(1)
+        # It has reached its second page; its next one and half the places are read.
+        assert asked(transport, "second") == 2 + 1 + 4
+        assert found == numbered(3)
+
+
 async def test_a_guessed_page_that_is_not_found_is_asked_for_once() -> None:
     """Caught: a 404 about a job that was read taken for an outage: four requests.
 

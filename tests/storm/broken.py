@@ -320,10 +320,11 @@ def talkative(sound: Any) -> Any:
 
 
 def pedantic(sound: Any) -> Any:
-    async def check(reader: PageReader) -> None:
-        await sound(reader)
+    async def check(reader: PageReader) -> bool:
+        is_complete: bool = await sound(reader)
         if reader.page is not None and reader.page.snapshot.status != "completed":
             raise InvalidResponseError("a cancelled job has no end", "$.status")
+        return is_complete
 
     return check
 

@@ -117,8 +117,9 @@ def _undercut(evidence: Evidence) -> Iterator[str]:
     not_before: dict[tuple[object, ...], float] = {}
     steps: dict[tuple[object, ...], object] = {}
     for exchange in evidence.diary.exchanges:
-        # The job as well: the tasks of a batch have one name.
-        who = (exchange.task, exchange.job_id)
+        # The job as well: the tasks of a batch have one name. And a cancel is not held
+        # up by what a read was answered.
+        who = (exchange.task, exchange.job_id, exchange.kind == "cancel")
         if exchange.step is not None and steps.get(who) is not exchange.step:
             # A task's next step; a reading that others share is of no step.
             steps[who] = exchange.step

@@ -229,7 +229,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a stream refuses the end of a cancelled job",
         judge_calls.errors_are_declared_and_have_a_cause,
-        PageReader, "check_against_manifest", broken.pedantic,
+        PageReader, "is_complete", broken.pedantic,
     ),
     Bug(
         "a receipt trips over a job whose bill is not known",

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import json
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -12,6 +13,7 @@ from openfunnel_async import (
     CancelReceipt,
     InvalidResponseError,
     JobCheckpoint,
+    JobPage,
     JobSnapshot,
     JobStatus,
     OpenFunnelError,
@@ -172,6 +174,17 @@ def any_2xx(sound: Any) -> Any:
             return CancelAnswer(accepted=True)
         answer: CancelAnswer = sound(job_id, reply)
         return answer
+
+    return read
+
+
+def strict(sound: Any) -> Any:
+    def read(job_id: str, cursor: str | None, reply: WireReply) -> JobPage:
+        page: JobPage = sound(job_id, cursor, reply)
+        said = json.loads(reply.body)["progress_message"]
+        if not isinstance(said, str | None):
+            raise InvalidResponseError("must be a text", "$.progress_message")
+        return page
 
     return read
 

@@ -217,20 +217,20 @@ class Fates:
             outlives=dice.chance(0.5),
         )
 
-    def _lie(self, name: str, kind: Kind) -> Fault:
+    def _lie(self, name: str) -> Fault:
         """Answer 2xx with something that says nothing of this job."""
         dice = self._dice
         processed = dice.chance(0.4)
         match name:
             case "empty answer":
                 status = dice.choice([200, 202, 204])
-                return EmptyAnswer(on=kind, status=status, processed=processed)
+                return EmptyAnswer(status=status, processed=processed)
             case "other job" if dice.chance(0.3):
-                return OtherJob(on=kind, job_id=None, processed=processed)
+                return OtherJob(job_id=None, processed=processed)
             case "other job":
-                return OtherJob(on=kind, processed=processed)
+                return OtherJob(processed=processed)
             case _:
-                return LoginPage(on=kind)
+                return LoginPage()
 
     def _vanished(self) -> Fault:
         """Answer 404 for a job that a read has shown."""
@@ -280,7 +280,7 @@ class Fates:
         dice = self._dice
         usual = attrs.evolve(usual, is_spoiled=True)
         if name in _LIES:
-            return attrs.evolve(usual, fault=self._lie(name, kind))
+            return attrs.evolve(usual, fault=self._lie(name))
         mangles: dict[str, Mangle] = {
             "not json": partial(_instead, dice.choice(_NOT_JSON)),
             "cut json": partial(_cut, dice.random()),

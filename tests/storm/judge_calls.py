@@ -3,12 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
+from math import inf
 
 from openfunnel_async import (
     ConfigurationError,
     CreditCapError,
     IncompleteResultsError,
     InsufficientCreditsError,
+    InvalidResponseError,
     JobCancelledError,
     JobError,
     JobFailedError,
@@ -114,11 +116,15 @@ def _undercut(evidence: Evidence) -> Iterator[str]:
     """Look for requests of one loop that come before the time asked for."""
     not_before: dict[tuple[object, ...], float] = {}
     longest = evidence.schedule.retry.max_retry_after
+    steps: dict[tuple[object, ...], object] = {}
     for exchange in evidence.diary.exchanges:
         # The job as well: the tasks of a batch have one name. And a cancel is not held
         # up by what a read was answered.
-        is_cancel = exchange.kind == "cancel"
-        who = (exchange.step, exchange.task, exchange.job_id, is_cancel)
+        who = (exchange.task, exchange.job_id, exchange.kind == "cancel")
+        if exchange.step is not None and steps.get(who) is not exchange.step:
+            # A task's next step; a reading that others share is of no step.
+            steps[who] = exchange.step
+            not_before.pop(who, None)
         if exchange.began < not_before.get(who, 0.0) - _ROUNDING:
             seen = f"{exchange.kind} at {exchange.began:.3f}"
             yield f"{seen}, asked to wait to {not_before[who]:.3f}"
@@ -181,6 +187,7 @@ def _has_cause(evidence: Evidence, complaint: Complaint) -> bool:
         IncompleteResultsError: False,
         ConfigurationError: cut_off,
         CreditCapError: words.startswith("run_many"),
+        InvalidResponseError: _was_spoiled(evidence, complaint),
         OpenFunnelError: _follows_another(evidence, complaint)
         or (cut_off and "the client was closed" in complaint.text),
         WaitTimeoutError: True,
@@ -196,6 +203,20 @@ def _has_cause(evidence: Evidence, complaint: Complaint) -> bool:
         or (complaint.error in _CUT_OFF and cut_off)
         or (complaint.error is JobNotFoundError and schedule.is_slow_to_show)
         or any(exchange.fate.name != "fair" for exchange in evidence.diary.exchanges)
+    )
+
+
+def _was_spoiled(evidence: Evidence, complaint: Complaint) -> bool:
+    """Whether the step got an answer that cannot be trusted; odd fields can be."""
+    step, exchanges = complaint.step, evidence.diary.exchanges
+    ended = inf if step.ended is None else step.ended
+    return any(
+        exchange.fate.is_spoiled
+        # A reading that others share is of no step.
+        and (exchange.step is step or exchange.step is None)
+        and step.began <= (exchange.ended_at or inf)
+        and exchange.began <= ended
+        for exchange in exchanges
     )
 
 

@@ -151,19 +151,8 @@ def a_failure_ends_the_rest(evidence: Evidence) -> Iterator[str]:
         for job_id in _not_cancelled_by(evidence, batch, failed_at):
             yield f"{_named(batch)}: failed at {failed_at:.3f}, {job_id} went on"
         for tag, tries in _tries_of(evidence, batch).items():
-            is_late = bool(tries) and tries[0].began > failed_at + _ROUNDING
-            if is_late and not _was_held_back(evidence, tries[0]):
+            if tries and tries[0].began > failed_at + _ROUNDING:
                 yield f"{_named(batch)}: failed at {failed_at:.3f}, submitted {tag}"
-
-
-def _was_held_back(evidence: Evidence, submit: Exchange) -> bool:
-    """Whether a 429 to another submit may have kept this one from being sent."""
-    return any(
-        exchange.kind == "submit"
-        and exchange.is_refusal_to_serve
-        and (exchange.ended_at or inf) <= submit.began
-        for exchange in evidence.diary.exchanges
-    )
 
 
 def waiting_together_ends_in_time(evidence: Evidence) -> Iterator[str]:

@@ -182,14 +182,19 @@ def _last_read(
         and exchange.is_sound
         and exchange.status == _OK
     ]
-    return max(heard, key=lambda exchange: exchange.ended_at or 0.0, default=None)
+    # Of several at the same moment the one with gaps may have been the last.
+    return max(heard, key=lambda e: (e.ended_at or 0.0, _has_gaps(e)), default=None)
+
+
+def _has_gaps(exchange: Exchange) -> bool:
+    return exchange.fate.name in {"unfinished manifest", "stale", "wrong shape"}
 
 
 def _is_complete(exchange: Exchange, view: JobView) -> bool:
     """Whether the answer had the whole manifest, and somebody waited for it."""
     left_at = None if exchange.step is None else exchange.step.left_at
     return (
-        exchange.fate.name not in {"unfinished manifest", "stale", "wrong shape"}
+        not _has_gaps(exchange)
         and (exchange.arrived_at or 0.0) >= view.ends_at
         and (left_at is None or (exchange.ended_at or 0.0) < left_at)
     )

@@ -237,6 +237,11 @@ BUGS: tuple[Bug, ...] = (
         _job, "receipt", broken.takes_a_bill_for_granted,
     ),
     Bug(
+        "a field that only informs has to have its type",
+        judge_calls.errors_are_declared_and_have_a_cause,
+        _endpoints, "read_page", broken.strict,
+    ),
+    Bug(
         "what a transport raises comes out as it is",
         judge_calls.nothing_foreign_comes_out, Caller, "_once", broken.lets_it_pass,
     ),

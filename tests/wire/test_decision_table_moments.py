@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import Literal
 
 import anyio
 import pytest
@@ -10,14 +11,17 @@ from openfunnel_async import (
     CancelReceipt,
     JobStatus,
     RateLimitedError,
+    WaitTimeoutError,
 )
 from openfunnel_async.sandbox import (
     CompletesUnderCancel,
+    EmptyAnswer,
     LostAnswer,
     ResetConnection,
     SlowAnswer,
     StatusFault,
     TrickledBody,
+    VanishedJob,
 )
 from tests.support import leftovers
 from tests.support.hurried_time import HURRIED, AnyioBackend
@@ -73,6 +77,33 @@ async def test_a_retry_after_beyond_the_rest_of_a_cancel_ends_it_at_once() -> No
         with pytest.raises(RateLimitedError):
             await stage.client.job(stage.job_id).cancel(timeout=15)
         assert stage.requests == 1
+
+
+@pytest.mark.parametrize("kind", ["cancel", "read"])
+@pytest.mark.parametrize("page", ["json", "html", "text"])
+async def test_a_404_of_a_job_that_was_read_is_an_outage(
+    kind: Asked, page: Literal["json", "html", "text"]
+) -> None:
+    """Caught: a cancel that ends at the 404 of a gateway, or of a stale replica."""
+    async with stage_for(_nothing_strikes, kind) as stage:
+        await stage.client.job(stage.job_id).poll()
+        stage.sandbox.requests.clear()
+        stage.sandbox.faults.append(VanishedJob(on=kind, page=page))
+        await stage.ask(kind)
+        asked = [seen.status for seen in stage.sandbox.requests]
+    assert asked == [404, 200]
+
+
+async def test_a_cancel_that_no_answer_accepts_is_continued_after_its_time() -> None:
+    """Caught: a cancel that is given up with its caller's time."""
+    async with stage_for(fault(EmptyAnswer, status=204), "cancel") as stage:
+        with pytest.raises(WaitTimeoutError):
+            await stage.client.job(stage.job_id).cancel(timeout=9)
+        assert stage.sandbox.jobs[stage.job_id].status == "running"
+        stage.sandbox.faults.clear()
+        await anyio.sleep(60)
+        assert stage.sandbox.jobs[stage.job_id].status == "cancelling"
+        assert stage.client.orphans == ()
 
 
 async def test_a_job_whose_caller_has_gone_is_read_and_cancelled() -> None:

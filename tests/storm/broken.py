@@ -247,8 +247,9 @@ def the_first_one(sound: Any) -> Any:
 
 
 def just_goes(_sound: Any) -> Any:
-    async def submit(submitter: Any, search: Any, *, patience: Any = None) -> Any:
-        return await submitter._send(_submit._Attempt(search, patience))
+    async def submit(submitter: Any, search: Any, **_how: Any) -> Any:
+        attempt = _submit._Attempt(search, None, lambda: True)
+        return await submitter._send(attempt)
 
     return submit
 

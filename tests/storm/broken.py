@@ -246,15 +246,10 @@ def the_first_one(sound: Any) -> Any:
     return observe
 
 
-def _always() -> bool:
-    return True
-
-
 def just_goes(_sound: Any) -> Any:
-    async def submit(
-        submitter: Any, search: Any, *, patience: Any = None, is_wanted: Any = _always
-    ) -> Any:
-        return await submitter._send(_submit._Attempt(search, patience, is_wanted))
+    async def submit(submitter: Any, search: Any, **_how: Any) -> Any:
+        attempt = _submit._Attempt(search, None, lambda: True)
+        return await submitter._send(attempt)
 
     return submit
 

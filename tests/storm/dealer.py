@@ -264,7 +264,7 @@ class Fates:
             case "bill":
                 return UnfinishedManifest(missing=(), billed_short_by=1)
             case _:
-                return UnfinishedManifest(missing=(), count_short_by=1)
+                return UnfinishedManifest(missing=(), count_short_by=-1)
 
     def _slowed(self, usual: Fate) -> Fate:
         seconds = self._dice.quarters(40)

@@ -23,6 +23,7 @@ from openfunnel_async import (
 )
 from tests.storm.diary import Exchange
 from tests.storm.evidence import Evidence
+from tests.storm.judge_rows import had_gap
 from tests.storm.notes import Complaint
 from tests.storm.schedule import BOUND, PLENTY
 from tests.storm.weather import MOST_EXCHANGES
@@ -184,7 +185,7 @@ def _has_cause(evidence: Evidence, complaint: Complaint) -> bool:
     cut_off = schedule.closing == "early"
     words = complaint.step.words
     known = {
-        IncompleteResultsError: False,
+        IncompleteResultsError: had_gap(evidence, complaint.job_id or ""),
         ConfigurationError: cut_off,
         CreditCapError: words.startswith("run_many"),
         InvalidResponseError: _was_spoiled(evidence, complaint),

@@ -55,7 +55,7 @@ class _Cancelling:
         self._has_warned = False
 
     def wait(self, within: float | None) -> asyncio.Future[Cancelled]:
-        """Return the next outcome, or what is to be said after so many seconds."""
+        """Return the next outcome, or how far it is after that many seconds."""
         loop = asyncio.get_running_loop()
         first: asyncio.Future[Cancelled] = loop.create_future()
         self._waiting.append(first)

@@ -89,7 +89,7 @@ class ReadAheadPlaces:
         return True
 
     def keep(self, reader: object, most: int) -> None:
-        """Give back what a reader holds beyond so many places."""
+        """Give back what a reader holds beyond that many places."""
         surplus = self._held.get(reader, 0) - most
         if surplus > 0:
             self._free += surplus
@@ -318,6 +318,6 @@ class JobReads:
 
 
 def _drop_if_not_found(error: OpenFunnelError) -> None:
-    """Give a guessed page up at the first 404, whoever wrote it."""
+    """Give a guessed page up at the first 404, from the service or not."""
     if isinstance(error, JobNotFoundError):
         raise error

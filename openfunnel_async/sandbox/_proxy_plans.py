@@ -75,7 +75,7 @@ class CutAfter(_AfterBytes):
 
 @attrs.frozen(kw_only=True)
 class SilentAfter(_AfterBytes):
-    """Goes silent after so many bytes of one side, and stays open.
+    """Goes silent after N bytes of one side, and stays open.
 
     From then on it is as after `FaultyProxy.silence`.
 

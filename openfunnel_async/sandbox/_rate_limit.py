@@ -32,7 +32,7 @@ def _valid_style(_: object, __: object, style: RetryAfterStyle) -> None:
 
 @attrs.frozen(kw_only=True)
 class RateLimit:
-    """Answers 429 to requests beyond so many a second; they take no effect.
+    """Answers 429 to requests beyond N a second; they take no effect.
 
     A bucket of ``burst`` tokens that fills at ``per_second``: a request takes one,
     a refused request takes none. All keys share the bucket.

@@ -86,7 +86,7 @@ async def ratio(bits_a_second: float, pages: int) -> tuple[float, float]:
 
 
 async def measure(kbits: Mapping[int, int]) -> Table:
-    """Harvest so many pages at each rate."""
+    """Harvest N pages at each rate."""
     rows: list[list[Cell]] = []
     for rate, pages in kbits.items():
         seconds, least = await ratio(rate * 1000, pages)

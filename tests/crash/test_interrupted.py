@@ -25,7 +25,7 @@ def sandbox() -> Iterator[SharedSandbox]:
 
 
 def run(sandbox: SharedSandbox, way: str, interrupts: int = 0) -> str:
-    """Run the program, interrupt it so many times, and return what it wrote."""
+    """Run the program, interrupt it N times, and return what it wrote."""
     environment = {
         **os.environ,
         "OPENFUNNEL_BASE_URL": sandbox.base_url,

@@ -27,7 +27,7 @@ def limited(seconds: float | None = None) -> WireReply:
 
 
 def at_most(per_second: int) -> Callable[[Seen], WireReply]:
-    """Answer so many submits in each second of the clock, and 429 to the others."""
+    """Answer N submits in each second of the clock, and 429 to the others."""
     accepted: dict[int, int] = {}
 
     def answer(seen: Seen) -> WireReply:

@@ -113,7 +113,7 @@ async def test_an_error_within_is_raised(limits: TimeLimit) -> None:
 
 
 async def _fed(limits: TimeLimit, every: float, *sizes: int) -> float:
-    """Receive so many bytes each time; return as `_limited`."""
+    """Receive N bytes each time; return as `_limited`."""
     began = _now()
     try:
         with limits.begin() as limit:

@@ -38,6 +38,9 @@ class ReadAhead:
             return None
         task = self._coming[0][1]
         await asyncio.wait([task])
+        if not self._coming or self._coming[0][1] is not task:
+            # The stream was closed meanwhile.
+            return None
         self._coming.popleft()
         self._give_back()
         page = None

@@ -89,6 +89,7 @@ class Batch:
         self._releases: dict[BulkJob, Release] = {}
         self._read = 0
         self._given_up = 0
+        self._is_stuck = False
         self._freed = asyncio.Event()
         self._outcomes: dict[int, JobOutcome] = {}
 
@@ -197,10 +198,14 @@ class Batch:
         A job that is read ends some time. One that could not be cancelled is waited
         for as long as an outage is survived.
         """
+        if self._is_stuck and not self._read:
+            # Nothing has come back since it was waited for the last time.
+            return False
         freed = asyncio.create_task(self._freed.wait())
         try:
             await asyncio.wait([freed], timeout=None if self._read else self._patience)
-            return freed.done()
+            self._is_stuck = not freed.done()
+            return not self._is_stuck
         finally:
             freed.cancel()
 
@@ -266,6 +271,7 @@ class Batch:
         self._announce()
 
     def _announce(self) -> None:
+        self._is_stuck = False
         self._freed.set()
         self._freed = asyncio.Event()
 

@@ -177,8 +177,17 @@ class Caller:
     ) -> WireReply:
         """Send with the key, and take the key out of what comes back."""
         sent = self._transport.send(self._keyed(request, progress))
-        # A transport of the user's own may return anything.
-        reply = cast("object", await sent)
+        cancels = _cancels()
+        try:
+            # A transport of the user's own may return anything.
+            reply = cast("object", await sent)
+        except asyncio.CancelledError:
+            if _cancels() > cancels:
+                raise
+            # Nobody has cancelled this task: a session that is closed, for example,
+            # cancels what waits for a connection.
+            msg = "the transport gave the exchange up"
+            raise RuntimeError(msg) from None
         if not isinstance(reply, WireReply):
             raise TypeError(f"the transport returned no WireReply: {type(reply)}")
         return self._without_key(reply)
@@ -251,6 +260,12 @@ class Caller:
                 for name, value in headers.items()
             }
         )
+
+
+def _cancels() -> int:
+    """Return how often the current task was asked to stop."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
 
 async def sit_out(

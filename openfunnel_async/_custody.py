@@ -66,12 +66,12 @@ class _Cancelling:
 
     def report(self, outcome: Cancelled) -> None:
         """Let everybody who waits know."""
-        if not isinstance(outcome, CancelReceipt):
-            self._warn_once(str(outcome))
         waiting, self._waiting = self._waiting, []
         for first in waiting:
             if not first.done():
                 first.set_result(outcome)
+        if not isinstance(outcome, CancelReceipt):
+            self._warn_once(str(outcome))
 
     def end(self, *, is_cancelled: bool) -> None:
         """Note that nothing more is tried; say so if the job may still be billing."""
@@ -90,19 +90,16 @@ class _Cancelling:
             f"job {job.id}: the cancel was not accepted within {within:g} s; it is "
             "tried again while the client is open, and the job may be billing"
         )
-        self._warn_once("no answer accepted it")
         if not first.done():
             first.set_result(WaitTimeoutError(msg, job.id, job.snapshot))
+        self._warn_once("no answer accepted it")
 
     def _warn_once(self, why: str) -> None:
         if not self._has_warned:
             self._has_warned = True
-            _logger.warning(
-                "job %s could not be cancelled yet and may be billing; it is tried "
-                "again while the client is open: %s",
-                self.job.id,
-                why,
-            )
+            # Later, because a handler of the log is foreign code: what it raises must
+            # end neither the cancel nor the wait for it.
+            asyncio.get_running_loop().call_soon(_warn, self.job.id, why)
 
 
 class Custody:
@@ -240,6 +237,15 @@ class Custody:
             if late:
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.wait(late)
+
+
+def _warn(job_id: str, why: str) -> None:
+    _logger.warning(
+        "job %s could not be cancelled yet and may be billing; it is tried again while "
+        "the client is open: %s",
+        job_id,
+        why,
+    )
 
 
 async def _try_to_cancel(job: BulkJob) -> Cancelled:

@@ -131,6 +131,7 @@ async def exchange_over(
     if getattr(session, "closed", False) is True:
         raise FinalTransportError("the aiohttp session is closed", False)
     exchange.begin()
+    is_known = False
     try:
         # All that a user's session may have other defaults for.
         response = await session.request(
@@ -144,10 +145,20 @@ async def exchange_over(
             timeout=_NO_LIMIT,
             trace_request_ctx=exchange,
         )
+        is_known = True
+    except RuntimeError as exc:
+        # Without a thread for a look-up there is no connection to send over.
+        is_known = "start new thread" in str(exc)
+        raise
+    except _PooledConnectionError:
+        # Refused before the first byte, by a signal of ours.
+        is_known = True
+        raise
     except (aiohttp.ClientError, OSError, ValueError) as exc:
         exchange.cut_off()
         failed = in_words(exc, request)
     except _SentTwiceError:
+        is_known = True
         msg = "the session repeats requests; this one was sent and is not sent again"
         failed = TransportError(msg, True)
     except asyncio.CancelledError as exc:
@@ -156,6 +167,10 @@ async def exchange_over(
         raise exc.with_traceback(None) from None
     else:
         return await _receive(response, request.progress, heard)
+    finally:
+        # Whatever a session's own code raised: that nothing was sent is not known.
+        if not is_known:
+            exchange.cut_off()
     raise failed
 
 

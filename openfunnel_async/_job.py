@@ -283,7 +283,13 @@ class BulkJob:
         seconds = check_timeout(timeout)
         accepted = False
         with anyio.move_on_after(seconds) as scope:
-            answer = await self._cancelling().request(scope.deadline)
+            try:
+                answer = await self._cancelling().request(scope.deadline)
+            except OpenFunnelError as exc:
+                if seconds is not None and self._reads.may_be_cured(exc):
+                    # It asks for a longer wait than the caller has.
+                    self._reads.release(self, None)
+                raise
             accepted = answer.accepted
             if wait:
                 await self._watch.follow(scope.deadline)

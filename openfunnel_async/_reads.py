@@ -152,6 +152,10 @@ class JobReads:
         """
         self._means.loop.check()
 
+    def may_be_cured(self, error: OpenFunnelError) -> bool:
+        """Whether the same request about this job may be answered a little later."""
+        return is_curable(error, job_is_known=self.job_is_known)
+
     @property
     def max_retry_after(self) -> float:
         """Longest Retry-After, in seconds, that is waited for."""
@@ -232,7 +236,10 @@ class JobReads:
     ) -> CancelAnswer:
         """Send the cancel, again and again while it gets no answer and is wanted."""
         call = self._means.endpoints.cancel(self.record.job_id)
-        return await self._call(call, on_failure=on_failure, is_wanted=is_wanted)
+        answer = await self._call(call, on_failure=on_failure, is_wanted=is_wanted)
+        if answer.accepted and answer.is_confirmed:
+            self._means.known_jobs.add(self.record.job_id)
+        return answer
 
     def release(
         self, handle: object, within: float | None

@@ -94,6 +94,8 @@ class Tries:
             now: The loop's time.
         """
         self._failures += 1
+        if not isinstance(error, RateLimitedError):
+            self._limited_since = None
         if not self._may_repeat(error):
             return None
         pause = backoff(self._failures)

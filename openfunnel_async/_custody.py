@@ -165,24 +165,33 @@ class Custody:
         return outcome if isinstance(outcome, OpenFunnelError) else None
 
     def begin_first(
-        self, job: BulkJob, within: float | None
+        self, job: BulkJob, within: float | None, after: float = 0.0
     ) -> asyncio.Future[Cancelled]:
         """Begin to cancel the job, and return its first outcome."""
-        return self.begin_release(job, within).first
+        return self.begin_release(job, within, after).first
 
     def begin_release(
-        self, job: BulkJob, within: float | None = _CANCEL_WITHIN
+        self,
+        job: BulkJob,
+        within: float | None = _CANCEL_WITHIN,
+        after: float = 0.0,
     ) -> Release:
-        """Begin to cancel the job; from now on it is accounted for."""
+        """Begin to cancel the job; from now on it is accounted for.
+
+        Args:
+            job: The job.
+            within: Most seconds until the first outcome; None for any time.
+            after: Seconds that the service asked to wait before the first request.
+        """
         self._abandoned[job.id] = job
         if job not in self._cancelling:
             cancelling = _Cancelling(job)
-            task = self.start_background_task(self._cancel(cancelling))
+            task = self.start_background_task(self._cancel(cancelling, after))
             self._cancelling[job] = cancelling, task
         cancelling, task = self._cancelling[job]
         return Release(cancelling.wait(within), task)
 
-    async def _cancel(self, cancelling: _Cancelling) -> None:
+    async def _cancel(self, cancelling: _Cancelling, after: float) -> None:
         """Cancel the job until it is cancelled or terminal, or the client is closed.
 
         Each round is a cancel without a time limit, which repeats what a repetition
@@ -193,6 +202,9 @@ class Custody:
         job, pause = cancelling.job, _FIRST_PAUSE
         is_last = is_cancelled = False
         try:
+            if after:
+                await self._pause(after)
+                is_last = self._closing.is_set()
             while not (is_cancelled or is_last):
                 is_last = self._closing.is_set()
                 outcome = await _try_to_cancel(job)

@@ -29,6 +29,7 @@ from openfunnel_async._models import (
     TakeResult,
 )
 from openfunnel_async._reads import JobReads
+from openfunnel_async._retries import retry_after_of, with_jitter
 from openfunnel_async._rows import Bookmark, PageReader
 from openfunnel_async._status import JobStatus
 from openfunnel_async._streams import PageStream, RowStream
@@ -287,8 +288,9 @@ class BulkJob:
                 answer = await self._cancelling().request(scope.deadline)
             except OpenFunnelError as exc:
                 if seconds is not None and self._reads.may_be_cured(exc):
-                    # It asks for a longer wait than the caller has.
-                    self._reads.release(self, None)
+                    # The service asks for a longer wait than the caller has.
+                    after = with_jitter(retry_after_of(exc) or 0.0)
+                    self._reads.release(self, None, after)
                 raise
             accepted = answer.accepted
             if wait:

@@ -113,7 +113,8 @@ class Means(NamedTuple):
         places: For the pages that are read ahead.
         loop: Keeps the client on one event loop.
         release: Cancels a handle's job in the background, for a caller who waits so
-            many seconds for the first outcome; None for one who does not wait.
+            many seconds for the first outcome; None for one who does not wait. The
+            third number is how long the service asked to wait before.
     """
 
     caller: Caller
@@ -124,7 +125,7 @@ class Means(NamedTuple):
     known_jobs: KnownJobs
     places: ReadAheadPlaces
     loop: LoopGuard
-    release: "Callable[[Any, float | None], asyncio.Future[Cancelled]]"
+    release: "Callable[[Any, float | None, float], asyncio.Future[Cancelled]]"
 
 
 class JobReads:
@@ -242,10 +243,10 @@ class JobReads:
         return answer
 
     def release(
-        self, handle: object, within: float | None
+        self, handle: object, within: float | None, after: float = 0.0
     ) -> asyncio.Future[Cancelled]:
         """Cancel the handle's job in the background; see ``Means``."""
-        return self._means.release(handle, within)
+        return self._means.release(handle, within, after)
 
     @property
     def job_is_known(self) -> bool:

@@ -133,7 +133,7 @@ def silent(_sound: Any) -> Any:
 
 
 def forgets(_sound: Any) -> Any:
-    async def cancel(custody: Custody, cancelling: Any) -> None:
+    async def cancel(custody: Custody, cancelling: Any, _after: float) -> None:
         _end(custody, cancelling, is_cancelled=True)
         cancelling.report(OpenFunnelError("forgotten"))
 
@@ -141,7 +141,7 @@ def forgets(_sound: Any) -> Any:
 
 
 def four_times(_sound: Any) -> Any:
-    async def cancel(custody: Custody, cancelling: Any) -> None:
+    async def cancel(custody: Custody, cancelling: Any, _after: float) -> None:
         is_cancelled = False
         try:
             async with asyncio.timeout(10):

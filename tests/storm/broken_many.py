@@ -122,8 +122,8 @@ def lets_them_run(_sound: Any) -> Any:
 def one_after_the_other(sound: Any) -> Any:
     turns: WeakKeyDictionary[Custody, asyncio.Lock] = WeakKeyDictionary()
 
-    async def cancel(custody: Custody, job: BulkJob) -> Any:
+    async def cancel(custody: Custody, cancelling: Any, after: float) -> Any:
         async with turns.setdefault(custody, asyncio.Lock()):
-            return await sound(custody, job)
+            return await sound(custody, cancelling, after)
 
     return cancel

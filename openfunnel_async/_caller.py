@@ -144,7 +144,7 @@ class Caller:
 
         What the transport, or the reading of a reply, raises on purpose is raised as
         it is. The end of the time limit and every other exception become a
-        TransportError. Where that request has a `lost` and may have been sent, its
+        TransportError. Where that request has a ``lost`` and may have been sent, its
         error is raised in place of the TransportError.
         """
         failed: TransportError

@@ -47,7 +47,7 @@ def escaped(text: str, longest: int = LONGEST) -> str:
 
 
 def cut(text: str, longest: int) -> str:
-    """Return at most `longest` characters, the last one an ellipsis if it was cut."""
+    """Return at most ``longest`` characters, the last one an ellipsis if it was cut."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 

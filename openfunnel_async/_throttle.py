@@ -34,7 +34,7 @@ class SubmitThrottle:
         self._one_at_a_time = False
 
     def hold(self, refusal: RateLimitedError, pause: float) -> None:
-        """Let nobody send for `pause` seconds: the service refused a submit."""
+        """Let nobody send for ``pause`` seconds: the service refused a submit."""
         until = asyncio.get_running_loop().time() + min(pause, _LONGEST_HOLD)
         self._one_at_a_time = True
         if until > self._held_until:

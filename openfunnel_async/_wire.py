@@ -123,7 +123,7 @@ class SendProgress:
         self.state = SendState.SENT
 
     def received(self, size: int) -> None:
-        """Report that `size` more bytes of the reply's body have arrived.
+        """Report that ``size`` more bytes of the reply's body have arrived.
 
         The time limit of a read counts again from each received KiB.
         """

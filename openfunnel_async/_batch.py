@@ -31,7 +31,7 @@ from openfunnel_async.errors import (
 )
 
 Submit = Callable[..., Awaitable[BulkJob]]
-Attach = Callable[[str], BulkJob]
+Attach = Callable[..., BulkJob]
 _READ_WITHIN = 60.0
 
 
@@ -144,7 +144,8 @@ class Batch:
                 job = self._keep(await self._submit(search, is_wanted=self._is_wanted))
             except SubmitOutcomeUnknownError as exc:
                 error = exc  # It may bill, so the reservation stays.
-                job = self._keep(self._attach(exc.job_id)) if exc.job_id else None
+                if exc.job_id is not None:
+                    job = self._keep(self._attach(exc.job_id, limit=search.limit))
             except OpenFunnelError as exc:
                 error = _not_submitted() if _was_not_wanted(exc, self._failed) else exc
                 self._cap.release(most)
@@ -154,7 +155,8 @@ class Batch:
                 return job
             self._note_failure()
         self._outcomes[place] = JobOutcome(search=search, job=job, error=error)
-        return None
+        # A job whose id came out of a broken answer is read as any other: it bills.
+        return job
 
     def _is_wanted(self) -> bool:
         return not self._failed
@@ -210,9 +212,14 @@ class Batch:
             freed.cancel()
 
     async def _collect(self, place: int, search: LookalikeSearch, job: BulkJob) -> None:
-        """Read a job to its end and write down what became of it."""
+        """Read a job to its end and write down what became of it.
+
+        The error of a broken answer to the submit stays the outcome of its search;
+        the rows of its job are on it.
+        """
         result: BulkResult | None = None
         error: OpenFunnelError | None = None
+        known = self._outcomes.get(place)
         try:
             result = await job.result(timeout=self._job_timeout, partial_ok=True)
         except OpenFunnelError as exc:
@@ -222,6 +229,10 @@ class Batch:
         if result is not None and result.status is JobStatus.FAILED:
             error = _failure(job, result)
             result = None
+        if known is not None and known.error is not None:
+            source = result or error
+            known.error.rows = source.rows if source is not None else ()
+            result, error = None, known.error
         self._outcomes[place] = JobOutcome(
             search=search, job=job, result=result, error=error
         )

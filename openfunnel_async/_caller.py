@@ -11,7 +11,7 @@ import attrs
 from openfunnel_async._endpoints import Call, Kind
 from openfunnel_async._pacing import RetryPolicy, backoff
 from openfunnel_async._retries import RetryBudget, Tries, retry_after_of, with_jitter
-from openfunnel_async._text import escaped
+from openfunnel_async._text import error_text, escaped
 from openfunnel_async._throttle import SubmitThrottle
 from openfunnel_async._time_limit import Limit, TimeLimit
 from openfunnel_async._wire import (
@@ -211,9 +211,7 @@ class Caller:
             since = "more of the answer" if limit.was_extended else "complete answer"
             msg = f"no {since} within {self._limits.seconds:g} s"
             return RequestTimeoutError(msg, sent)
-        texts = (arg for arg in exc.args if isinstance(arg, str))
-        said = f"{type(exc).__name__}: {' '.join(texts)}".rstrip(": ")
-        shown = escaped(self._without_key_in(said), _LONGEST_SAID)
+        shown = escaped(self._without_key_in(error_text(exc)), _LONGEST_SAID)
         return TransportError(f"the exchange failed ({shown})", sent)
 
     def _without_key_in(self, text: str) -> str:

@@ -22,7 +22,7 @@ from openfunnel_async._job import BulkJob
 from openfunnel_async._models import LookalikeSearch
 from openfunnel_async._obligation import Obligation
 from openfunnel_async._reads import Means
-from openfunnel_async._text import escaped
+from openfunnel_async._text import error_text
 from openfunnel_async._wire import SendProgress
 from openfunnel_async.errors import (
     OpenFunnelError,
@@ -137,7 +137,7 @@ class Submitter:
         except OpenFunnelError:
             raise
         except Exception as exc:  # noqa: BLE001 -- whatever it is, a job may be billing
-            fault = f"{type(exc).__name__}: {escaped(str(exc))}"
+            fault = error_text(exc)
         else:
             asyncio.get_running_loop().call_soon(_note_limit, job.id, search, answer)
             return job

@@ -84,6 +84,15 @@ def error_repr(error: BaseException) -> str:
     return call_repr(type(error).__name__, map(brief, error.args))
 
 
+def error_text(error: BaseException) -> str:
+    """Return the type of a foreign error and the texts among its arguments, escaped.
+
+    Its ``str`` is code of somebody else, and may fail or show what it should not.
+    """
+    texts = (arg for arg in error.args if isinstance(arg, str))
+    return escaped(f"{type(error).__name__}: {' '.join(texts)}".rstrip(": "))
+
+
 def call_repr(name: str, arguments: Iterable[str]) -> str:
     """Return ``name(arguments)`` with the arguments for which there is room."""
     return f"{name}({cut(', '.join(arguments), _LONGEST_REPR - len(name) - 2)})"

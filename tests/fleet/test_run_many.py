@@ -145,6 +145,34 @@ async def test_an_id_out_of_a_broken_answer_comes_with_a_handle() -> None:
     assert kinds([outcome]) == ["SubmitOutcomeUnknownError"]
     assert outcome.job is not None
     assert outcome.job.id == "a"
+    assert outcome.job.is_terminal
+
+
+async def test_a_job_out_of_a_broken_answer_holds_its_slot() -> None:
+    """Caught: a second job submitted under max_active=1 while the first one bills."""
+    running: set[str] = set()
+    most = 0
+
+    def submit(_seen: Seen) -> WireReply:
+        nonlocal most
+        running.add("b" if running else "a")
+        most = max(most, len(running))
+        return reply(200, b'{"job_id": "a", "st') if most == 1 else submit_reply("b")
+
+    def read(seen: Seen) -> WireReply:
+        polls.append(seen.job_id)
+        if polls.count(seen.job_id) < 5:
+            return job_reply("running", job_id=seen.job_id)
+        running.discard(seen.job_id)
+        return job_reply("completed", job_id=seen.job_id)
+
+    polls: list[str] = []
+    transport = ScriptedTransport(submit=submit, read=read)
+    async with connect(transport) as client:
+        outcomes = await client.run_many(searches(7, 7), max_active=1)
+    assert most == 1
+    assert kinds(outcomes)[0] == "SubmitOutcomeUnknownError"
+    assert {"a"} <= set(polls)
 
 
 async def test_a_failed_job_keeps_its_rows_on_the_error() -> None:

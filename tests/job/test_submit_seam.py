@@ -25,6 +25,12 @@ from tests.support.scripted import (
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
 SEARCH = LookalikeSearch(query="voice", limit=50)
 FOREIGN = [
     OSError(24, "Too many open files"),
@@ -32,6 +38,7 @@ FOREIGN = [
     RuntimeError("can't start new thread"),
     MemoryError(),
     ExceptionGroup("several", [ValueError("one")]),
+    MuteError("caused by code that is not ours"),
 ]
 
 

@@ -151,7 +151,7 @@ def a_bill_that_was_read_is_shown(evidence: Evidence) -> Iterator[str]:
         view = evidence.service.jobs[reading.job_id]
         if reading.kind != "result" or reading.end != "normal":
             continue
-        last = _last_read(evidence, reading.job_id, {reading.step.number})
+        last = _last_read(evidence, reading.job_id, {reading.step.number}, shared=True)
         is_complete = last is not None and _is_complete(last, view)
         if is_complete and _bill(reading.manifest) != (len(view.rows), view.credits):
             yield f"a result of {view.id} states {_bill(reading.manifest)}"
@@ -170,15 +170,22 @@ def had_gap(evidence: Evidence, job_id: str) -> bool:
 
 
 def _last_read(
-    evidence: Evidence, job_id: str, steps: set[int] | None
+    evidence: Evidence, job_id: str, steps: set[int] | None, *, shared: bool = False
 ) -> Exchange | None:
-    """Return the last answer that was read in one of the steps, or in any."""
+    """Return the last answer that was read in one of the steps, or in any.
+
+    With ``shared`` the reads of no step count as well: a later manifest replaces an
+    earlier one, whoever has read it.
+    """
     heard = [
         exchange
         for exchange in evidence.diary.exchanges
         if exchange.kind == "read"
         and exchange.job_id == job_id
-        and (steps is None or (exchange.step and exchange.step.number in steps))
+        and (
+            steps is None
+            or (shared if exchange.step is None else exchange.step.number in steps)
+        )
         and exchange.is_sound
         and exchange.status == _OK
     ]

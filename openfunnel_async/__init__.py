@@ -3,193 +3,118 @@
 Start with ``OpenFunnel``; ``BulkJob`` is the handle it gives, ``errors`` the tree of
 what can go wrong.
 
-A name is fetched from its module when it is first asked for, so that what imports
-only a part of the package, such as its pytest plugin, does not pay for all of it.
+The import block below is the one list of public names. Type checkers read it as it is.
+At run time a name is imported when it is first used, so that what needs only a part of
+the package, such as its pytest plugin, does not pay for all of it.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+import ast as _ast
+import linecache as _linecache
+import typing as _typing
+from importlib import import_module as _import_module
 
-from openfunnel_async._version import __version__
+from openfunnel_async._version import __version__ as __version__
 
-if TYPE_CHECKING:
-    from openfunnel_async._aiohttp import AiohttpTransport
-    from openfunnel_async._batch import JobOutcome
-    from openfunnel_async._checkpoint import JobCheckpoint
-    from openfunnel_async._client import OpenFunnel
-    from openfunnel_async._job import BulkJob
-    from openfunnel_async._merge import MergedCompany, MergedResults, merge_results
-    from openfunnel_async._models import (
-        BulkResult,
-        CancelReceipt,
-        Company,
-        CreditBalance,
-        JobPage,
-        JobSnapshot,
-        LookalikeSearch,
-        Manifest,
-        TakeResult,
-        ValidationIssue,
-    )
-    from openfunnel_async._pacing import PollPolicy, RetryPolicy
-    from openfunnel_async._status import JobStatus
-    from openfunnel_async._streams import PageStream, RowStream
-    from openfunnel_async._wire import (
-        Transport,
-        WireReply,
-        WireRequest,
-    )
+
+def _read_modules() -> dict[str, str]:
+    """Return the module of each name of the import block; {} without a source file."""
+    source = "".join(_linecache.getlines(__file__, globals()))
+    return {
+        alias.name: node.module
+        for branch in _ast.parse(source).body
+        if isinstance(branch, _ast.If)
+        for node in branch.body
+        if isinstance(node, _ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+
+
+_MODULES = _read_modules()
+
+if _typing.TYPE_CHECKING or not _MODULES:
+    from openfunnel_async import agent_auth as agent_auth
+    from openfunnel_async import errors as errors
+    from openfunnel_async import export as export
+    from openfunnel_async import progress as progress
+    from openfunnel_async import sandbox as sandbox
+    from openfunnel_async._aiohttp import AiohttpTransport as AiohttpTransport
+    from openfunnel_async._batch import JobOutcome as JobOutcome
+    from openfunnel_async._checkpoint import JobCheckpoint as JobCheckpoint
+    from openfunnel_async._client import OpenFunnel as OpenFunnel
+    from openfunnel_async._config import BASE_URL_VARIABLE as BASE_URL_VARIABLE
+    from openfunnel_async._config import DEFAULT_BASE_URL as DEFAULT_BASE_URL
+    from openfunnel_async._config import KEY_VARIABLE as KEY_VARIABLE
+    from openfunnel_async._fleet import Completions as Completions
+    from openfunnel_async._job import BulkJob as BulkJob
+    from openfunnel_async._merge import MergedCompany as MergedCompany
+    from openfunnel_async._merge import MergedResults as MergedResults
+    from openfunnel_async._merge import merge_results as merge_results
+    from openfunnel_async._models import CREDITS_PER_COMPANY as CREDITS_PER_COMPANY
+    from openfunnel_async._models import MAX_LIMIT as MAX_LIMIT
+    from openfunnel_async._models import BulkResult as BulkResult
+    from openfunnel_async._models import CancelReceipt as CancelReceipt
+    from openfunnel_async._models import Company as Company
+    from openfunnel_async._models import CreditBalance as CreditBalance
+    from openfunnel_async._models import JobPage as JobPage
+    from openfunnel_async._models import JobSnapshot as JobSnapshot
+    from openfunnel_async._models import LookalikeSearch as LookalikeSearch
+    from openfunnel_async._models import Manifest as Manifest
+    from openfunnel_async._models import TakeResult as TakeResult
+    from openfunnel_async._models import ValidationIssue as ValidationIssue
+    from openfunnel_async._pacing import PollPolicy as PollPolicy
+    from openfunnel_async._pacing import RetryPolicy as RetryPolicy
+    from openfunnel_async._status import JobStatus as JobStatus
+    from openfunnel_async._streams import PageStream as PageStream
+    from openfunnel_async._streams import RowStream as RowStream
+    from openfunnel_async._wire import SecretText as SecretText
+    from openfunnel_async._wire import SendProgress as SendProgress
+    from openfunnel_async._wire import Transport as Transport
+    from openfunnel_async._wire import WireReply as WireReply
+    from openfunnel_async._wire import WireRequest as WireRequest
+    from openfunnel_async.errors import APIError as APIError
+    from openfunnel_async.errors import AuthenticationError as AuthenticationError
+    from openfunnel_async.errors import CancelConflictError as CancelConflictError
+    from openfunnel_async.errors import ConfigurationError as ConfigurationError
+    from openfunnel_async.errors import CreditCapError as CreditCapError
+    from openfunnel_async.errors import IncompleteResultsError as IncompleteResultsError
     from openfunnel_async.errors import (
-        APIError,
-        AuthenticationError,
-        CancelConflictError,
-        ConfigurationError,
-        CreditCapError,
-        IncompleteResultsError,
-        InsufficientCreditsError,
-        InvalidResponseError,
-        JobCancelledError,
-        JobError,
-        JobFailedError,
-        JobNotFoundError,
-        OpenFunnelError,
-        RateLimitedError,
-        RequestRejectedError,
-        RequestTimeoutError,
-        ServerError,
-        SubmitOutcomeUnknownError,
-        TransportError,
-        WaitTimeoutError,
+        InsufficientCreditsError as InsufficientCreditsError,
     )
-
-__all__ = [
-    "APIError",
-    "AiohttpTransport",
-    "AuthenticationError",
-    "BulkJob",
-    "BulkResult",
-    "CancelConflictError",
-    "CancelReceipt",
-    "Company",
-    "ConfigurationError",
-    "CreditBalance",
-    "CreditCapError",
-    "IncompleteResultsError",
-    "InsufficientCreditsError",
-    "InvalidResponseError",
-    "JobCancelledError",
-    "JobCheckpoint",
-    "JobError",
-    "JobFailedError",
-    "JobNotFoundError",
-    "JobOutcome",
-    "JobPage",
-    "JobSnapshot",
-    "JobStatus",
-    "LookalikeSearch",
-    "Manifest",
-    "MergedCompany",
-    "MergedResults",
-    "OpenFunnel",
-    "OpenFunnelError",
-    "PageStream",
-    "PollPolicy",
-    "RateLimitedError",
-    "RequestRejectedError",
-    "RequestTimeoutError",
-    "RetryPolicy",
-    "RowStream",
-    "ServerError",
-    "SubmitOutcomeUnknownError",
-    "TakeResult",
-    "Transport",
-    "TransportError",
-    "ValidationIssue",
-    "WaitTimeoutError",
-    "WireReply",
-    "WireRequest",
-    "__version__",
-    "merge_results",
-]
-
-_NAMES_OF = {
-    "_aiohttp": ("AiohttpTransport",),
-    "_batch": ("JobOutcome",),
-    "_checkpoint": ("JobCheckpoint",),
-    "_client": ("OpenFunnel",),
-    "_job": ("BulkJob",),
-    "_merge": (
-        "MergedCompany",
-        "MergedResults",
-        "merge_results",
-    ),
-    "_models": (
-        "BulkResult",
-        "CancelReceipt",
-        "Company",
-        "CreditBalance",
-        "JobPage",
-        "JobSnapshot",
-        "LookalikeSearch",
-        "Manifest",
-        "TakeResult",
-        "ValidationIssue",
-    ),
-    "_pacing": (
-        "PollPolicy",
-        "RetryPolicy",
-    ),
-    "_status": ("JobStatus",),
-    "_streams": (
-        "PageStream",
-        "RowStream",
-    ),
-    "_wire": (
-        "Transport",
-        "WireReply",
-        "WireRequest",
-    ),
-    "errors": (
-        "APIError",
-        "AuthenticationError",
-        "CancelConflictError",
-        "ConfigurationError",
-        "CreditCapError",
-        "IncompleteResultsError",
-        "InsufficientCreditsError",
-        "InvalidResponseError",
-        "JobCancelledError",
-        "JobError",
-        "JobFailedError",
-        "JobNotFoundError",
-        "OpenFunnelError",
-        "RateLimitedError",
-        "RequestRejectedError",
-        "RequestTimeoutError",
-        "ServerError",
-        "SubmitOutcomeUnknownError",
-        "TransportError",
-        "WaitTimeoutError",
-    ),
-}
-_MODULE_OF = {name: module for module, names in _NAMES_OF.items() for name in names}
+    from openfunnel_async.errors import InvalidResponseError as InvalidResponseError
+    from openfunnel_async.errors import JobCancelledError as JobCancelledError
+    from openfunnel_async.errors import JobError as JobError
+    from openfunnel_async.errors import JobFailedError as JobFailedError
+    from openfunnel_async.errors import JobNotFoundError as JobNotFoundError
+    from openfunnel_async.errors import OpenFunnelError as OpenFunnelError
+    from openfunnel_async.errors import RateLimitedError as RateLimitedError
+    from openfunnel_async.errors import RequestRejectedError as RequestRejectedError
+    from openfunnel_async.errors import RequestTimeoutError as RequestTimeoutError
+    from openfunnel_async.errors import ServerError as ServerError
+    from openfunnel_async.errors import (
+        SubmitOutcomeUnknownError as SubmitOutcomeUnknownError,
+    )
+    from openfunnel_async.errors import TransportError as TransportError
+    from openfunnel_async.errors import WaitTimeoutError as WaitTimeoutError
 
 
 def _fetch(name: str) -> object:
-    """Find a public name the first time it is asked for."""
-    if name in _NAMES_OF:
-        return import_module(f"{__name__}.{name}")
-    if name not in _MODULE_OF:
+    """Import a public name the first time it is used."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: object = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    module = _MODULES[name]
+    if module == __name__:
+        return _import_module(f"{module}.{name}")
+    found: object = getattr(_import_module(module), name)
     globals()[name] = found
     return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    there = {name for name in globals() if name[0].isalpha()}
+    return sorted({*_MODULES, *there, "__version__"})
 
 
-if not TYPE_CHECKING:
-    # A type checker believes a module with this function to have every name.
+if not _typing.TYPE_CHECKING:
+    # A type checker believes a module with __getattr__ to have every name.
     __getattr__ = _fetch
+    __all__ = __dir__()  # noqa: PLE0605 -- it is a list

@@ -44,6 +44,8 @@ class AiohttpTransport:
             lost counts as sent.
     """
 
+    __module__ = "openfunnel_async"
+
     def __init__(self, session: aiohttp.ClientSession | None = None) -> None:
         self._users = session
         self._pool: ReadPool | None = None

@@ -47,6 +47,8 @@ class JobOutcome:
             not terminal, that job may still be running and billing.
     """
 
+    __module__ = "openfunnel_async"
+
     search: LookalikeSearch
     job: BulkJob | None = None
     result: BulkResult | None = None

@@ -47,6 +47,8 @@ class JobCheckpoint:
         ConfigurationError: A field that cannot be right.
     """
 
+    __module__ = "openfunnel_async"
+
     job_id: str
     page: str | None = None
     offset: int = attrs.field(default=0, converter=_offset)

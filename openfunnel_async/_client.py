@@ -78,6 +78,8 @@ class OpenFunnel:
         ConfigurationError: An argument cannot be right. Nothing was sent.
     """
 
+    __module__ = "openfunnel_async"
+
     # A traceback with locals shows a client that was refused half-way.
     _origin = "without an address"
 

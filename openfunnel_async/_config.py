@@ -14,8 +14,11 @@ from openfunnel_async._invalid import ConfigurationError, wrong_text
 from openfunnel_async._wire import SecretText
 
 DEFAULT_BASE_URL = "https://api.openfunnel.dev"
+"""The address of the service."""
 KEY_VARIABLE = "OPENFUNNEL_API_KEY"
+"""The environment variable that holds the API key."""
 BASE_URL_VARIABLE = "OPENFUNNEL_BASE_URL"
+"""The environment variable that holds another address than the service's."""
 
 _KEY = re.compile(r"[!-~]{1,512}", re.ASCII)
 _HOST = re.compile(

@@ -45,6 +45,8 @@ class Completions:
         jobs: All of them.
     """
 
+    __module__ = "openfunnel_async"
+
     def __init__(
         self,
         jobs: list[BulkJob],

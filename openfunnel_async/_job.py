@@ -51,6 +51,8 @@ class BulkJob:
     cancelling are free; each delivered company bills one credit.
     """
 
+    __module__ = "openfunnel_async"
+
     __slots__ = (
         "__weakref__",
         "_bookmark",

@@ -19,6 +19,8 @@ class MergedCompany:
         found_by: Places of the searches among those merged, in order, from 0.
     """
 
+    __module__ = "openfunnel_async"
+
     company: Company
     found_by: tuple[int, ...]
 
@@ -33,6 +35,8 @@ class MergedResults:
         companies: Each company once, in the order of first appearance.
         new_by: For each search, how many companies it was the first to find.
     """
+
+    __module__ = "openfunnel_async"
 
     companies: tuple[MergedCompany, ...]
     new_by: tuple[int, ...]
@@ -73,6 +77,9 @@ def merge_results(results: Iterable[BulkResult | JobOutcome]) -> MergedResults:
         for key, company in first.items()
     )
     return MergedResults(companies=merged, new_by=tuple(new_by))
+
+
+merge_results.__module__ = "openfunnel_async"
 
 
 def _rows(result: BulkResult | JobOutcome) -> tuple[Company, ...]:

@@ -20,7 +20,9 @@ from openfunnel_async._status import JobStatus
 from openfunnel_async._text import brief_repr, escaped
 
 MAX_LIMIT = 10_000
+"""The most companies that one search may ask for."""
 CREDITS_PER_COMPANY = 1
+"""What the service bills for each delivered company."""
 _MAX_QUERY = 200
 _MAX_SEEDS = 10
 
@@ -82,6 +84,8 @@ class LookalikeSearch:
             more than ten seeds; a limit outside 1-10,000; min above max.
     """
 
+    __module__ = "openfunnel_async"
+
     query: str | None = None
     seed_domains: tuple[str, ...] = attrs.field(default=(), converter=_seed_domains)
     limit: int | None = attrs.field(default=None, converter=_limit)
@@ -117,6 +121,8 @@ class Company:
     an unexpected type, stands in ``extra`` as it came; nothing is coerced.
     ``linkedin_url`` is the better identity: domains repeat. Source: facts.md, "Rows".
     """
+
+    __module__ = "openfunnel_async"
 
     name: str | None = None
     domain: str | None = None
@@ -155,6 +161,8 @@ class Manifest:
     ``credits_consumed`` is the bill. A cancelled job has a partial manifest.
     """
 
+    __module__ = "openfunnel_async"
+
     count: int | None = None
     pages: int | None = None
     page_size: int | None = None
@@ -184,6 +192,8 @@ class JobSnapshot:
         eta: Seconds until the job is expected to be over, guessed from its own
             speed so far; None while nothing can be said. Left out of comparisons.
     """
+
+    __module__ = "openfunnel_async"
 
     job_id: str
     status: JobStatus
@@ -240,6 +250,8 @@ class JobPage:
             only means "not written yet".
     """
 
+    __module__ = "openfunnel_async"
+
     snapshot: JobSnapshot
     label: str | None
     rows: tuple[Company, ...]
@@ -268,6 +280,8 @@ class CancelReceipt:
             None while a part of it is not known.
     """
 
+    __module__ = "openfunnel_async"
+
     job_id: str
     accepted: bool
     already_terminal: bool
@@ -290,6 +304,8 @@ class CancelReceipt:
 @attrs.frozen(kw_only=True)
 class BulkResult:
     """All rows of a job that has ended, in order."""
+
+    __module__ = "openfunnel_async"
 
     status: JobStatus
     rows: tuple[Company, ...]
@@ -316,6 +332,8 @@ class TakeResult:
         status: The job's status at the end.
     """
 
+    __module__ = "openfunnel_async"
+
     rows: tuple[Company, ...]
     scanned: int
     receipt: CancelReceipt
@@ -336,6 +354,8 @@ class TakeResult:
 class CreditBalance:
     """The account's credits; fractions occur."""
 
+    __module__ = "openfunnel_async"
+
     total_credits: float
     credits_used: float
     credits_left: float
@@ -346,6 +366,8 @@ class CreditBalance:
 @attrs.frozen(kw_only=True)
 class ValidationIssue:
     """One complaint of a 422, without the input that it echoes."""
+
+    __module__ = "openfunnel_async"
 
     loc: tuple[str | int, ...]
     msg: str

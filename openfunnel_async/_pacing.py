@@ -33,6 +33,8 @@ class PollPolicy:
         jitter: Every sleep is varied by up to this part of it, 0 to 1.
     """
 
+    __module__ = "openfunnel_async"
+
     share: float = 0.5
     shortest: float = 1.5
     longest: float = 6.0
@@ -66,6 +68,8 @@ class RetryPolicy:
         max_retry_after: Longest Retry-After to wait for, in seconds; a longer one
             is raised at once.
     """
+
+    __module__ = "openfunnel_async"
 
     attempts: int = 4
     outage: float = 120.0

@@ -15,6 +15,8 @@ class JobStatus(enum.StrEnum):
     the word.
     """
 
+    __module__ = "openfunnel_async"
+
     PENDING = "pending"
     RUNNING = "running"
     CANCELLING = "cancelling"

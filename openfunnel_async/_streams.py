@@ -77,6 +77,8 @@ class RowStream(_Stream):
     Cancellation: iterating can go on afterwards with the very next row.
     """
 
+    __module__ = "openfunnel_async"
+
     def __init__(self, reader: PageReader, bookmark: Bookmark) -> None:
         super().__init__(reader, bookmark)
         self.delivered: int = 0
@@ -107,6 +109,8 @@ class PageStream(_Stream):
     resumed handle the first page comes without the rows that were used before.
     Errors, cancellation and clean-up are those of ``RowStream``.
     """
+
+    __module__ = "openfunnel_async"
 
     def __init__(self, reader: PageReader, bookmark: Bookmark) -> None:
         super().__init__(reader, bookmark)

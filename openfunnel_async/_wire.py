@@ -22,6 +22,8 @@ _MOST_NAMES = 50
 class SecretText(str):
     """Text that does not show itself in a repr, and neither do its parts."""
 
+    __module__ = "openfunnel_async"
+
     __slots__ = ()
 
     def __repr__(self) -> str:
@@ -82,6 +84,8 @@ class SendProgress:
         was_sent: Whether the last exchange that ended may have been sent.
         partial: What had come of a reply that broke off; it may name a job.
     """
+
+    __module__ = "openfunnel_async"
 
     __slots__ = ("_on_received", "partial", "state", "was_sent")
 
@@ -163,6 +167,8 @@ class WireRequest:
         progress: Where the transport may note how far it has come.
     """
 
+    __module__ = "openfunnel_async"
+
     method: str
     origin: str
     path: str
@@ -191,6 +197,8 @@ class WireReply:
         body: The decoded bytes. A transport stops reading soon after 8 MiB; the
             reader refuses what is larger.
     """
+
+    __module__ = "openfunnel_async"
 
     status_code: int
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=_names)
@@ -235,3 +243,7 @@ class UntrustedCertificateError(FinalTransportError):
 
 class ProxyRefusedError(FinalTransportError):
     """A proxy refused to connect: it asks for credentials, or forbids it."""
+
+
+# In its body it would be one of the protocol's members.
+Transport.__module__ = "openfunnel_async"

@@ -18,8 +18,13 @@ DESCRIBED = Counter(
     )
 )
 MODULES = ("", ".agent_auth", ".export", ".progress", ".sandbox")
-# Told in words: the version; what a row of the sandbox is, a plain dict.
-UNDESCRIBED = {"openfunnel_async.__version__", "openfunnel_async.sandbox.Row"}
+MODULES_BY_NAME = ("agent_auth", "errors", "export", "progress", "sandbox")
+# Described in words: the version; what a row of the sandbox is, a plain dict.
+UNDESCRIBED = {
+    "openfunnel_async.__version__",
+    "openfunnel_async.sandbox.Row",
+    *(f"openfunnel_async.{name}" for name in MODULES_BY_NAME),
+}
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -1,19 +1,18 @@
 """The package's front door: what it promises a type checker and what it opens."""
 
-import ast
+import compileall
 import pickle
+import re
+import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 import openfunnel_async
 from openfunnel_async import ServerError, ValidationIssue
-
-ELSEWHERE = {"__version__"}
-"""What is not fetched, because it costs nothing."""
 
 
 def in_a_fresh_process(code: str) -> str:
@@ -26,46 +25,47 @@ def in_a_fresh_process(code: str) -> str:
     return done.stdout.strip()
 
 
-def imported_for_type_checkers() -> dict[str, set[str]]:
-    assert openfunnel_async.__file__ is not None
-    tree = ast.parse(Path(openfunnel_async.__file__).read_text(encoding="utf-8"))
-    [branch] = [
-        node
-        for node in tree.body
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-    ]
-    imports = [node for node in branch.body if isinstance(node, ast.ImportFrom)]
-    assert len(imports) == len(branch.body)
-    prefix = "openfunnel_async."
-    return {
-        str(node.module).removeprefix(prefix): {alias.name for alias in node.names}
-        for node in imports
-    }
-
-
-def test_type_checkers_see_the_names_that_are_fetched() -> None:
-    fetched = {
-        module: set(names) for module, names in openfunnel_async._NAMES_OF.items()
-    }
-    assert imported_for_type_checkers() == fetched
-
-
-def test_all_names_what_is_fetched_sorted_and_once() -> None:
-    fetched = [name for names in openfunnel_async._NAMES_OF.values() for name in names]
-    assert sorted([*fetched, *ELSEWHERE]) == openfunnel_async.__all__
-
-
-@pytest.mark.parametrize("name", openfunnel_async.__all__)
+@pytest.mark.parametrize("name", dir(openfunnel_async))
 def test_every_name_is_there(name: str) -> None:
     found: object = getattr(openfunnel_async, name)
-    assert not isinstance(found, ModuleType)
-    # Found once, it is asked for no more.
+    # Found once, it is not looked up again.
     assert vars(openfunnel_async)[name] is found
 
 
-def test_dir_lists_what_was_not_yet_fetched() -> None:
-    code = "import openfunnel_async as o; print(set(o.__all__) - set(dir(o)))"
-    assert in_a_fresh_process(code) == "set()"
+@pytest.mark.parametrize("name", dir(openfunnel_async))
+def test_no_name_depends_on_the_layout(name: str) -> None:
+    """Caught: a pickle, a traceback or a page that names a private module."""
+    found: object = getattr(openfunnel_async, name)
+    module = getattr(found, "__module__", "openfunnel_async")
+    assert not re.search(r"\b_[a-z]", module)
+    assert getattr(import_module(module), name, found) is found
+
+
+def test_without_its_source_the_package_has_the_same_names(tmp_path: Path) -> None:
+    """Caught: a program that ships bytecode alone and finds no name."""
+    assert openfunnel_async.__file__ is not None
+    copy = tmp_path / "openfunnel_async"
+    shutil.copytree(Path(openfunnel_async.__file__).parent, copy)
+    compileall.compile_dir(copy, legacy=True, quiet=2)
+    for source in copy.rglob("*.py"):
+        source.unlink()
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import openfunnel_async as o; print(o.__file__, o.OpenFunnel, o.export)"
+    )
+    assert in_a_fresh_process(code).startswith(str(copy))
+
+
+def test_a_module_is_there_without_a_further_import() -> None:
+    code = "import openfunnel_async as o; print(o.export.to_file.__name__)"
+    assert in_a_fresh_process(code) == "to_file"
+
+
+def test_completion_shows_public_names_alone() -> None:
+    code = "import openfunnel_async as o; print(dir(o) == o.__all__, *dir(o))"
+    is_all, *names = in_a_fresh_process(code).split()
+    assert is_all == "True"
+    assert [name for name in names if name.startswith("_")] == ["__version__"]
 
 
 def test_a_star_brings_everything() -> None:

@@ -37,40 +37,44 @@ if _typing.TYPE_CHECKING or not _MODULES:
     from openfunnel_async import export as export
     from openfunnel_async import progress as progress
     from openfunnel_async import sandbox as sandbox
-    from openfunnel_async._aiohttp import AiohttpTransport as AiohttpTransport
-    from openfunnel_async._batch import JobOutcome as JobOutcome
-    from openfunnel_async._checkpoint import JobCheckpoint as JobCheckpoint
-    from openfunnel_async._client import OpenFunnel as OpenFunnel
-    from openfunnel_async._config import BASE_URL_VARIABLE as BASE_URL_VARIABLE
-    from openfunnel_async._config import DEFAULT_BASE_URL as DEFAULT_BASE_URL
-    from openfunnel_async._config import KEY_VARIABLE as KEY_VARIABLE
-    from openfunnel_async._fleet import Completions as Completions
-    from openfunnel_async._job import BulkJob as BulkJob
-    from openfunnel_async._merge import MergedCompany as MergedCompany
-    from openfunnel_async._merge import MergedResults as MergedResults
-    from openfunnel_async._merge import merge_results as merge_results
-    from openfunnel_async._models import CREDITS_PER_COMPANY as CREDITS_PER_COMPANY
-    from openfunnel_async._models import MAX_LIMIT as MAX_LIMIT
-    from openfunnel_async._models import BulkResult as BulkResult
-    from openfunnel_async._models import CancelReceipt as CancelReceipt
-    from openfunnel_async._models import Company as Company
-    from openfunnel_async._models import CreditBalance as CreditBalance
-    from openfunnel_async._models import JobPage as JobPage
-    from openfunnel_async._models import JobSnapshot as JobSnapshot
-    from openfunnel_async._models import LookalikeSearch as LookalikeSearch
-    from openfunnel_async._models import Manifest as Manifest
-    from openfunnel_async._models import TakeResult as TakeResult
-    from openfunnel_async._models import ValidationIssue as ValidationIssue
-    from openfunnel_async._pacing import PollPolicy as PollPolicy
-    from openfunnel_async._pacing import RetryPolicy as RetryPolicy
-    from openfunnel_async._status import JobStatus as JobStatus
-    from openfunnel_async._streams import PageStream as PageStream
-    from openfunnel_async._streams import RowStream as RowStream
-    from openfunnel_async._wire import SecretText as SecretText
-    from openfunnel_async._wire import SendProgress as SendProgress
-    from openfunnel_async._wire import Transport as Transport
-    from openfunnel_async._wire import WireReply as WireReply
-    from openfunnel_async._wire import WireRequest as WireRequest
+    from openfunnel_async._client.client import OpenFunnel as OpenFunnel
+    from openfunnel_async._client.completions import Completions as Completions
+    from openfunnel_async._client.merge import MergedCompany as MergedCompany
+    from openfunnel_async._client.merge import MergedResults as MergedResults
+    from openfunnel_async._client.merge import merge_results as merge_results
+    from openfunnel_async._client.run_many import JobOutcome as JobOutcome
+    from openfunnel_async._client.settings import BASE_URL_VARIABLE as BASE_URL_VARIABLE
+    from openfunnel_async._client.settings import DEFAULT_BASE_URL as DEFAULT_BASE_URL
+    from openfunnel_async._client.settings import KEY_VARIABLE as KEY_VARIABLE
+    from openfunnel_async._job.handle import BulkJob as BulkJob
+    from openfunnel_async._job.streams import PageStream as PageStream
+    from openfunnel_async._job.streams import RowStream as RowStream
+    from openfunnel_async._transport.aiohttp_transport import (
+        AiohttpTransport as AiohttpTransport,
+    )
+    from openfunnel_async._transport.wire import SecretText as SecretText
+    from openfunnel_async._transport.wire import SendProgress as SendProgress
+    from openfunnel_async._transport.wire import Transport as Transport
+    from openfunnel_async._transport.wire import WireReply as WireReply
+    from openfunnel_async._transport.wire import WireRequest as WireRequest
+    from openfunnel_async._values.checkpoint import JobCheckpoint as JobCheckpoint
+    from openfunnel_async._values.models import Company as Company
+    from openfunnel_async._values.models import CreditBalance as CreditBalance
+    from openfunnel_async._values.models import JobPage as JobPage
+    from openfunnel_async._values.models import JobSnapshot as JobSnapshot
+    from openfunnel_async._values.models import Manifest as Manifest
+    from openfunnel_async._values.models import ValidationIssue as ValidationIssue
+    from openfunnel_async._values.policies import PollPolicy as PollPolicy
+    from openfunnel_async._values.policies import RetryPolicy as RetryPolicy
+    from openfunnel_async._values.results import BulkResult as BulkResult
+    from openfunnel_async._values.results import CancelReceipt as CancelReceipt
+    from openfunnel_async._values.results import TakeResult as TakeResult
+    from openfunnel_async._values.search import (
+        CREDITS_PER_COMPANY as CREDITS_PER_COMPANY,
+    )
+    from openfunnel_async._values.search import MAX_LIMIT as MAX_LIMIT
+    from openfunnel_async._values.search import LookalikeSearch as LookalikeSearch
+    from openfunnel_async._values.status import JobStatus as JobStatus
     from openfunnel_async.errors import APIError as APIError
     from openfunnel_async.errors import AuthenticationError as AuthenticationError
     from openfunnel_async.errors import CancelConflictError as CancelConflictError

@@ -14,11 +14,11 @@ import anyio
 import attrs
 from anyio.from_thread import start_blocking_portal
 
-from openfunnel_async._aiohttp import AiohttpTransport
-from openfunnel_async._client import OpenFunnel
-from openfunnel_async._invalid import ConfigurationError
-from openfunnel_async._pacing import PollPolicy
-from openfunnel_async._wire import WireReply, WireRequest
+from openfunnel_async._client.client import OpenFunnel
+from openfunnel_async._transport.aiohttp_transport import AiohttpTransport
+from openfunnel_async._transport.wire import WireReply, WireRequest
+from openfunnel_async._values.policies import PollPolicy
+from openfunnel_async.errors import ConfigurationError
 from openfunnel_async.sandbox import (
     JobView,
     Ledger,

@@ -17,16 +17,14 @@ from typing import Any, cast
 import anyio
 import attrs
 
-from openfunnel_async._aiohttp import AiohttpTransport
-from openfunnel_async._codec import decode, encode
-from openfunnel_async._config import hidden, read_origin
-from openfunnel_async._endpoints import Kind
-from openfunnel_async._failures import failure, is_from_service
-from openfunnel_async._invalid import check_text
-from openfunnel_async._pacing import RetryPolicy
-from openfunnel_async._retries import RetryBudget, Tries
+from openfunnel_async._client.settings import hidden, read_origin
+from openfunnel_async._protocol.codec import decode, encode
+from openfunnel_async._protocol.endpoints import Kind
+from openfunnel_async._protocol.error_replies import failure, is_from_service
+from openfunnel_async._protocol.retry_rules import RetryBudget, Tries
 from openfunnel_async._text import brief_repr
-from openfunnel_async._wire import (
+from openfunnel_async._transport.aiohttp_transport import AiohttpTransport
+from openfunnel_async._transport.wire import (
     Headers,
     SecretText,
     SendProgress,
@@ -34,6 +32,8 @@ from openfunnel_async._wire import (
     WireReply,
     WireRequest,
 )
+from openfunnel_async._values.checks import check_text
+from openfunnel_async._values.policies import RetryPolicy
 from openfunnel_async.errors import (
     APIError,
     ConfigurationError,

@@ -24,15 +24,13 @@ OpenFunnelError
 All of them can be pickled, and none holds the API key.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from openfunnel_async._invalid import ConfigurationError, OpenFunnelError
-from openfunnel_async._models import (
-    Company,
-    JobSnapshot,
-    LookalikeSearch,
-    ValidationIssue,
-)
+from openfunnel_async._text import error_repr, escaped
+
+if TYPE_CHECKING:
+    from openfunnel_async._values.models import Company, JobSnapshot, ValidationIssue
+    from openfunnel_async._values.search import LookalikeSearch
 
 __all__ = [
     "APIError",
@@ -56,6 +54,44 @@ __all__ = [
     "TransportError",
     "WaitTimeoutError",
 ]
+
+
+_LONGEST_MESSAGE = 1000
+
+
+class OpenFunnelError(Exception):
+    """Whatever this package raises on purpose.
+
+    Arguments are positional and kept in ``args``, so every error of the tree
+    can be pickled; ``str()`` is the message alone.
+
+    Attributes:
+        rows: The companies read before it happened, where rows were being read.
+            They are pickled with the error, but are not in ``args``.
+    """
+
+    rows: tuple[Any, ...] = ()
+
+    def __init__(self, message: str, *facts: object) -> None:
+        message = escaped(message, _LONGEST_MESSAGE)
+        super().__init__(message)
+        # OSError's own initialiser (TimeoutError is one) would cut longer args.
+        self.args: tuple[Any, ...] = (message, *facts)
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __repr__(self) -> str:
+        return error_repr(self)
+
+
+class ConfigurationError(OpenFunnelError, ValueError):
+    """A key, base_url, search or argument that is invalid.
+
+    Nothing was sent and nothing was spent. The message names the argument and
+    says what is allowed.
+    """
 
 
 class CreditCapError(OpenFunnelError):
@@ -153,7 +189,7 @@ class RequestRejectedError(APIError):
         status_code: int,
         detail: object = None,
         retry_after: float | None = None,
-        issues: tuple[ValidationIssue, ...] = (),
+        issues: "tuple[ValidationIssue, ...]" = (),
     ) -> None:
         super().__init__(message, status_code, detail, retry_after)
         self.args: tuple[Any, ...] = (
@@ -204,7 +240,7 @@ class SubmitOutcomeUnknownError(OpenFunnelError):
     def __init__(
         self,
         message: str,
-        search: LookalikeSearch,
+        search: "LookalikeSearch",
         accepted: bool = False,
         job_id: str | None = None,
         max_exposure: int | None = None,
@@ -229,8 +265,8 @@ class JobError(OpenFunnelError):
         self,
         message: str,
         job_id: str,
-        snapshot: JobSnapshot | None = None,
-        rows: tuple[Company, ...] = (),
+        snapshot: "JobSnapshot | None" = None,
+        rows: "tuple[Company, ...]" = (),
     ) -> None:
         super().__init__(message, job_id, snapshot)
         self.job_id = job_id

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from openfunnel_async._client import OpenFunnel
+    from openfunnel_async._client.client import OpenFunnel
     from openfunnel_async.sandbox import Sandbox
 
 _MARK = (
@@ -39,7 +39,7 @@ def openfunnel_sandbox(request: pytest.FixtureRequest) -> Iterator["Sandbox"]:
     Its options come from ``@pytest.mark.openfunnel(...)`` on the test, its class and
     its module; of an option given twice the nearest counts.
     """
-    from openfunnel_async._config import BASE_URL_VARIABLE, KEY_VARIABLE  # noqa: PLC0415 -- see the module's first lines
+    from openfunnel_async._client.settings import BASE_URL_VARIABLE, KEY_VARIABLE  # noqa: PLC0415 -- see the module's first lines
     from openfunnel_async._pytest_stage import SharedSandbox, in_a_thread  # noqa: PLC0415 -- likewise
 
     try:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from docs.pictures.drawing import drawing, line, text
 from openfunnel_async import JobStatus
-from openfunnel_async._status import furthest
+from openfunnel_async._values.status import furthest
 
 WIDTH, HEIGHT = 860, 310
 BOX_WIDTH, BOX_HEIGHT = 126, 44

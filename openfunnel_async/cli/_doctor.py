@@ -10,7 +10,7 @@ import anyio
 import attrs
 from anyio.streams.tls import TLSAttribute
 
-from openfunnel_async._config import BASE_URL_VARIABLE, KEY_VARIABLE
+from openfunnel_async._client.settings import BASE_URL_VARIABLE, KEY_VARIABLE
 from openfunnel_async.cli._ctrl_c import Interrupts, play
 from openfunnel_async.cli._env_file import is_private
 from openfunnel_async.cli._exits import CommandError, Exit, exit_of, worst

@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from openfunnel_async._config import BASE_URL_VARIABLE, KEY_VARIABLE
-from openfunnel_async._wire import SecretText
+from openfunnel_async._client.settings import BASE_URL_VARIABLE, KEY_VARIABLE
+from openfunnel_async._transport.wire import SecretText
 
 _LARGEST = 1024 * 1024
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from openfunnel_async import BulkJob, OpenFunnel, export
-from openfunnel_async._invalid import check_job_id
+from openfunnel_async._values.checks import check_job_id
 from openfunnel_async.cli._ctrl_c import Interrupts, play
 from openfunnel_async.cli._exits import CommandError, Exit
 from openfunnel_async.cli._gather import Columns, Gathering, checked_output, names_of

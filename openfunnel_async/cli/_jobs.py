@@ -14,7 +14,7 @@ from openfunnel_async import (
     LookalikeSearch,
     OpenFunnel,
 )
-from openfunnel_async._invalid import check_job_id
+from openfunnel_async._values.checks import check_job_id
 from openfunnel_async.cli._ctrl_c import Interrupts, play
 from openfunnel_async.cli._exits import CommandError, Exit
 from openfunnel_async.cli._leaving import (

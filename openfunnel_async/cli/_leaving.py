@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import anyio
 
 from openfunnel_async import BulkJob, CancelReceipt, JobStatus
-from openfunnel_async._models import CREDITS_PER_COMPANY
+from openfunnel_async._values.search import CREDITS_PER_COMPANY
 from openfunnel_async.cli._ctrl_c import GRACE, Interrupts
 from openfunnel_async.cli._exits import Exit, exit_of, facts_of, worst
 from openfunnel_async.cli._say import Voice, amount

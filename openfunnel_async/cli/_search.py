@@ -6,7 +6,7 @@ import attrs
 from cyclopts import Parameter
 
 from openfunnel_async import LookalikeSearch
-from openfunnel_async._models import CREDITS_PER_COMPANY, MAX_LIMIT
+from openfunnel_async._values.search import CREDITS_PER_COMPANY, MAX_LIMIT
 from openfunnel_async.cli._exits import CommandError
 from openfunnel_async.cli._say import amount
 from openfunnel_async.errors import ConfigurationError

@@ -9,14 +9,14 @@ import attrs
 from cyclopts import Parameter
 
 from openfunnel_async import OpenFunnel
-from openfunnel_async._config import (
+from openfunnel_async._client.settings import (
     BASE_URL_VARIABLE,
     KEY_VARIABLE,
     hidden,
     read_key,
     read_origin,
 )
-from openfunnel_async._wire import SecretText
+from openfunnel_async._transport.wire import SecretText
 from openfunnel_async.cli import _env_file
 from openfunnel_async.cli._exits import CommandError, Exit
 from openfunnel_async.errors import ConfigurationError

@@ -9,7 +9,7 @@ from typing import Any, TextIO, cast
 import attrs
 
 from openfunnel_async import BulkJob, JobSnapshot
-from openfunnel_async._models import CREDITS_PER_COMPANY
+from openfunnel_async._values.search import CREDITS_PER_COMPANY
 from openfunnel_async.cli._say import Voice
 
 Show = Callable[[JobSnapshot], None]

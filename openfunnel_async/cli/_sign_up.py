@@ -11,7 +11,7 @@ import attrs
 from cyclopts import Parameter
 
 from openfunnel_async import agent_auth
-from openfunnel_async._config import (
+from openfunnel_async._client.settings import (
     BASE_URL_VARIABLE,
     DEFAULT_BASE_URL,
     KEY_VARIABLE,

@@ -10,7 +10,7 @@ from anyio.abc import TaskGroup
 from cyclopts import Parameter
 
 from openfunnel_async import BulkJob, JobSnapshot
-from openfunnel_async._invalid import check_job_id
+from openfunnel_async._values.checks import check_job_id
 from openfunnel_async.cli._ctrl_c import Interrupts, play
 from openfunnel_async.cli._exits import CommandError, Exit, exit_of, facts_of, worst
 from openfunnel_async.cli._jobs import end_of, words_for

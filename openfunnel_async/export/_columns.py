@@ -6,9 +6,10 @@ from typing import Any, cast
 
 import attrs
 
-from openfunnel_async._invalid import ConfigurationError
-from openfunnel_async._merge import MergedResults
-from openfunnel_async._models import BulkResult, Company, TakeResult
+from openfunnel_async._client.merge import MergedResults
+from openfunnel_async._values.models import Company
+from openfunnel_async._values.results import BulkResult, TakeResult
+from openfunnel_async.errors import ConfigurationError
 
 COLUMNS: tuple[str, ...] = (
     "name", "domain", "linkedin_url", "headquarters", "employee_count",

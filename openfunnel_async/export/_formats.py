@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from openfunnel_async._invalid import ConfigurationError
-from openfunnel_async._merge import MergedResults
+from openfunnel_async._client.merge import MergedResults
+from openfunnel_async.errors import ConfigurationError
 from openfunnel_async.export._columns import (
     LISTS,
     NUMBERS,

@@ -15,9 +15,9 @@ from typing import Any, cast
 
 import attrs
 
-from openfunnel_async._checkpoint import JobCheckpoint
-from openfunnel_async._invalid import ConfigurationError
-from openfunnel_async._models import Company
+from openfunnel_async._values.checkpoint import JobCheckpoint
+from openfunnel_async._values.models import Company
+from openfunnel_async.errors import ConfigurationError
 from openfunnel_async.export._columns import Entry, to_json
 from openfunnel_async.export._target import spelled
 

@@ -9,9 +9,9 @@ from io import FileIO
 from pathlib import Path
 from typing import Self
 
-from openfunnel_async._checkpoint import JobCheckpoint
-from openfunnel_async._invalid import ConfigurationError
-from openfunnel_async._models import Company
+from openfunnel_async._values.checkpoint import JobCheckpoint
+from openfunnel_async._values.models import Company
+from openfunnel_async.errors import ConfigurationError
 from openfunnel_async.export._columns import Entry, choose
 from openfunnel_async.export._formats import writer
 from openfunnel_async.export._marks import check_ours, entries_of, last_mark, lines

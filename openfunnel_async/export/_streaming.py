@@ -12,13 +12,18 @@ from itertools import islice
 import attrs
 from anyio.to_thread import run_sync
 
-from openfunnel_async._checkpoint import JobCheckpoint
-from openfunnel_async._invalid import ConfigurationError, OpenFunnelError, check_whole
-from openfunnel_async._job import BulkJob
-from openfunnel_async._merge import MergedResults
-from openfunnel_async._models import Company
-from openfunnel_async._streams import RowStream
-from openfunnel_async.errors import InvalidResponseError, JobFailedError
+from openfunnel_async._client.merge import MergedResults
+from openfunnel_async._job.handle import BulkJob
+from openfunnel_async._job.streams import RowStream
+from openfunnel_async._values.checkpoint import JobCheckpoint
+from openfunnel_async._values.checks import check_whole
+from openfunnel_async._values.models import Company
+from openfunnel_async.errors import (
+    ConfigurationError,
+    InvalidResponseError,
+    JobFailedError,
+    OpenFunnelError,
+)
 from openfunnel_async.export._columns import Rows, choose, company, entries
 from openfunnel_async.export._part import Part
 from openfunnel_async.export._target import StrPath, check_file

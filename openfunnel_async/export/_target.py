@@ -9,7 +9,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import BinaryIO
 
-from openfunnel_async._invalid import ConfigurationError
+from openfunnel_async.errors import ConfigurationError
 from openfunnel_async.export._formats import writer
 
 StrPath = str | os.PathLike[str]

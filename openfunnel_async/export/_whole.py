@@ -5,9 +5,9 @@ from pathlib import Path
 
 import attrs
 
-from openfunnel_async._merge import MergedResults
-from openfunnel_async._models import BulkResult, TakeResult
-from openfunnel_async._status import JobStatus
+from openfunnel_async._client.merge import MergedResults
+from openfunnel_async._values.results import BulkResult, TakeResult
+from openfunnel_async._values.status import JobStatus
 from openfunnel_async.export._columns import Entry, Rows, choose, entries
 from openfunnel_async.export._part import Part
 from openfunnel_async.export._target import StrPath, check_file

@@ -19,14 +19,11 @@ from typing import TYPE_CHECKING, Self, TextIO
 
 import anyio
 
-from openfunnel_async._invalid import (
-    ConfigurationError,
-    OpenFunnelError,
-    check_timeout,
-)
-from openfunnel_async._job import BulkJob
-from openfunnel_async._models import JobSnapshot
-from openfunnel_async._status import JobStatus
+from openfunnel_async._job.handle import BulkJob
+from openfunnel_async._values.checks import check_timeout
+from openfunnel_async._values.models import JobSnapshot
+from openfunnel_async._values.status import JobStatus
+from openfunnel_async.errors import ConfigurationError, OpenFunnelError
 from openfunnel_async.progress._line import Line
 
 if TYPE_CHECKING:

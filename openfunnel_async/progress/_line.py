@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import attrs
 
-from openfunnel_async._models import CREDITS_PER_COMPANY, JobSnapshot
-from openfunnel_async._status import JobStatus
+from openfunnel_async._values.models import JobSnapshot
+from openfunnel_async._values.search import CREDITS_PER_COMPANY
+from openfunnel_async._values.status import JobStatus
 
 _LONGEST = 200
 # Two answers that came at once say nothing of a rate.

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from openfunnel_async._status import JobStatus
+from openfunnel_async._values.status import JobStatus
 from openfunnel_async.progress._line import Line
 
 _TICKS_A_SECOND = 4

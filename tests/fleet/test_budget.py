@@ -16,7 +16,7 @@ from openfunnel_async import (
     ServerError,
     WireReply,
 )
-from openfunnel_async._budget import PollBudget, poll_budget, urgency
+from openfunnel_async._job.poll_limiter import PollBudget, poll_budget, urgency
 from tests.fleet.account import STEADY, Account, lasting, search, searches
 from tests.support.scripted import (
     JOB,

@@ -21,7 +21,7 @@ from openfunnel_async import (
     RowStream,
     WireReply,
 )
-from openfunnel_async._loop_guard import LoopGuard
+from openfunnel_async._job.event_loop import LoopGuard
 from tests.job.streams import page
 from tests.support.scripted import (
     JOB,

@@ -14,8 +14,8 @@ import anyio
 import attrs
 
 from openfunnel_async import LookalikeSearch, OpenFunnel, PollPolicy
-from openfunnel_async._budget import Urgency, urgency
-from openfunnel_async._record import JobRecord
+from openfunnel_async._job.poll_limiter import Urgency, urgency
+from openfunnel_async._job.state import JobRecord
 from tests.pace.model import PacedJob
 from tests.pace.run import ModelTransport
 from tests.support.virtual_time import VirtualClockLoop

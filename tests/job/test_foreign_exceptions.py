@@ -23,9 +23,9 @@ from openfunnel_async import (
     WireReply,
     WireRequest,
 )
-from openfunnel_async._caller import Caller
-from openfunnel_async._endpoints import Endpoints, Kind
-from openfunnel_async._wire import SecretText, SendProgress
+from openfunnel_async._protocol.endpoints import Endpoints, Kind
+from openfunnel_async._protocol.retry_loop import Caller
+from openfunnel_async._transport.wire import SecretText, SendProgress
 from tests.support.scripted import JOB, KEY, job_reply, reply
 from tests.unit.test_submit_call import SEARCH
 

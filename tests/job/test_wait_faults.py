@@ -18,7 +18,7 @@ from openfunnel_async import (
     TransportError,
     WireReply,
 )
-from openfunnel_async._wire import UntrustedCertificateError
+from openfunnel_async._transport.wire import UntrustedCertificateError
 from tests.support.scripted import (
     JOB,
     ScriptedTransport,

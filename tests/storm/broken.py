@@ -22,21 +22,20 @@ from openfunnel_async import (
     TransportError,
     WireReply,
     WireRequest,
-    _submit,
 )
-from openfunnel_async._answers import CancelAnswer
-from openfunnel_async._caller import Caller
-from openfunnel_async._cancel import Cancellation
-from openfunnel_async._custody import Custody
-from openfunnel_async._failures import failure
-from openfunnel_async._news import News
-from openfunnel_async._obligation import Obligation
-from openfunnel_async._record import JobRecord
-from openfunnel_async._retries import RetryBudget, Tries
-from openfunnel_async._rows import PageReader
-from openfunnel_async._shared import Shared
-from openfunnel_async._submit import Submitter
-from openfunnel_async._wire import SendProgress
+from openfunnel_async._client.background import Custody
+from openfunnel_async._client.submit import Submitter
+from openfunnel_async._client.unfinished import Obligation
+from openfunnel_async._job.cancellation import Cancellation
+from openfunnel_async._job.notifier import News
+from openfunnel_async._job.page_reader import PageReader
+from openfunnel_async._job.shared_task import Shared
+from openfunnel_async._job.state import JobRecord
+from openfunnel_async._protocol.error_replies import failure
+from openfunnel_async._protocol.replies import CancelAnswer
+from openfunnel_async._protocol.retry_loop import Caller
+from openfunnel_async._protocol.retry_rules import RetryBudget, Tries
+from openfunnel_async._transport.wire import SendProgress
 
 
 def pooled(sound: Any) -> Any:
@@ -248,7 +247,7 @@ def the_first_one(sound: Any) -> Any:
 
 def just_goes(_sound: Any) -> Any:
     async def submit(submitter: Any, search: Any, **_how: Any) -> Any:
-        attempt = _submit._Attempt(search, None, lambda: True)
+        attempt = submit_module._Attempt(search, None, lambda: True)
         return await submitter._send(attempt)
 
     return submit

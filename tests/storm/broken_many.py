@@ -5,12 +5,12 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from openfunnel_async import BulkJob, JobSnapshot
-from openfunnel_async._batch import Batch
-from openfunnel_async._credits import CreditCap
-from openfunnel_async._custody import Custody
-from openfunnel_async._fleet import Completions
-from openfunnel_async._retries import Tries
-from openfunnel_async._throttle import SubmitThrottle
+from openfunnel_async._client.background import Custody
+from openfunnel_async._client.completions import Completions
+from openfunnel_async._client.credit_cap import CreditCap
+from openfunnel_async._client.run_many import Batch
+from openfunnel_async._protocol.retry_rules import Tries
+from openfunnel_async._protocol.submit_throttle import SubmitThrottle
 
 
 def by_what_was_billed(_sound: Any) -> Any:

@@ -1,6 +1,7 @@
 """Invariants about rows, statuses and numbers."""
 
 from collections.abc import Iterator
+from math import inf
 from typing import cast
 
 from openfunnel_async import CancelReceipt, Company, JobStatus, Manifest
@@ -134,24 +135,31 @@ def numbers_are_those_of_the_ledger(evidence: Evidence) -> Iterator[str]:
 def a_bill_that_was_read_is_shown(evidence: Evidence) -> Iterator[str]:
     """Once a handle has read a complete manifest, it states the ledger's bill.
 
-    So does a result, also where an earlier answer had a manifest with gaps.
+    So does a result, also where an earlier answer had a manifest with gaps. A later
+    manifest replaces an earlier one. So only a handle is judged whose last answer is
+    known to be its own: in a step of no other handle of the job.
     """
     for held in evidence.held:
         if not (held.job.is_terminal and had_gap(evidence, held.job.id)):
             continue
         view, snapshot = evidence.service.jobs[held.job.id], held.job.snapshot
-        # A shared reading is of no step, so of several handles it could be any.
-        owners = sum(other.job.id == held.job.id for other in evidence.held)
-        last = _last_read(evidence, held.job.id, held.steps if owners > 1 else None)
+        others = [
+            other.steps
+            for other in evidence.held
+            if other is not held and other.job.id == held.job.id
+        ]
+        own = held.steps.difference(*others) if others else None
+        last = _last_read(evidence, held.job.id, own, inf)
         if last is not None and _is_complete(last, view):
             manifest = None if snapshot is None else snapshot.manifest
             if _bill(manifest) != (len(view.rows), view.credits):
                 yield f"{view.id}: {_bill(manifest)}, billed {view.credits}"
     for reading in evidence.readings:
-        view = evidence.service.jobs[reading.job_id]
+        view, step = evidence.service.jobs[reading.job_id], reading.step
         if reading.kind != "result" or reading.end != "normal":
             continue
-        last = _last_read(evidence, reading.job_id, {reading.step.number}, shared=True)
+        until = inf if step.ended is None else step.ended
+        last = _last_read(evidence, reading.job_id, {step.number}, until)
         is_complete = last is not None and _is_complete(last, view)
         if is_complete and _bill(reading.manifest) != (len(view.rows), view.credits):
             yield f"a result of {view.id} states {_bill(reading.manifest)}"
@@ -170,27 +178,27 @@ def had_gap(evidence: Evidence, job_id: str) -> bool:
 
 
 def _last_read(
-    evidence: Evidence, job_id: str, steps: set[int] | None, *, shared: bool = False
+    evidence: Evidence, job_id: str, steps: set[int] | None, until: float
 ) -> Exchange | None:
-    """Return the last answer that was read in one of the steps, or in any.
+    """Return the last answer until then, if it was read in one of the steps.
 
-    With ``shared`` the reads of no step count as well: a later manifest replaces an
-    earlier one, whoever has read it.
+    Without ``steps`` any answer will do.
     """
     heard = [
         exchange
         for exchange in evidence.diary.exchanges
         if exchange.kind == "read"
         and exchange.job_id == job_id
-        and (
-            steps is None
-            or (shared if exchange.step is None else exchange.step.number in steps)
-        )
+        and (exchange.ended_at or 0.0) <= until
         and exchange.is_sound
         and exchange.status == _OK
     ]
     # Of several at the same moment the one with gaps may have been the last.
-    return max(heard, key=lambda e: (e.ended_at or 0.0, _has_gaps(e)), default=None)
+    last = max(heard, key=lambda e: (e.ended_at or 0.0, _has_gaps(e)), default=None)
+    if last is None or steps is None:
+        return last
+    is_own = last.step is not None and last.step.number in steps
+    return last if is_own else None
 
 
 def _has_gaps(exchange: Exchange) -> bool:

@@ -12,31 +12,25 @@ from typing import Any
 
 import attrs
 
-from openfunnel_async import (
-    RowStream,
-    _answers,
-    _cancel,
-    _client,
-    _endpoints,
-    _failures,
-    _job,
-    _record,
-)
-from openfunnel_async._batch import Batch
-from openfunnel_async._caller import Caller
-from openfunnel_async._cancel import Cancellation
-from openfunnel_async._credits import CreditCap
-from openfunnel_async._custody import Custody
-from openfunnel_async._fleet import Completions
-from openfunnel_async._news import News
-from openfunnel_async._obligation import Obligation
-from openfunnel_async._record import JobRecord
-from openfunnel_async._retries import RetryBudget, Tries
-from openfunnel_async._rows import PageReader
-from openfunnel_async._shared import Shared
-from openfunnel_async._submit import Submitter
-from openfunnel_async._throttle import SubmitThrottle
-from openfunnel_async._wire import SendProgress
+from openfunnel_async import RowStream
+from openfunnel_async._client import client
+from openfunnel_async._client.background import Custody
+from openfunnel_async._client.completions import Completions
+from openfunnel_async._client.credit_cap import CreditCap
+from openfunnel_async._client.run_many import Batch
+from openfunnel_async._client.submit import Submitter
+from openfunnel_async._client.unfinished import Obligation
+from openfunnel_async._job import cancellation, handle, state
+from openfunnel_async._job.cancellation import Cancellation
+from openfunnel_async._job.notifier import News
+from openfunnel_async._job.page_reader import PageReader
+from openfunnel_async._job.shared_task import Shared
+from openfunnel_async._job.state import JobRecord
+from openfunnel_async._protocol import endpoints, error_replies, replies
+from openfunnel_async._protocol.retry_loop import Caller
+from openfunnel_async._protocol.retry_rules import RetryBudget, Tries
+from openfunnel_async._protocol.submit_throttle import SubmitThrottle
+from openfunnel_async._transport.wire import SendProgress
 from tests.storm import (
     broken,
     broken_many,
@@ -91,12 +85,12 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a 408 to a submit is raised as a refusal",
         judge_jobs.a_refusal_means_no_job,
-        _answers, "_refused_submit", broken.plain_408,
+        replies, "_refused_submit", broken.plain_408,
     ),
     Bug(
         "every unknown outcome is told as accepted",
         judge_jobs.an_unknown_outcome_means_one_job_at_most,
-        _answers, "_unknown", broken.accepted,
+        replies, "_unknown", broken.accepted,
     ),
     Bug(
         "a submit whose answer was lost is sent again",
@@ -122,7 +116,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the status is the last one reported",
         judge_rows.a_status_is_true_and_never_goes_back,
-        _record, "furthest", broken.last_word,
+        state, "furthest", broken.last_word,
     ),
     Bug(
         "a 409 is taken for cancelled",
@@ -131,7 +125,8 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "credits avoided are reckoned before the bill",
-        judge_rows.numbers_are_those_of_the_ledger, _cancel, "_avoided", broken.guessed,
+        judge_rows.numbers_are_those_of_the_ledger,
+        cancellation, "_avoided", broken.guessed,
     ),
     Bug(
         "nobody is told the news",
@@ -171,7 +166,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "of those waited for together only the good ones are told",
-        judge_many.no_member_is_lost, _client, "wait_all", broken_many.the_good_ones,
+        judge_many.no_member_is_lost, client, "wait_all", broken_many.the_good_ones,
     ),
     Bug(
         "a handle that cannot be read does not come out",
@@ -212,7 +207,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "Retry-After is not heard",
-        judge_calls.retries_are_bounded, _failures, "retry_after", broken.deaf,
+        judge_calls.retries_are_bounded, error_replies, "retry_after", broken.deaf,
     ),
     Bug(
         "retries have no budget",
@@ -234,12 +229,12 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a receipt trips over a job whose bill is not known",
         judge_calls.nothing_foreign_comes_out,
-        _job, "receipt", broken.takes_a_bill_for_granted,
+        handle, "receipt", broken.takes_a_bill_for_granted,
     ),
     Bug(
         "a field that only informs has to have its type",
         judge_calls.errors_are_declared_and_have_a_cause,
-        _endpoints, "read_page", broken.strict,
+        endpoints, "read_page", broken.strict,
     ),
     Bug(
         "what a transport raises comes out as it is",
@@ -252,7 +247,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "any 2xx to a cancel accepts it",
         judge_cancels.an_accepted_cancel_is_true,
-        _endpoints, "read_cancel", broken.any_2xx,
+        endpoints, "read_cancel", broken.any_2xx,
     ),
     Bug(
         "a cancel that nobody waits for is tried for ten seconds",

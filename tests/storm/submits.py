@@ -12,7 +12,7 @@ from openfunnel_async import (
     SubmitOutcomeUnknownError,
     TransportError,
 )
-from openfunnel_async._running import OnExit
+from openfunnel_async._client.running import OnExit
 from tests.storm.diary import Step
 from tests.storm.dice import Dice
 from tests.storm.notes import Held, Submission

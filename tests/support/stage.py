@@ -22,7 +22,7 @@ from openfunnel_async import (
     WireReply,
     WireRequest,
 )
-from openfunnel_async._wire import SendProgress
+from openfunnel_async._transport.wire import SendProgress
 from openfunnel_async.sandbox import (
     ConnectionPlan,
     FaultyProxy,

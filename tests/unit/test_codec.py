@@ -14,8 +14,14 @@ from openfunnel_async import (
     JobSnapshot,
     Manifest,
 )
-from openfunnel_async._codec import MAX_BODY, decode, encode, snapshot, structure
-from openfunnel_async._endpoints import Endpoints
+from openfunnel_async._protocol.codec import (
+    decode,
+    encode,
+    snapshot,
+    structure,
+)
+from openfunnel_async._protocol.endpoints import Endpoints
+from openfunnel_async._transport.wire import MAX_BODY
 from tests.support.scripted import JOB, job_reply, reply
 
 JSON = st.recursive(

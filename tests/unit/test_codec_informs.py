@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from openfunnel_async import CreditBalance, Manifest, _codec
-from openfunnel_async._codec import snapshot, structure
-from openfunnel_async._endpoints import Endpoints
+from openfunnel_async import CreditBalance, Manifest
+from openfunnel_async._protocol import codec as _codec
+from openfunnel_async._protocol.codec import snapshot, structure
+from openfunnel_async._protocol.endpoints import Endpoints
 from tests.support.scripted import JOB, job_reply, reply
 
 ODD: dict[str, list[object]] = {

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openfunnel_async import Company, InvalidResponseError, _codec
-from openfunnel_async._codec import companies, company
+from openfunnel_async import Company, InvalidResponseError
+from openfunnel_async._protocol import codec as _codec
+from openfunnel_async._protocol.codec import companies, company
 
 FIELDS = [field.name for field in attrs.fields(Company) if field.name != "extra"]
 TEXTS = [

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from openfunnel_async import ConfigurationError, OpenFunnel
-from openfunnel_async._config import hidden, read_key, read_origin
+from openfunnel_async._client.settings import hidden, read_key, read_origin
 from tests.support.scripted import KEY, ScriptedTransport
 
 

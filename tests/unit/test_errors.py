@@ -16,7 +16,7 @@ from openfunnel_async import (
     ValidationIssue,
     errors,
 )
-from openfunnel_async._wire import UntrustedCertificateError
+from openfunnel_async._transport.wire import UntrustedCertificateError
 
 SNAPSHOT = JobSnapshot(job_id="job-1", status=JobStatus.RUNNING, raw_status="running")
 SEARCH = LookalikeSearch(query="voice", limit=50)

@@ -14,7 +14,7 @@ from openfunnel_async import (
     ServerError,
     ValidationIssue,
 )
-from openfunnel_async._failures import failure
+from openfunnel_async._protocol.error_replies import failure
 from tests.support.scripted import JOB, reply
 
 

@@ -11,8 +11,8 @@ from openfunnel_async import (
     InvalidResponseError,
     JobNotFoundError,
 )
-from openfunnel_async._endpoints import Endpoints
-from openfunnel_async._failures import failure, is_from_service
+from openfunnel_async._protocol.endpoints import Endpoints
+from openfunnel_async._protocol.error_replies import failure, is_from_service
 from tests.support.scripted import JOB, reply
 
 HTML = b"\n<!DOCTYPE html>\n<html><h1>Oops</h1></html>"

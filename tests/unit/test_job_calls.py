@@ -10,8 +10,8 @@ from openfunnel_async import (
     RequestRejectedError,
     ServerError,
 )
-from openfunnel_async._answers import CancelAnswer
-from openfunnel_async._endpoints import Endpoints, Kind
+from openfunnel_async._protocol.endpoints import Endpoints, Kind
+from openfunnel_async._protocol.replies import CancelAnswer
 from tests.support.scripted import (
     JOB,
     cancel_reply,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openfunnel_async import ConfigurationError
-from openfunnel_async._invalid import check_job_id, is_job_id
+from openfunnel_async._values.checks import check_job_id, is_job_id
 
 HOSTILE: list[object] = [
     "",

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from openfunnel_async._news import News
+from openfunnel_async._job.notifier import News
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 import pytest
 
 from openfunnel_async import ConfigurationError
-from openfunnel_async._invalid import (
+from openfunnel_async._values.checks import (
     check_amount,
     check_rate,
     check_seconds,

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openfunnel_async import ConfigurationError, PollPolicy, RetryPolicy
-from openfunnel_async._pacing import Clues, backoff, jittered, poll_delay
+from openfunnel_async._job.pacing import Clues, jittered, poll_delay
+from openfunnel_async._protocol.retry_rules import backoff
 
 DEFAULT = PollPolicy()
 # Without bounds the rule itself shows.

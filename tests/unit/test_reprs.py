@@ -32,7 +32,7 @@ from openfunnel_async import (
     WireReply,
     WireRequest,
 )
-from openfunnel_async._wire import Headers, SecretText
+from openfunnel_async._transport.wire import Headers, SecretText
 from openfunnel_async.agent_auth import AgentKey
 from tests.support.scripted import KEY
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openfunnel_async._retry_after import retry_after
+from openfunnel_async._protocol.retry_after import retry_after
 
 NOON = "Wed, 21 Oct 2026 12:00:00 GMT"
 

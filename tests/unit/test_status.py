@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openfunnel_async import JobStatus
-from openfunnel_async._status import effective, furthest
+from openfunnel_async._values.status import effective, furthest
 
 PENDING, RUNNING, CANCELLING, CANCELLED, COMPLETED, FAILED, UNKNOWN = JobStatus
 TERMINAL = {CANCELLED, COMPLETED, FAILED}

@@ -15,8 +15,8 @@ from openfunnel_async import (
     SubmitOutcomeUnknownError,
     WireReply,
 )
-from openfunnel_async._answers import Submitted
-from openfunnel_async._endpoints import Call, Endpoints, Kind
+from openfunnel_async._protocol.endpoints import Call, Endpoints, Kind
+from openfunnel_async._protocol.replies import Submitted
 from tests.support.scripted import reply, submit_reply
 
 SEARCH = LookalikeSearch(query="voice", limit=50)

@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from openfunnel_async._time_limit import TimeLimit
+from openfunnel_async._transport.time_limit import TimeLimit
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 _SECONDS = 10.0

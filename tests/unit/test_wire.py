@@ -10,7 +10,12 @@ import attrs
 import pytest
 
 from openfunnel_async import WireReply, WireRequest
-from openfunnel_async._wire import Headers, SecretText, SendProgress, SendState
+from openfunnel_async._transport.wire import (
+    Headers,
+    SecretText,
+    SendProgress,
+    SendState,
+)
 from tests.support.scripted import KEY
 
 REQUEST = WireRequest(

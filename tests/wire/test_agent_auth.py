@@ -19,7 +19,7 @@ from openfunnel_async import (
     WireReply,
     WireRequest,
 )
-from openfunnel_async._failures import is_from_service
+from openfunnel_async._protocol.error_replies import is_from_service
 from openfunnel_async.agent_auth import AgentKey, sign_up, verify
 from openfunnel_async.sandbox import (
     BodyFault,

@@ -18,7 +18,7 @@ from openfunnel_async import (
     RequestTimeoutError,
     WaitTimeoutError,
 )
-from openfunnel_async._pool import SILENCE
+from openfunnel_async._transport.pool import SILENCE
 from openfunnel_async.sandbox import FaultyProxy
 from tests.support import leftovers
 from tests.support.hurried_time import HURRIED, AnyioBackend

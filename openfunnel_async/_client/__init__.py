@@ -1,0 +1,1 @@
+"""The client, and many jobs at once."""

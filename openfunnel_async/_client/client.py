@@ -1,0 +1,379 @@
+"""``OpenFunnel``: the client that holds the key, the connections and the policies."""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from types import EllipsisType
+from typing import Literal, NoReturn, Self
+
+import anyio
+
+from openfunnel_async._client.background import Custody
+from openfunnel_async._client.completions import Completions, distinct, wait_all
+from openfunnel_async._client.credit_cap import (
+    CreditCap,
+    check_covered,
+    check_searches,
+    worst_case,
+)
+from openfunnel_async._client.handles import Handles
+from openfunnel_async._client.run_many import Batch, JobOutcome
+from openfunnel_async._client.running import OnExit, Running
+from openfunnel_async._client.settings import hidden, read_key, read_origin
+from openfunnel_async._client.submit import Submitter
+from openfunnel_async._job.event_loop import LoopGuard
+from openfunnel_async._job.handle import BulkJob
+from openfunnel_async._job.poll_limiter import poll_budget
+from openfunnel_async._job.requests import KnownJobs, Means, ReadAheadPlaces
+from openfunnel_async._protocol.endpoints import Endpoints
+from openfunnel_async._protocol.retry_loop import Caller
+from openfunnel_async._transport.aiohttp_transport import AiohttpTransport
+from openfunnel_async._transport.wire import Transport
+from openfunnel_async._values.checkpoint import JobCheckpoint
+from openfunnel_async._values.checks import (
+    check_job_id,
+    check_seconds,
+    check_timeout,
+    check_whole,
+)
+from openfunnel_async._values.models import CreditBalance, JobSnapshot
+from openfunnel_async._values.policies import PollPolicy, RetryPolicy
+from openfunnel_async._values.search import MAX_LIMIT, LookalikeSearch
+from openfunnel_async.errors import ConfigurationError, OpenFunnelError
+
+_MOST_AHEAD = 64
+
+
+class OpenFunnel:
+    """A client for bulk lookalike jobs; one serves a whole program.
+
+    An async context manager; without it, call ``aclose()``. Leaving it leaves jobs
+    running: cancel what should stop.
+
+    A client belongs to the event loop it was first used on. Its use on another loop or
+    thread, in a forked process or after that loop was closed is a
+    ``ConfigurationError``, before anything is sent.
+
+    Args:
+        api_key: The key; ``OPENFUNNEL_API_KEY`` by default.
+        base_url: ``https://HOST[:PORT]``, or http to a loopback address;
+            ``OPENFUNNEL_BASE_URL`` or the service by default.
+        request_timeout: Seconds for one exchange, connecting included.
+        retry: What is repeated, and for how long.
+        polling: How waits are paced.
+        wait_timeout: Total seconds a wait takes unless told otherwise; None for ever.
+        max_polls_per_second: One budget for the polls of all handles; the job that
+            was not looked at for longest and is nearest its finish comes first.
+        read_ahead: Most pages of finished jobs to read ahead at a time, 1-64, for all
+            streams together; each stream may read its own next page besides.
+        transport: Another way to carry requests; closed with the client.
+
+    Raises:
+        ConfigurationError: An argument cannot be right. Nothing was sent.
+    """
+
+    __module__ = "openfunnel_async"
+
+    # A traceback with locals shows a client that was refused half-way.
+    _origin = "without an address"
+
+    def __init__(  # noqa: PLR0913 -- all but the key by name, each with a default
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        request_timeout: float = 30.0,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 -- frozen
+        polling: PollPolicy = PollPolicy(),  # noqa: B008 -- frozen
+        wait_timeout: float | None = 3600.0,
+        max_polls_per_second: float | None = None,
+        read_ahead: int = 8,
+        transport: Transport | None = None,
+    ) -> None:
+        api_key = hidden(api_key)
+        key = read_key(api_key)
+        self._origin = read_origin(base_url)
+        seconds = check_seconds("request_timeout", request_timeout, above_zero=True)
+        read_ahead = check_whole("read_ahead", read_ahead, 1, _MOST_AHEAD)
+        wait_timeout = check_timeout(wait_timeout)
+        budget = poll_budget(max_polls_per_second)
+        self._transport = transport if transport is not None else AiohttpTransport()
+        self._custody = Custody()
+        self._means = Means(
+            caller=Caller(self._transport, key, retry, seconds),
+            endpoints=Endpoints(self._origin),
+            retry=retry,
+            budget=budget,
+            lend=self._custody.start_idle_task,
+            known_jobs=KnownJobs(),
+            places=ReadAheadPlaces(read_ahead),
+            loop=LoopGuard(),
+            release=self._custody.begin_first,
+        )
+        self._handles = Handles(
+            self._means,
+            polling,
+            wait_timeout=wait_timeout,
+            read_ahead=read_ahead,
+        )
+        self._submitter = Submitter(self._means, self._custody, self._handles)
+        self._closing: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<OpenFunnel {self._origin}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "an OpenFunnel client is not pickled or copied; make one where it is used"
+        )
+
+    @property
+    def orphans(self) -> tuple[str, ...]:
+        """Ids of jobs made for a caller who had gone and not yet cancelled.
+
+        They may be billing. Attach with ``job()`` and cancel them.
+        """
+        return self._custody.orphans
+
+    async def submit(self, search: LookalikeSearch) -> BulkJob:
+        """Start a job. It bills one credit for each company it delivers.
+
+        Sent at most once over a fresh connection, and again only if nothing was
+        sent before, or after a 429.
+
+        Raises:
+            ConfigurationError: The search cannot be right; nothing was sent.
+            SubmitOutcomeUnknownError: It was sent and a job may be running.
+            InsufficientCreditsError: Too few credits; no job was made.
+            RequestRejectedError: The service refused the search; no job was made.
+            AuthenticationError: The key was not accepted; no job was made.
+            RateLimitedError: Too many requests; no job was made.
+            TransportError: Nothing was sent; no job was made.
+            APIError: The service answered with another refusal; no job was made.
+
+        Cancellation: a submit that was sent is read to its end within 5 s and the
+        job it made is cancelled, before the cancellation goes through; an id that
+        could not be cancelled stands in ``orphans``.
+        """
+        self._means.loop.check()
+        if not isinstance(search, LookalikeSearch):  # pyright: ignore[reportUnnecessaryIsInstance] -- for callers without types
+            raise ConfigurationError("submit() takes a LookalikeSearch")
+        return await self._submitter.submit(search)
+
+    def job(self, job_id: str, *, limit: int | None = None) -> BulkJob:
+        """Attach to a job by its id, without I/O.
+
+        Args:
+            job_id: What ``BulkJob.id`` was.
+            limit: The job's limit, where known: it makes the pace better and lets
+                a receipt state what a cancel avoided.
+
+        Raises:
+            ConfigurationError: The id or the limit cannot be right.
+        """
+        if limit is not None:
+            limit = check_whole("limit", limit, 1, MAX_LIMIT)
+        known = self._custody.abandoned(check_job_id(job_id))
+        start = JobCheckpoint(job_id=job_id, limit=limit)
+        return known if known is not None else self._handles.attached(start)
+
+    def resume(self, checkpoint: JobCheckpoint | str) -> BulkJob:
+        """Attach to a job at a place in its rows, without I/O.
+
+        Its streams, ``result()`` and ``take()`` go on with the very next row.
+
+        Args:
+            checkpoint: What ``checkpoint()`` of a job or a stream returned, or its
+                ``str()``.
+
+        Raises:
+            ConfigurationError: Not a checkpoint, or one of a newer version.
+        """
+        if not isinstance(checkpoint, JobCheckpoint):
+            checkpoint = JobCheckpoint.parse(checkpoint)
+        return self._handles.attached(checkpoint)
+
+    def running(
+        self, search: LookalikeSearch, *, on_exit: OnExit = "cancel_on_error"
+    ) -> AbstractAsyncContextManager[BulkJob]:
+        """Submit on the way in and see to the job on the way out.
+
+        Args:
+            search: What to submit.
+            on_exit: ``"cancel_on_error"`` cancels the job if the block raises or is
+                cancelled, ``"cancel"`` always, ``"leave"`` never.
+
+        Raises:
+            ConfigurationError: ``on_exit`` is none of the three; nothing was sent.
+            OpenFunnelError: As ``submit()``; on a way out without an error also
+                what kept the job from being cancelled.
+
+        Cancellation: the job is cancelled on the way out, shielded, within 10 s; an
+        id that could not be cancelled stands in ``orphans``.
+        """
+        if on_exit not in ("cancel_on_error", "cancel", "leave"):
+            msg = "on_exit must be 'cancel_on_error', 'cancel' or 'leave'"
+            raise ConfigurationError(msg)
+        return Running(self.submit, self._custody, search, on_exit)
+
+    async def credit_balance(self) -> CreditBalance:
+        """Read the account's credits, which is free.
+
+        Raises:
+            OpenFunnelError: As ``BulkJob.poll()``.
+
+        Cancellation: leaves nothing behind.
+        """
+        self._means.loop.check()
+        return await self._means.caller.call(self._means.endpoints.balance())
+
+    def as_completed(
+        self,
+        jobs: Iterable[BulkJob],
+        *,
+        timeout: float | EllipsisType | None = ...,
+    ) -> Completions:
+        """Yield every handle once, in the order in which they end.
+
+        One whose reading failed comes out as well, and so do, once the time is
+        over, those still going: ``job.error`` says why.
+
+        Args:
+            jobs: Handles; one given twice comes out once.
+            timeout: Total seconds; the client's ``wait_timeout`` by default, None
+                for ever.
+
+        Raises:
+            ConfigurationError: Something among the jobs is not a handle.
+
+        Cancellation: leaving early, also by a ``break``, ends the waits that are
+        left; the jobs go on.
+        """
+        seconds = check_timeout(timeout, self._handles.wait_timeout)
+        return self._completions(jobs, seconds)
+
+    async def wait_all(
+        self,
+        jobs: Iterable[BulkJob],
+        *,
+        timeout: float | EllipsisType | None = ...,  # noqa: ASYNC109 -- a total
+    ) -> dict[str, JobSnapshot | OpenFunnelError]:
+        """Wait for all handles and say of each id how it stands.
+
+        Args:
+            jobs: Handles.
+            timeout: Total seconds; the client's ``wait_timeout`` by default, None
+                for ever.
+
+        Returns:
+            For each id the terminal answer, or the error that ended its wait, which is
+            a ``WaitTimeoutError`` for those still going.
+
+        Raises:
+            ConfigurationError: Something among the jobs is not a handle.
+
+        Cancellation: the jobs go on and no task is left.
+        """
+        self._means.loop.check()
+        seconds = check_timeout(timeout, self._handles.wait_timeout)
+        return await wait_all(self._completions(jobs, seconds))
+
+    def _completions(
+        self, jobs: Iterable[BulkJob], seconds: float | None
+    ) -> Completions:
+        lend = self._custody.start_idle_task
+        return Completions(distinct(jobs), seconds, lend, self._means.loop)
+
+    async def run_many(  # noqa: PLR0913 -- all by name, each with a default
+        self,
+        searches: Iterable[LookalikeSearch],
+        *,
+        max_active: int = 8,
+        max_credits: float | None = None,
+        on_error: Literal["collect", "cancel_rest"] = "collect",
+        check_balance: bool = False,
+        job_timeout: float | None = None,
+    ) -> list[JobOutcome]:
+        """Run many searches, a few jobs at a time, and collect their rows.
+
+        The cap is a reservation: a job is submitted only if what was billed, what
+        the running ones may still bill up to their limits, and its own limit fit
+        under it. A search waits while running jobs may give room back.
+
+        Args:
+            searches: The searches; under a cap each needs a ``limit``.
+            max_active: Most jobs that may be running at a time, at least 1. A job
+                that could not be read or cancelled counts until its cancel is
+                accepted.
+            max_credits: Most credits to spend in all; None for no cap.
+            on_error: ``"collect"`` goes on, ``"cancel_rest"`` cancels the others
+                and submits no more once something fails.
+            check_balance: Whether to check the worst case against the account's
+                credits before anything is sent.
+            job_timeout: Most seconds for one job, after which it is cancelled and its
+                outcome is a ``WaitTimeoutError`` with the rows; None for no limit. The
+                client's ``wait_timeout`` does not count here.
+
+        Returns:
+            The outcomes, in the order of the searches. A search that no longer fits
+            has a ``CreditCapError``, and nothing was sent for it.
+
+        Raises:
+            ConfigurationError: An argument is invalid; nothing was sent.
+            CreditCapError: The balance does not cover the worst case; likewise.
+            OpenFunnelError: As ``credit_balance()``, with ``check_balance``.
+
+        Cancellation: its jobs are cancelled, shielded, within 10 s; what could not
+        be cancelled stands in ``orphans``.
+        """
+        self._means.loop.check()
+        wanted = check_searches(searches, max_credits)
+        max_active = check_whole("max_active", max_active, 1)
+        if on_error not in ("collect", "cancel_rest"):
+            raise ConfigurationError("on_error must be 'collect' or 'cancel_rest'")
+        if check_balance:
+            worst = worst_case(wanted, max_credits)
+            check_covered(worst, (await self.credit_balance()).credits_left)
+        patience = self._means.retry.outage
+        batch = Batch(
+            partial(self._submitter.submit, patience=patience),
+            self.job,
+            self._custody,
+            CreditCap(max_credits),
+            max_active=max_active,
+            cancel_rest=on_error == "cancel_rest",
+            job_timeout=check_timeout(job_timeout),
+            patience=patience,
+        )
+        return await batch.run(wanted)
+
+    async def aclose(self) -> None:
+        """Close the connections; jobs go on. Calling again does nothing.
+
+        Waits for what is being done for callers who have gone, 20 s at most.
+
+        Cancellation: the closing is finished first.
+        """
+        if self._closing is not None and self._closing.done():
+            return self._closing.result()
+        self._means.loop.check_if_used()
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        with anyio.CancelScope(shield=True):
+            try:
+                await asyncio.shield(self._closing)
+            except asyncio.CancelledError:
+                await asyncio.wait([self._closing])
+                raise
+
+    async def _close(self) -> None:
+        await self._custody.aclose()
+        await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        self._means.loop.check()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.aclose()

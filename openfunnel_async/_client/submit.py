@@ -1,0 +1,237 @@
+"""Submit, so that no job is made that nobody knows of.
+
+There is no idempotency key and no list of jobs (docs/reference/contract.md, "Submit"),
+so an answer that nobody reads is a job that bills unseen. There are three cases.
+
+A submit whose caller waits for it returns the handle or raises what is known. One whose
+caller is cancelled is read to its end, and the job it made is cancelled. One that is
+cut off at a point where no code of ours can run any more (a second Ctrl-C, a loop that
+ends, the end of the interpreter) is at least written to the log.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import anyio
+
+from openfunnel_async._client.background import Custody, is_being_cancelled
+from openfunnel_async._client.handles import Handles
+from openfunnel_async._client.unfinished import Obligation
+from openfunnel_async._job.handle import BulkJob
+from openfunnel_async._job.requests import Means
+from openfunnel_async._protocol.replies import Submitted, lost_submit, unknown_submit
+from openfunnel_async._text import error_text
+from openfunnel_async._transport.wire import SendProgress
+from openfunnel_async._values.search import LookalikeSearch
+from openfunnel_async.errors import (
+    OpenFunnelError,
+    SubmitOutcomeUnknownError,
+    TransportError,
+)
+
+_logger = logging.getLogger("openfunnel_async")
+_READ_WITHIN = 5.0
+
+
+class _Attempt:
+    """One submit: what was asked for, how far it has come, what is known of it.
+
+    Attributes:
+        search: What is submitted.
+        progress: How far the exchange under way has come.
+        has_caller: Whether its caller still waits for it.
+        job_id: The id of the job that was made, once it was read.
+    """
+
+    def __init__(
+        self,
+        search: LookalikeSearch,
+        patience: float | None,
+        is_wanted: Callable[[], bool],
+    ) -> None:
+        self.search = search
+        self.patience = patience
+        self.progress = SendProgress()
+        self.has_caller = True
+        self._is_wanted = is_wanted
+        self.job_id: str | None = None
+
+    def is_wanted(self) -> bool:
+        """Whether it is still to be sent, or sent again."""
+        return self.has_caller and self._is_wanted()
+
+    @property
+    def may_be_sent(self) -> bool:
+        """Whether the service may have seen a part of the last exchange."""
+        return self.progress.may_be_sent or self.progress.was_sent
+
+    def describe(self) -> str | None:
+        """Say what may be billing; None if nothing was sent."""
+        if self.job_id is not None:
+            return f"job {self.job_id} was submitted and nobody waits for it; it bills"
+        return _unknown(self.search) if self.may_be_sent else None
+
+
+class Submitter:
+    """Start jobs for callers who may be cancelled."""
+
+    def __init__(self, means: Means, custody: Custody, handles: Handles) -> None:
+        self._means = means
+        self._custody = custody
+        self._handles = handles
+
+    async def submit(
+        self,
+        search: LookalikeSearch,
+        *,
+        patience: float | None = None,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> BulkJob:
+        """Start the job and return its handle, or ensure that none is left.
+
+        Args:
+            search: What to submit.
+            patience: Seconds of unbroken 429s to survive; by default the policy's
+                attempts count.
+            is_wanted: Whether it is still to be sent, when its turn has come.
+        """
+        attempt = _Attempt(search, patience, is_wanted)
+        obligation = Obligation(attempt.describe)
+        task = self._custody.start_background_task(self._send(attempt))
+        try:
+            job = await asyncio.shield(task)
+        except OpenFunnelError:
+            obligation.meet()
+            raise
+        except asyncio.CancelledError:
+            if task.cancelled() and not is_being_cancelled():
+                obligation.meet()
+                raise self._cut_off(attempt) from None
+            attempt.has_caller = False
+            rescue = self._rescue(task, attempt, obligation)
+            with anyio.CancelScope(shield=True):
+                await asyncio.shield(self._custody.start_background_task(rescue))
+            raise
+        obligation.meet()
+        return job
+
+    async def _send(self, attempt: _Attempt) -> BulkJob:
+        """Send the search and own the job that it makes.
+
+        Between reading the id and holding the handle nothing runs that may fail by
+        design: no import, no file, no foreign callback. What fails all the same ends
+        as an unknown outcome that names the job.
+        """
+        search, now = attempt.search, asyncio.get_running_loop().time()
+        try:
+            answer: Submitted = await self._means.caller.call(
+                self._means.endpoints.submit(search),
+                progress=attempt.progress,
+                is_wanted=attempt.is_wanted,
+                patience=attempt.patience,
+            )
+            attempt.job_id = answer.job_id
+            now = asyncio.get_running_loop().time()
+            job = self._handles.submitted(answer.job_id, _limit(search, answer), now)
+        except OpenFunnelError:
+            raise
+        except Exception as exc:  # noqa: BLE001 -- whatever it is, a job may be billing
+            fault = error_text(exc)
+        else:
+            asyncio.get_running_loop().call_soon(_note_limit, job.id, search, answer)
+            return job
+        raise self._unexpected(attempt, fault)
+
+    def _unexpected(self, attempt: _Attempt, fault: str) -> OpenFunnelError:
+        """Return what is known after an exception that is not ours."""
+        if not attempt.may_be_sent and attempt.job_id is None:
+            return TransportError(f"nothing was sent ({fault})", False)
+        return unknown_submit(attempt.search, fault, attempt.job_id)
+
+    async def _rescue(
+        self, task: asyncio.Task[BulkJob], attempt: _Attempt, obligation: Obligation
+    ) -> None:
+        """Stop what is not sent, read what is, and cancel the job it made."""
+        try:
+            if not (task.done() or attempt.progress.may_be_sent):
+                task.cancel()
+            await asyncio.wait([task], timeout=_READ_WITHIN)
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task])
+            job = self._job_of(task, attempt)
+            if job is not None:
+                # From here on the custody accounts for the job.
+                release = self._custody.begin_release(job)
+                obligation.meet()
+                await asyncio.wait([release.first])
+            elif not _is_unknown(task):
+                obligation.meet()
+        finally:
+            obligation.drop()
+
+    def _cut_off(self, attempt: _Attempt) -> OpenFunnelError:
+        """Say what is known of a submit that the closing client cut off."""
+        why = "the client was closed"
+        if attempt.may_be_sent:
+            return lost_submit(attempt.search, why, attempt.progress.partial)
+        return TransportError(f"{why} before anything was sent", False)
+
+    def _job_of(self, task: asyncio.Task[BulkJob], attempt: _Attempt) -> BulkJob | None:
+        """Return the job that the submit made, also one out of a broken answer."""
+        error = self._cut_off(attempt) if task.cancelled() else task.exception()
+        if error is None:
+            return task.result()
+        job_id = attempt.job_id
+        if isinstance(error, SubmitOutcomeUnknownError):
+            job_id = error.job_id
+        if job_id is None:
+            return None
+        now = asyncio.get_running_loop().time()
+        return self._handles.submitted(job_id, attempt.search.limit, now)
+
+
+def _limit(search: LookalikeSearch, answer: Submitted) -> int | None:
+    """Return the most rows that the job may bill: the larger of asked and echoed."""
+    known = [n for n in (search.limit, answer.requested_limit) if n is not None]
+    return max(known, default=None)
+
+
+def _note_limit(job_id: str, search: LookalikeSearch, answer: Submitted) -> None:
+    """Log an echoed limit that is larger than the one that was asked for.
+
+    Runs after the handle was returned: a handler of the log is foreign code.
+    """
+    asked, echoed = search.limit, answer.requested_limit
+    if asked is not None and echoed is not None and echoed > asked:
+        _logger.warning(
+            "anomaly: job %s was submitted with limit %d and the service answered "
+            "requested_limit %d; it may bill up to that",
+            job_id,
+            asked,
+            echoed,
+        )
+
+
+def _is_unknown(task: asyncio.Task[BulkJob]) -> bool:
+    """Whether a submit without a job may have made one all the same."""
+    if task.cancelled():
+        return True
+    error = task.exception()
+    return not isinstance(error, OpenFunnelError) or isinstance(
+        error, SubmitOutcomeUnknownError
+    )
+
+
+def _unknown(search: LookalikeSearch) -> str:
+    limit = search.limit if search.limit is not None else "an unknown number of"
+    return (
+        "a submit whose caller was cancelled was sent and its outcome is not known; "
+        f"a job may be billing up to {limit} credits"
+    )
+
+
+def warn_of_unknown(search: LookalikeSearch) -> None:
+    """Log that a job may be billing which no caller will hear of."""
+    _logger.warning("%s", _unknown(search))

@@ -1,0 +1,1 @@
+"""One job: its handle, its state, its poll loop, its streams of rows."""

@@ -1,0 +1,164 @@
+"""Rows gathered into a result: all of them, or as many as are needed."""
+
+import math
+from asyncio import isfuture
+from collections.abc import Awaitable, Callable
+from inspect import isasyncgen, isawaitable, iscoroutine, isgenerator
+
+import anyio
+
+from openfunnel_async._job.state import JobRecord
+from openfunnel_async._job.streams import RowStream
+from openfunnel_async._values.models import Company
+from openfunnel_async._values.results import BulkResult, CancelReceipt, TakeResult
+from openfunnel_async._values.status import JobStatus
+from openfunnel_async.errors import (
+    ConfigurationError,
+    JobCancelledError,
+    JobError,
+    JobFailedError,
+    OpenFunnelError,
+    WaitTimeoutError,
+)
+
+Where = Callable[[Company], bool]
+Cancel = Callable[[float | None], Awaitable[CancelReceipt]]
+
+
+async def collect(
+    record: JobRecord, stream: RowStream, seconds: float | None, *, partial_ok: bool
+) -> BulkResult:
+    """Read the stream to its end; see ``BulkJob.result``."""
+    gathered = _Gathered(record, stream)
+    try:
+        await gathered.read(seconds)
+    except JobFailedError:
+        if not partial_ok:
+            raise
+    if record.status is JobStatus.CANCELLED and not partial_ok:
+        msg = f"job {record.job_id} was cancelled after {len(gathered.rows)} rows"
+        raise JobCancelledError(
+            msg, record.job_id, record.snapshot, tuple(gathered.rows)
+        )
+    snapshot = record.snapshot
+    manifest = snapshot.manifest if snapshot is not None else None
+    rows = tuple(gathered.rows)
+    return BulkResult(status=record.status, rows=rows, manifest=manifest)
+
+
+async def take(  # noqa: PLR0913 -- what BulkJob.take was given
+    record: JobRecord,
+    stream: RowStream,
+    cancel: Cancel,
+    seconds: float | None,
+    *,
+    most: int,
+    where: Where | None,
+) -> TakeResult:
+    """Read until enough rows match, then cancel; see ``BulkJob.take``."""
+    began = anyio.current_time()
+    gathered = _Gathered(record, stream, most=most, where=where)
+    await gathered.read(seconds)
+    rows = tuple(gathered.rows)
+    left = None
+    if seconds is not None:
+        left = max(0.0, began + seconds - anyio.current_time())
+    failed: OpenFunnelError | None = None
+    try:
+        receipt = await cancel(left)
+    except JobError as exc:
+        raise type(exc)(exc.message, record.job_id, exc.snapshot, rows) from exc
+    except OpenFunnelError as exc:
+        failed = exc
+    else:
+        return TakeResult(
+            rows=rows, scanned=gathered.scanned, receipt=receipt, status=record.status
+        )
+    came_of_it = "failed and the job may still be billing"
+    if record.accepted_at is not None:
+        came_of_it = "was accepted, and the terminal status could not be read"
+    msg = (
+        f"job {record.job_id}: {len(rows)} rows were taken, but the cancel after them "
+        f"{came_of_it}: {failed}"
+    )
+    raise JobError(msg, record.job_id, record.snapshot, rows) from failed
+
+
+class _Gathered:
+    """The rows of a stream as they come, kept whatever ends it."""
+
+    def __init__(
+        self,
+        record: JobRecord,
+        stream: RowStream,
+        *,
+        most: float = math.inf,
+        where: Where | None = None,
+    ) -> None:
+        self._record = record
+        self._stream = stream
+        self._most = most
+        self._where = where
+        self.rows: list[Company] = []
+
+    @property
+    def scanned(self) -> int:
+        return self._stream.delivered
+
+    async def read(self, seconds: float | None) -> None:
+        """Read to the end, or until there are enough; errors carry the rows."""
+        job_id = self._record.job_id
+        with anyio.move_on_after(seconds) as scope:
+            async with self._stream:
+                await self._fill()
+        if scope.cancelled_caught:
+            goes_on = "it goes on, and bills what it delivers"
+            if self._record.is_terminal:
+                goes_on = "its rows were not all read; reading them again is free"
+            msg = (
+                f"job {job_id} was {self._record.status} after {seconds:g} s; {goes_on}"
+            )
+            rows = tuple(self.rows)
+            raise WaitTimeoutError(msg, job_id, self._record.snapshot, rows)
+
+    def _matches(self, company: Company) -> bool:
+        """Ask the caller's function, which must not be async by accident.
+
+        An awaitable is true: the first rows would be taken for matches, and the job
+        would be cancelled after them.
+        """
+        if self._where is None:
+            return True
+        verdict: object = self._where(company)
+        if not _is_deferred(verdict):
+            return bool(verdict)
+        if iscoroutine(verdict):
+            verdict.close()
+        elif isfuture(verdict):
+            verdict.cancel()
+        error = ConfigurationError(
+            "where returned an awaitable or a generator, which is always true; it must "
+            "be a plain function that returns whether the company counts. The job was "
+            "not cancelled"
+        )
+        # The row in question was paid for as well.
+        error.rows = (*self.rows, company)
+        raise error
+
+    async def _fill(self) -> None:
+        while len(self.rows) < self._most:
+            # An error of the caller's own ``where`` stays as it is.
+            try:
+                company = await anext(self._stream)
+            except StopAsyncIteration:
+                return
+            except OpenFunnelError as exc:
+                exc.rows = tuple(self.rows)
+                raise
+            if self._matches(company):
+                self.rows.append(company)
+
+
+def _is_deferred(verdict: object) -> bool:
+    """Whether it would have to be awaited or iterated over to say yes or no."""
+    return isawaitable(verdict) or isasyncgen(verdict) or isgenerator(verdict)

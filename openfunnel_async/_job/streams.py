@@ -1,0 +1,147 @@
+"""The streams that people iterate over: rows, or whole pages."""
+
+import contextlib
+from typing import NoReturn, Self
+
+import anyio
+import attrs
+
+from openfunnel_async._job.page_reader import Bookmark, PageReader
+from openfunnel_async._values.checkpoint import JobCheckpoint
+from openfunnel_async._values.models import Company, JobPage
+
+
+class _Stream:
+    """What both kinds of streams have in common."""
+
+    def __init__(self, reader: PageReader, bookmark: Bookmark) -> None:
+        self._reader = reader
+        self._bookmark = bookmark
+        self._guard = anyio.ResourceGuard("iterating over")
+        self._closed = False
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a stream is not pickled or copied; keep str(stream.checkpoint()) and "
+            "go on with OpenFunnel.resume()"
+        )
+
+    def __del__(self) -> None:
+        # A stream that was simply left; its loop may be closed by now.
+        with contextlib.suppress(RuntimeError):
+            self._reader.give_up()
+
+    async def __aenter__(self) -> Self:
+        self._reader.check_loop()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End the stream; the job goes on. Calling again does nothing."""
+        self._reader.check_loop()
+        self._closed = True
+        await self._reader.aclose()
+
+    def checkpoint(self) -> JobCheckpoint:
+        """Return the place after the last row handed out."""
+        return self._reader.place
+
+    async def _read_on(self) -> None:
+        """Read on, or end the stream once what was read is complete."""
+        if not await self._reader.advance():
+            self._closed = await self._reader.is_complete()
+
+
+class RowStream(_Stream):
+    """The companies of a job, in order, each once, as they are delivered.
+
+    An async iterator and an async context manager. While the job runs it holds one
+    page; once the job is over, up to ``read_ahead`` pages are on their way. Leaving
+    it, also by a ``break``, gives those up and does not cancel the job.
+
+    Attributes:
+        delivered: Rows handed out so far by this stream.
+
+    Raises:
+        JobFailedError: After the last row of a failed job.
+        IncompleteResultsError: The rows do not add up to the manifest's count, also
+            after the last page was read once more.
+        InvalidResponseError: Rows already handed out changed, or pages loop.
+
+    An error that ends the stream is raised again whenever it is read again. After an
+    outage (a ``TransportError``, for example) iterating continues with the very next
+    row.
+
+    Cancellation: iterating can go on afterwards with the very next row.
+    """
+
+    __module__ = "openfunnel_async"
+
+    def __init__(self, reader: PageReader, bookmark: Bookmark) -> None:
+        super().__init__(reader, bookmark)
+        self.delivered: int = 0
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Company:
+        self._reader.check_loop()
+        with self._guard:
+            reader = self._reader
+            while not self._closed:
+                page = reader.page
+                if page is not None and reader.used < len(page.rows):
+                    row = page.rows[reader.used]
+                    reader.used += 1
+                    self.delivered += 1
+                    self._bookmark.reader = reader
+                    return row
+                await self._read_on()
+        raise StopAsyncIteration
+
+
+class PageStream(_Stream):
+    """The pages of a job, in order, each whole, as they are delivered.
+
+    The newest page of a running job is held back until it can grow no more. On a
+    resumed handle the first page comes without the rows that were used before.
+    Errors, cancellation and clean-up are those of ``RowStream``.
+    """
+
+    __module__ = "openfunnel_async"
+
+    def __init__(self, reader: PageReader, bookmark: Bookmark) -> None:
+        super().__init__(reader, bookmark)
+        self._given: JobPage | None = None
+        self._given_cursor: str | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> JobPage:
+        self._reader.check_loop()
+        with self._guard:
+            reader = self._reader
+            while not self._closed:
+                page = reader.page
+                if page is not None and self._is_due(page):
+                    rows, reader.used = reader.fresh, len(page.rows)
+                    self._given, self._given_cursor = page, reader.cursor
+                    self._bookmark.reader = reader
+                    return attrs.evolve(page, rows=rows)
+                await self._read_on()
+        raise StopAsyncIteration
+
+    def _is_due(self, page: JobPage) -> bool:
+        """Whether the page is to be handed out: whole, and not handed out before.
+
+        A page that is read once more, because the rows do not add up, has been handed
+        out; if it has grown, its new rows have not.
+        """
+        reader = self._reader
+        if page is self._given or not reader.is_whole:
+            return False
+        is_new = self._given is None or self._given_cursor != reader.cursor
+        return is_new or bool(reader.fresh)

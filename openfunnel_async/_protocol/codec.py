@@ -1,0 +1,319 @@
+"""From bytes to values and back; the only import of cattrs.
+
+Nothing is coerced: cattrs would turn None into "None" and "false" into True, so
+every scalar has a strict hook. A row is never refused for what its fields look
+like, because it is paid for (design: Rows).
+"""
+
+import functools
+import json
+import logging
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn, TypeVar, cast
+
+import attrs
+import cattrs
+from cattrs import Converter, transform_error
+from cattrs.gen import make_dict_structure_fn, override
+
+from openfunnel_async._transport.wire import MAX_BODY
+from openfunnel_async._values.models import Company, JobSnapshot, Manifest
+from openfunnel_async._values.status import JobStatus
+from openfunnel_async.errors import InvalidResponseError
+
+# No count and no bill is larger; arithmetic with what is could overflow.
+_LARGEST = 2**63
+
+_T = TypeVar("_T")
+_logger = logging.getLogger("openfunnel_async")
+
+
+def encode(value: Mapping[str, object]) -> bytes:
+    """Write a request body as compact UTF-8 JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def decode(body: bytes) -> Any:  # noqa: ANN401 -- JSON is anything
+    """Read a body as strict JSON.
+
+    Raises:
+        InvalidResponseError: Larger than 8 MiB, not UTF-8, not JSON, NaN or
+            Infinity, nested without end, a number of thousands of digits.
+    """
+    if len(body) > MAX_BODY:
+        msg = f"the answer is larger than {MAX_BODY // 2**20} MiB"
+        raise InvalidResponseError(msg, "$", False)
+    try:
+        return _DECODER.decode(body.decode())
+    except RecursionError:
+        fault = "is nested too deeply"
+    except UnicodeDecodeError:
+        fault = "is not UTF-8"
+    except ValueError:
+        fault = "is not JSON"
+    raise InvalidResponseError(f"the answer {fault}", "$", False)
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    raise ValueError
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def structure(value: object, shape: type[_T]) -> _T:
+    """Build a value of the shape from decoded JSON.
+
+    Raises:
+        InvalidResponseError: Its path says which field is invalid.
+    """
+    try:
+        return _converter().structure(value, shape)
+    except (cattrs.BaseValidationError, TypeError, KeyError) as exc:
+        first = transform_error(exc, path="$", format_exception=_fault)[0]
+    fault, _, path = first.rpartition(" @ ")
+    raise InvalidResponseError(f"the answer's {path} {fault}", path)
+
+
+def whole(value: object) -> int | None:
+    """Return a JSON number as an int; None unless it is integral, from 0 to 2**63."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= _LARGEST else None
+
+
+def snapshot(answer: dict[str, Any]) -> JobSnapshot:
+    """Build what an answer says of a job's state.
+
+    Most answers can be taken over as they are; the converter, which takes four
+    times as long, builds the others and says what is wrong with them.
+
+    Raises:
+        InvalidResponseError: Its path says which field cannot be believed.
+    """
+    field = answer.get
+    job_id, word, processed = field("job_id"), field("status"), field("processed")
+    error, progress = field("error_message"), field("progress_message")
+    if (
+        type(job_id) is str
+        and type(word) is str
+        and field("manifest") is None
+        and (
+            processed is None or (type(processed) is int and 0 <= processed <= _LARGEST)
+        )
+        and (error is None or type(error) is str)
+        and (progress is None or type(progress) is str)
+    ):
+        return JobSnapshot(
+            job_id=job_id,
+            status=JobStatus.parse(word),
+            raw_status=word,
+            error_message=error,
+            processed=processed,
+            progress_message=progress,
+        )
+    return structure(answer, JobSnapshot)
+
+
+def _fault(exc: BaseException, _type: type | None) -> str:
+    """Say what is wrong without the value, which could hold anything."""
+    if isinstance(exc, KeyError):
+        return "is missing"
+    return exc.args[0] if isinstance(exc, _WrongTypeError) else "has the wrong shape"
+
+
+class _WrongTypeError(TypeError):
+    """A value that is not of the one type its field allows."""
+
+
+_Read = Callable[[Any], Any]
+_Hook = Callable[[Any, Any], Any]
+
+
+def _strict(words: str, read: _Read, *, nullable: bool = True) -> _Hook:
+    """Return a hook that raises if ``read`` makes None of a value."""
+
+    def hook(value: Any, _type: Any) -> Any:  # noqa: ANN401 -- any JSON may come
+        fit = read(value)
+        if fit is None and not (nullable and value is None):
+            raise _WrongTypeError(f"must be {words}")
+        return fit
+
+    return hook
+
+
+def _lenient(path: str, read: _Read) -> _Hook:
+    """Return a hook for a field that only informs: what does not fit reads None."""
+
+    def hook(value: Any, _type: Any) -> Any:  # noqa: ANN401 -- any JSON may come
+        fit = read(value)
+        if fit is None and value is not None:
+            _warn_once(path, "the answer's %s has an unexpected type; it reads None")
+        return fit
+
+    return hook
+
+
+def _text(value: object) -> str | None:
+    return value if type(value) is str else None
+
+
+def _bool(value: object) -> bool | None:
+    return value if type(value) is bool else None
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number as it is: credits may be negative and fractional."""
+    if type(value) is int:
+        return value if -_LARGEST <= value <= _LARGEST else None
+    return value if type(value) is float and math.isfinite(value) else None
+
+
+def _texts(value: object) -> tuple[str, ...] | None:
+    return tuple(cast("list[str]", value)) if _is_texts(value) else None
+
+
+def _status(value: object) -> JobStatus | None:
+    return JobStatus.parse(value) if type(value) is str else None
+
+
+# What the money and the rows depend on is strict; the rest only informs (design: Rows).
+_MANIFEST: dict[str, _Hook] = {
+    "count": _strict("a whole number of at least 0", whole),
+    "pages": _strict("a whole number of at least 0", whole),
+    "credits_consumed": _strict("a number", _number),
+    "page_size": _lenient("$.manifest.page_size", whole),
+    "derived_query": _lenient("$.manifest.derived_query", _text),
+    "resolved_seed_domains": _lenient("$.manifest.resolved_seed_domains", _texts),
+    "unresolved_seed_domains": _lenient("$.manifest.unresolved_seed_domains", _texts),
+    "rerank_degraded": _lenient("$.manifest.rerank_degraded", _bool),
+    "partial": _lenient("$.manifest.partial", _bool),
+}
+_SNAPSHOT: dict[str, _Hook] = {
+    "job_id": _strict("text", _text, nullable=False),
+    "raw_status": _strict("text", _text, nullable=False),
+    "status": _strict("text", _status, nullable=False),
+    "error_message": _lenient("$.error_message", _text),
+    "processed": _lenient("$.processed", whole),
+    "progress_message": _lenient("$.progress_message", _text),
+}
+
+
+def _overrides(hooks: dict[str, _Hook]) -> dict[str, Any]:
+    return {name: override(struct_hook=hook) for name, hook in hooks.items()}
+
+
+@functools.cache
+def _converter() -> Converter:
+    """Return the converter, made when first used: it takes longer than the import."""
+    made = Converter()
+    number = _strict("a number", _number, nullable=False)
+    made.register_structure_hook(float, number)
+    manifest = make_dict_structure_fn(Manifest, made, **_overrides(_MANIFEST))
+
+    def manifest_or_null(value: Any, shape: Any) -> Manifest | None:  # noqa: ANN401 -- any JSON may come
+        if value is None:
+            return None
+        if type(value) is not dict:
+            raise _WrongTypeError("must be an object")
+        return manifest(cast("dict[str, Any]", value), shape)
+
+    fields = _overrides(_SNAPSHOT)
+    fields |= {
+        "raw_status": override(rename="status", struct_hook=_SNAPSHOT["raw_status"]),
+        "manifest": override(struct_hook=manifest_or_null),
+        # The handle adds these; a key of that name is none of the service's.
+        "limit": override(omit=True),
+        "eta": override(omit=True),
+    }
+    made.register_structure_hook(
+        JobSnapshot, make_dict_structure_fn(JobSnapshot, made, **fields)
+    )
+    made.register_structure_hook(Manifest, manifest)
+    return made
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "str | None": (str,),
+    "int | None": (int,),
+    "float | None": (float, int),
+    "tuple[str, ...] | None": (list,),
+}
+_FIELD_KINDS = {
+    field.name: _KINDS[str(field.type)]
+    for field in attrs.fields(Company)
+    if field.name != "extra"
+}
+# The one type that a value of the field can be taken over from as it is.
+_PLAIN = {name: kinds[0] for name, kinds in _FIELD_KINDS.items() if kinds != (list,)}
+_ROW_WARNING = "a row's %s has an unexpected type; it reads None, its value is in extra"
+_warned: set[str] = set()
+
+
+def company(row: dict[str, Any]) -> Company:
+    """Build a company; what does not fit its field is kept in ``extra``.
+
+    Most rows can be taken over as they are. That path goes around the constructor,
+    whose keyword arguments would cost four times as much.
+    """
+    kind_of = _PLAIN.get
+    for key, value in row.items():
+        if type(value) is not kind_of(key) and (
+            value is not None or key not in _FIELD_KINDS
+        ):
+            row = _sorted_out(row)
+            break
+    made = object.__new__(Company)
+    made.__dict__.update(row)
+    return made
+
+
+def _sorted_out(row: dict[str, Any]) -> dict[str, Any]:
+    """Part what fits its field from what goes to ``extra``."""
+    fields: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for key, value in row.items():
+        kinds = _FIELD_KINDS.get(key)
+        if kinds is None:
+            extra[key] = value
+        elif kinds == (list,) and _is_texts(value):
+            fields[key] = tuple(value)
+        elif type(value) in kinds and kinds != (list,):
+            fields[key] = value
+        elif value is not None:
+            extra[key] = value
+            _warn_once(key, _ROW_WARNING)
+    return {**fields, "extra": extra} if extra else fields
+
+
+def _is_texts(value: Any) -> bool:  # noqa: ANN401 -- any JSON may come
+    return type(value) is list and all(type(item) is str for item in cast("Any", value))
+
+
+def _warn_once(field: str, warning: str) -> None:
+    if field not in _warned:
+        _warned.add(field)
+        _logger.warning(warning, field)
+
+
+def companies(rows: Iterable[object]) -> tuple[Company, ...]:
+    """Build all rows of a page.
+
+    Raises:
+        InvalidResponseError: A row is not an object.
+    """
+    built: list[Company] = []
+    for place, row in enumerate(rows):
+        if not isinstance(row, dict):
+            path = f"$.rows[{place}]"
+            raise InvalidResponseError(f"the answer's {path} must be an object", path)
+        built.append(company(row))  # pyright: ignore[reportUnknownArgumentType]
+    return tuple(built)

@@ -1,0 +1,232 @@
+"""What the replies mean, read by pure functions: a value, or the error it means.
+
+What a 409 to a cancel means is said here and nowhere else.
+"""
+
+import re
+from http import HTTPStatus
+from typing import Any, NamedTuple, cast
+
+from openfunnel_async._protocol.codec import companies, decode, structure, whole
+from openfunnel_async._protocol.codec import snapshot as read_state
+from openfunnel_async._protocol.error_replies import description, failure
+from openfunnel_async._transport.wire import WireReply
+from openfunnel_async._values.checks import is_job_id, is_unicode
+from openfunnel_async._values.models import CreditBalance, JobPage, JobSnapshot
+from openfunnel_async._values.search import LookalikeSearch
+from openfunnel_async._values.status import JobStatus
+from openfunnel_async.errors import (
+    InvalidResponseError,
+    OpenFunnelError,
+    SubmitOutcomeUnknownError,
+)
+
+_READABLE_ID = re.compile(rb'"job_id"\s*:\s*"([A-Za-z0-9._~-]{1,128})"')
+_REFUSED = 4
+
+
+class Submitted(NamedTuple):
+    """What a submit's reply says: the id, and the limit where it is echoed."""
+
+    job_id: str
+    requested_limit: int | None
+
+
+class CancelAnswer(NamedTuple):
+    """What a cancel's reply says.
+
+    Attributes:
+        accepted: False for a 409: the job is already completed, failed or cancelled,
+            and the answer does not say which (facts.md, "Cancel").
+        message: The service's words on accepting, if any.
+        is_confirmed: Whether an acceptance names this job. An empty 2xx does not, and
+            neither does JSON about something else: it may be nobody's answer.
+    """
+
+    accepted: bool
+    message: str | None = None
+    is_confirmed: bool = True
+
+
+def read_submitted(search: LookalikeSearch, reply: WireReply) -> Submitted:
+    """Read the reply to a submit.
+
+    Raises:
+        SubmitOutcomeUnknownError: A job may be running.
+        APIError: The service refused; there is no job.
+    """
+    if not reply.is_success:
+        raise _refused_submit(search, reply)
+    try:
+        answer = _object(reply)
+    except InvalidResponseError as exc:
+        fault = str(exc)
+    else:
+        job_id, limit = answer.get("job_id"), answer.get("requested_limit")
+        if isinstance(job_id, str) and is_job_id(job_id):
+            return Submitted(job_id=job_id, requested_limit=whole(limit) or None)
+        fault = "the answer's $.job_id is not an id"
+    raise _unknown(search, fault, reply)
+
+
+def _refused_submit(search: LookalikeSearch, reply: WireReply) -> OpenFunnelError:
+    """Return what a submit's reply outside 2xx means."""
+    error = failure(reply)
+    family = reply.status_code // 100
+    if family == _REFUSED and reply.status_code != HTTPStatus.REQUEST_TIMEOUT:
+        return error
+    return _unknown(search, str(error), None)
+
+
+def lost_submit(
+    search: LookalikeSearch, why: str, partial: WireReply | None
+) -> SubmitOutcomeUnknownError:
+    """Return what it means that a sent submit got no complete reply."""
+    return _unknown(search, why, partial)
+
+
+def _unknown(
+    search: LookalikeSearch, why: str, reply: WireReply | None
+) -> SubmitOutcomeUnknownError:
+    """Say what is known of a submit whose answer could not be read."""
+    if reply is None or not reply.is_success:
+        return unknown_submit(search, why, None)
+    # A page is a login form's or a proxy's: it does not say that a job was made.
+    exists = not reply.body.lstrip().startswith(b"<")
+    job_id = _salvaged(reply.body)
+    return unknown_submit(search, why, job_id, accepted=True, exists=exists)
+
+
+def unknown_submit(
+    search: LookalikeSearch,
+    why: str,
+    job_id: str | None,
+    *,
+    accepted: bool = False,
+    exists: bool = False,
+) -> SubmitOutcomeUnknownError:
+    """Return the error of a submit that was sent and whose outcome is not known."""
+    accepted = accepted or job_id is not None
+    if job_id is not None:
+        advice = f"the job {job_id} exists and bills; attach to it and cancel it"
+    elif exists:
+        advice = "a job exists and bills, its id is lost; watch the credit balance"
+    else:
+        advice = "a job may be running and billing; watch the credit balance"
+    msg = f"the outcome of the submit is not known ({why}); {advice}"
+    return SubmitOutcomeUnknownError(msg, search, accepted, job_id, search.limit)
+
+
+def _salvaged(body: bytes) -> str | None:
+    """Return the one id that a broken body names, or None."""
+    found = {match.decode() for match in _READABLE_ID.findall(body)}
+    job_id = found.pop() if len(found) == 1 else None
+    return job_id if is_job_id(job_id) else None
+
+
+def _looks_like_json(reply: WireReply) -> bool:
+    return reply.body.lstrip()[:1] in {b"{", b"["}
+
+
+def _json(reply: WireReply) -> object:
+    """Read the body as JSON; one that does not look like any is described instead."""
+    try:
+        return cast("object", decode(reply.body))
+    except InvalidResponseError:
+        if _looks_like_json(reply):
+            raise
+    raise InvalidResponseError(description(reply), "$", False)
+
+
+def _object(reply: WireReply) -> dict[str, Any]:
+    answer = _json(reply)
+    if not isinstance(answer, dict):
+        raise InvalidResponseError("the answer must be a JSON object", "$")
+    return cast("dict[str, Any]", answer)
+
+
+def read_cancel(job_id: str, reply: WireReply) -> CancelAnswer:
+    """Read the reply to a cancel.
+
+    Raises:
+        InvalidResponseError: A 2xx that is not JSON, such as a login page: the service
+            did not write it, so the cancel may not have arrived.
+        APIError: Neither accepted nor already terminal.
+    """
+    if reply.status_code == HTTPStatus.CONFLICT:
+        return CancelAnswer(accepted=False)
+    if not reply.is_success:
+        raise failure(reply, job_id=job_id)
+    answer = _json(reply) if reply.body.strip() else None
+    fields = cast("dict[str, object]", answer) if isinstance(answer, dict) else {}
+    if fields.get("job_id") != job_id:
+        return CancelAnswer(accepted=True, is_confirmed=False)
+    message = fields.get("message")
+    said = message if isinstance(message, str) else None
+    return CancelAnswer(accepted=True, message=said)
+
+
+def read_balance(reply: WireReply) -> CreditBalance:
+    """Read the account's credits."""
+    if not reply.is_success:
+        raise failure(reply)
+    return structure(_object(reply), CreditBalance)
+
+
+def read_snapshot(job_id: str, reply: WireReply) -> JobSnapshot:
+    """Read a job's status; its rows are left unbuilt."""
+    answer, snapshot = _read_state(job_id, reply)
+    # What a page of this answer would be read from is held to be right here, too.
+    for key in ("page", "next_cursor"):
+        if answer.get(key) is not None:
+            _label(answer, key)
+    if answer.get("rows") != []:
+        _rows(answer, snapshot.status)
+    return snapshot
+
+
+def read_page(job_id: str, cursor: str | None, reply: WireReply) -> JobPage:
+    """Read a job's status and one page of its rows."""
+    answer, snapshot = _read_state(job_id, reply)
+    label, following = _label(answer, "page"), _label(answer, "next_cursor")
+    rows = _rows(answer, snapshot.status)
+    if None not in (cursor, label) and label != cursor:
+        msg = "the answer is another page than the one asked for"
+        raise InvalidResponseError(msg, "$.page")
+    return JobPage(
+        snapshot=snapshot,
+        label=label,
+        rows=companies(rows),
+        next_cursor=following,
+    )
+
+
+def _read_state(job_id: str, reply: WireReply) -> tuple[dict[str, Any], JobSnapshot]:
+    """Return an answer about a job and what it says of the job's state."""
+    if not reply.is_success:
+        raise failure(reply, job_id=job_id)
+    answer = _object(reply)
+    snapshot = read_state(answer)
+    if snapshot.job_id != job_id:
+        msg = "the answer is about another job than the one asked for"
+        raise InvalidResponseError(msg, "$.job_id")
+    return answer, snapshot
+
+
+def _label(answer: dict[str, Any], key: str) -> str | None:
+    """Return a page's label, which must be fit to be sent back as a cursor."""
+    label = answer.get(key)
+    if label is None or (type(label) is str and label and is_unicode(label)):
+        return label
+    path = f"$.{key}"
+    raise InvalidResponseError(f"the answer's {path} must be a label or null", path)
+
+
+def _rows(answer: dict[str, Any], status: JobStatus) -> list[object]:
+    rows = answer.get("rows", [])
+    if rows is None and status in {JobStatus.PENDING, JobStatus.UNKNOWN}:
+        # What a job that has not begun puts here is not known (facts.md, "Read").
+        return []
+    if not isinstance(rows, list):
+        raise InvalidResponseError("the answer's $.rows must be a list", "$.rows")
+    return cast("list[object]", rows)

@@ -1,0 +1,299 @@
+"""Send calls and repeat those that may be repeated: the only place that does."""
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from typing import TypeVar, cast
+
+import anyio
+import attrs
+
+from openfunnel_async._protocol.endpoints import Call, Kind
+from openfunnel_async._protocol.retry_rules import (
+    RetryBudget,
+    Tries,
+    backoff,
+    retry_after_of,
+    with_jitter,
+)
+from openfunnel_async._protocol.submit_throttle import SubmitThrottle
+from openfunnel_async._text import error_text, escaped
+from openfunnel_async._transport.time_limit import Limit, TimeLimit
+from openfunnel_async._transport.wire import (
+    API_KEY_HEADER,
+    Headers,
+    SecretText,
+    SendProgress,
+    Transport,
+    WireReply,
+    WireRequest,
+)
+from openfunnel_async._values.policies import RetryPolicy
+from openfunnel_async.errors import (
+    APIError,
+    ConfigurationError,
+    InvalidResponseError,
+    OpenFunnelError,
+    RateLimitedError,
+    RequestTimeoutError,
+    TransportError,
+)
+
+T = TypeVar("T")
+_SHORTEST_REAL_KEY = 16
+_AT_ONCE = 100
+_LONGEST_SAID = 300
+# An escape of a visible ASCII character, which no writer of JSON needs.
+_ESCAPED = re.compile(rb"\\(?:u00[2-7]|/)")
+OnStall = Callable[[Kind, float, OpenFunnelError], None]
+OnFailure = Callable[[OpenFunnelError], None]
+
+
+def ignore(_error: OpenFunnelError) -> None:
+    """Do nothing about a failure that is repeated."""
+
+
+class Caller:
+    """Give each call its key, its time and its retries."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        key: SecretText,
+        retry: RetryPolicy,
+        request_timeout: float,
+    ) -> None:
+        self._transport = transport
+        self._key = key
+        self._retry = retry
+        self._limits = TimeLimit(request_timeout)
+        self._budget = RetryBudget()
+        self._throttle = SubmitThrottle(retry.max_retry_after)
+        # Each in the order of coming. What stops a spend never waits for what spends
+        # or only reads.
+        self._gates = {kind: asyncio.Semaphore(_AT_ONCE) for kind in Kind}
+        self._echo = re.compile(b"".join(map(_raw_or_escaped, key)))
+
+    async def call(  # noqa: PLR0913 -- the call by position, what may be said of it by name
+        self,
+        call: Call[T],
+        *,
+        progress: SendProgress | None = None,
+        on_stall: OnStall | None = None,
+        on_failure: OnFailure = ignore,
+        is_wanted: Callable[[], bool] = lambda: True,
+        patience: float | None = None,
+        job_is_known: bool = False,
+    ) -> T:
+        """Send the call until it has an answer, or an error that is final.
+
+        Args:
+            call: What to send and how to read the answer.
+            progress: Filled in with how far the exchange under way has come.
+            on_stall: Called for each pause that the service asks for, with the kind
+                of request, the moment it ends, and the error that asked.
+            on_failure: Called with each error after which the call is repeated.
+            is_wanted: Whether to try again is still wanted.
+            patience: Seconds of unbroken 429s that a submit survives, in place of
+                the policy's attempts.
+            job_is_known: Whether a 404 about the job is an outage.
+
+        Cancellation: passes through; the exchange under way is closed.
+        """
+        tries: Tries | None = None
+        while True:
+            try:
+                answer = await self._in_turn(call, progress, patience, is_wanted)
+            except (TransportError, APIError, InvalidResponseError) as exc:
+                error = exc
+            else:
+                self._budget.earn()
+                return answer
+            tries = tries or Tries(
+                call.kind,
+                self._retry,
+                self._budget,
+                patience=patience,
+                job_is_known=job_is_known,
+            )
+            pause = tries.pause(error, asyncio.get_running_loop().time())
+            if pause is None or not is_wanted():
+                raise error
+            on_failure(error)
+            if progress is not None:
+                # What is repeated had no effect: nothing was sent, or a 429 said so.
+                progress.was_sent = False
+            await sit_out(call.kind, pause, error, on_stall)
+
+    async def _in_turn(
+        self,
+        call: Call[T],
+        progress: SendProgress | None,
+        patience: float | None,
+        is_wanted: Callable[[], bool],
+    ) -> T:
+        """Send once, as soon as this kind of request may be sent."""
+        if call.kind is not Kind.SUBMIT:
+            return await self._once(call, SendProgress())
+        async with self._throttle.turn(patience):
+            if not is_wanted():
+                raise TransportError("no longer wanted; nothing was sent", False)
+            try:
+                return await self._once(call, progress or SendProgress())
+            except RateLimitedError as exc:
+                asked = retry_after_of(exc)
+                self._throttle.hold(exc, backoff(1) if asked is None else asked)
+                raise
+
+    async def _once(self, call: Call[T], progress: SendProgress) -> T:
+        """Send once, and turn whatever fails into an outcome that is known.
+
+        What the transport, or the reading of a reply, raises on purpose is raised as
+        it is. The end of the time limit and every other exception become a
+        TransportError. Where that request has a ``lost`` and may have been sent, its
+        error is raised in place of the TransportError.
+        """
+        failed: TransportError
+        came: WireReply | None = None
+        async with self._gates[call.kind]:
+            progress.begin()
+            limit = self._limits.begin()
+            if call.kind is Kind.READ:
+                progress.when_received(limit.received)
+            try:
+                with limit:
+                    came = await self._reply_to(call.request, progress)
+                return call.read(came)
+            except OpenFunnelError as exc:
+                if came is not None or isinstance(exc, ConfigurationError):
+                    raise
+                failed = self._in_words(exc, limit, progress, None)
+            except Exception as exc:  # noqa: BLE001 -- a seam: anything must become a known outcome
+                failed = self._in_words(exc, limit, progress, came)
+            finally:
+                progress.finish()
+                if progress.partial is not None:
+                    progress.partial = self._without_key(progress.partial)
+        if call.lost is not None and failed.request_sent:
+            raise call.lost(str(failed), came or progress.partial)
+        raise failed
+
+    async def _reply_to(
+        self, request: WireRequest, progress: SendProgress
+    ) -> WireReply:
+        """Send with the key, and take the key out of what comes back."""
+        sent = self._transport.send(self._keyed(request, progress))
+        cancels = _cancels()
+        try:
+            # A transport of the user's own may return anything.
+            reply = cast("object", await sent)
+        except asyncio.CancelledError:
+            if _cancels() > cancels:
+                raise
+            # Nobody has cancelled this task: a session that is closed, for example,
+            # cancels what waits for a connection.
+            msg = "the transport gave the exchange up"
+            raise RuntimeError(msg) from None
+        if not isinstance(reply, WireReply):
+            raise TypeError(f"the transport returned no WireReply: {type(reply)}")
+        return self._without_key(reply)
+
+    def _in_words(
+        self,
+        exc: Exception,
+        limit: Limit,
+        progress: SendProgress,
+        came: WireReply | None,
+    ) -> TransportError:
+        """Return what failed as a TransportError, without the exception.
+
+        A foreign exception is not chained: its frames and its values may hold the
+        request's headers. Only the texts among its arguments are shown.
+        """
+        if isinstance(exc, TransportError):
+            return exc
+        sent = came is not None or progress.may_be_sent
+        if isinstance(exc, TimeoutError) and limit.has_expired:
+            since = "more of the answer" if limit.was_extended else "complete answer"
+            msg = f"no {since} within {self._limits.seconds:g} s"
+            return RequestTimeoutError(msg, sent)
+        shown = escaped(self._without_key_in(error_text(exc)), _LONGEST_SAID)
+        return TransportError(f"the exchange failed ({shown})", sent)
+
+    def _without_key_in(self, text: str) -> str:
+        if len(self._key) < _SHORTEST_REAL_KEY:
+            return text
+        cleaned = self._echo.sub(b"<hidden>", text.encode(errors="backslashreplace"))
+        return cleaned.decode()
+
+    def _keyed(self, request: WireRequest, progress: SendProgress) -> WireRequest:
+        """Put the key on, for the moment of sending."""
+        return WireRequest(
+            method=request.method,
+            origin=request.origin,
+            path=request.path,
+            query=request.query,
+            headers=Headers({**request.headers, API_KEY_HEADER: self._key}),
+            body=request.body,
+            fresh_connection=request.fresh_connection,
+            progress=progress,
+        )
+
+    def _without_key(self, reply: WireReply) -> WireReply:
+        """Take an echoed key out of a reply before anything reads it.
+
+        A key too short to be one (``"test"``) is left: it would garble every answer.
+        """
+        if len(self._key) < _SHORTEST_REAL_KEY:
+            return reply
+        for name, value in reply.headers.items():
+            if self._key in value or self._key in name:
+                reply = attrs.evolve(reply, headers=self._clean(reply.headers))
+                break
+        is_raw = self._key.encode() in reply.body
+        if not is_raw and _ESCAPED.search(reply.body) is None:
+            return reply
+        return attrs.evolve(reply, body=self._echo.sub(b"<hidden>", reply.body))
+
+    def _clean(self, headers: Mapping[str, str]) -> Headers:
+        return Headers(
+            {
+                name.replace(self._key, "<hidden>"): value.replace(
+                    self._key, "<hidden>"
+                )
+                for name, value in headers.items()
+            }
+        )
+
+
+def _cancels() -> int:
+    """Return how often the current task was asked to stop."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
+async def sit_out(
+    kind: Kind, pause: float, error: OpenFunnelError, on_stall: OnStall | None = None
+) -> None:
+    """Sleep after a failure, unless the service asks for more than is left.
+
+    Raises:
+        OpenFunnelError: The failure itself, where its Retry-After ends beyond the
+            deadline of the caller.
+    """
+    asked = retry_after_of(error)
+    if asked is not None:
+        until = asyncio.get_running_loop().time() + asked
+        # A submit and a cancel run in tasks of the client, which have no deadline.
+        if kind is Kind.READ and until > anyio.current_effective_deadline():
+            raise error
+        if on_stall is not None:
+            on_stall(kind, until, error)
+        pause = max(pause, with_jitter(asked))
+    await asyncio.sleep(pause)
+
+
+def _raw_or_escaped(character: str) -> bytes:
+    """Return a pattern for a character of JSON text, however it is written."""
+    raw = re.escape(character.encode())
+    return rb"(?:\\?" + raw + rb"|\\u(?i:%04x))" % ord(character)

@@ -1,0 +1,138 @@
+"""The transport that ships, over aiohttp.
+
+Submits and cancels use a fresh connection each: one that is closed or dead would make
+a submit's outcome unknowable, or let a job bill on. Reads, which may always be
+repeated, use a pool. The signals that say whether a request was sent cost a fifth of
+a request, so reads go without them over a session of their own.
+"""
+
+from typing import cast
+
+import aiohttp
+
+from openfunnel_async._transport.exchange import (
+    Exchange,
+    exchange_over,
+    over_fresh_connection,
+    signals,
+)
+from openfunnel_async._transport.pool import (
+    SILENCE,
+    DeadConnectionError,
+    Heard,
+    ReadPool,
+    own_session,
+    pooled_session,
+)
+from openfunnel_async._transport.wire import WireReply, WireRequest
+from openfunnel_async.errors import ConfigurationError, TransportError
+
+
+class AiohttpTransport:
+    """Carry requests over aiohttp.
+
+    Sessions of its own follow no redirect, keep no cookie and ignore proxies and
+    netrc of the environment. They have no time limit: the client sets one. A read
+    over a pooled connection that died silently is sent once more after 8 s.
+
+    Args:
+        session: A session of the user's own, for a special TLS set-up or a proxy.
+            It gets one trace config more, is not closed here, and its cookies and
+            ``trust_env`` are its owner's affair. Where it fires no trace signals (a
+            mock, or trace configs that cannot be added to) a submit whose answer is
+            lost counts as sent.
+    """
+
+    __module__ = "openfunnel_async"
+
+    def __init__(self, session: aiohttp.ClientSession | None = None) -> None:
+        self._users = session
+        self._pool: ReadPool | None = None
+        self._retired: list[ReadPool] = []
+        self._fresh: aiohttp.ClientSession | None = None
+        self._closed = False
+        self._silence = SILENCE
+        configs: object = getattr(session, "trace_configs", None)
+        if isinstance(configs, list):
+            cast("list[aiohttp.TraceConfig]", configs).append(signals())
+
+    async def send(self, request: WireRequest, /) -> WireReply:
+        """Send once and read the whole reply.
+
+        Raises:
+            TransportError: With ``request_sent`` as the connection reports it.
+            ConfigurationError: The transport is closed.
+
+        Cancellation: passes through; the connection in use is closed.
+        """
+        if self._closed:
+            raise ConfigurationError("the client is closed; make a new one")
+        request.progress.waiting()
+        if request.method == "GET" and not request.fresh_connection:
+            return await self._read(request)
+        if self._users is not None:
+            return await over_fresh_connection(self._users, request)
+        if self._fresh is None:
+            # No limit: the client has one for each kind of request.
+            connector = aiohttp.TCPConnector(limit=0, force_close=True)
+            self._fresh = own_session(connector, [signals()])
+        return await over_fresh_connection(self._fresh, request)
+
+    async def aclose(self) -> None:
+        """Close the sessions, but not the user's own."""
+        self._closed = True
+        pools = [*self._retired, *filter(None, [self._pool])]
+        for pool in pools:
+            await pool.aclose()
+        if self._fresh is not None:
+            await self._fresh.close()
+
+    async def _read(self, request: WireRequest) -> WireReply:
+        """Send over the pool, and once more if the pool has fallen silent."""
+        pool = self._current_pool()
+        pool.enter()
+        try:
+            with pool.silence.begin():
+                return await self._over_pool(pool, request, pool.silence.listener())
+        except (TimeoutError, DeadConnectionError):
+            pool.retire()
+        finally:
+            await pool.leave()
+        return await self._read_again(request)
+
+    async def _read_again(self, request: WireRequest) -> WireReply:
+        """Send over a connection that is not of the retired pool, for the last time."""
+        request.progress.partial = None
+        request.progress.sent()
+        pool = self._current_pool()
+        pool.enter()
+        heard = pool.silence.listener()
+        try:
+            if self._users is not None:
+                return await over_fresh_connection(self._users, request, heard)
+            return await self._over_pool(pool, request, heard)
+        except DeadConnectionError:
+            pool.retire()
+        finally:
+            await pool.leave()
+        raise TransportError("the connection died twice without an answer", True)
+
+    async def _over_pool(
+        self, pool: ReadPool, request: WireRequest, heard: Heard
+    ) -> WireReply:
+        exchange = Exchange(request, is_fresh=False)
+        return await exchange_over(pool.session, request, exchange, heard)
+
+    def _current_pool(self) -> ReadPool:
+        """Return the pool for new reads."""
+        if self._closed:
+            raise ConfigurationError("the client is closed; make a new one")
+        if self._pool is not None and self._pool.is_retired:
+            self._retired = [pool for pool in self._retired if pool.is_under_way]
+            self._retired.append(self._pool)
+            self._pool = None
+        if self._pool is None:
+            session = self._users or pooled_session(self._silence)
+            is_own = self._users is None
+            self._pool = ReadPool(session, self._silence, is_own=is_own)
+        return self._pool

@@ -1,0 +1,1 @@
+"""Frozen values and the checks of arguments; no I/O."""

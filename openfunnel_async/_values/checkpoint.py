@@ -1,0 +1,91 @@
+"""A place in a job's rows that outlives the process."""
+
+import json
+from typing import Any, Self, SupportsIndex, cast
+
+import attrs
+
+from openfunnel_async._text import brief_repr
+from openfunnel_async._values.checks import check_job_id, check_label, check_whole
+from openfunnel_async.errors import ConfigurationError
+
+VERSION = 1
+
+
+def _offset(value: SupportsIndex) -> int:
+    return check_whole("offset", value, 0)
+
+
+def _rows_before(value: SupportsIndex) -> int:
+    return check_whole("rows_before", value, 0)
+
+
+def _limit(value: SupportsIndex | None) -> int | None:
+    return None if value is None else check_whole("limit", value, 1)
+
+
+@attrs.frozen(kw_only=True)
+class JobCheckpoint:
+    """The place after the last row that was handed out.
+
+    ``str()`` writes it as one line of JSON, without the key, to keep anywhere;
+    ``OpenFunnel.resume()`` takes that or the value and goes on with the next row.
+
+    Attributes:
+        job_id: The job.
+        page: Label of the page to go on with; None for the first.
+        offset: Rows of that page already used.
+        rows_before: Rows of the pages before it, so that a resumed stream can
+            still be held against the manifest.
+        limit: The job's limit, where known.
+
+    Raises:
+        ConfigurationError: A field that cannot be right.
+    """
+
+    __module__ = "openfunnel_async"
+
+    job_id: str
+    page: str | None = None
+    offset: int = attrs.field(default=0, converter=_offset)
+    rows_before: int = attrs.field(default=0, converter=_rows_before)
+    limit: int | None = attrs.field(default=None, converter=_limit)
+
+    __repr__ = brief_repr
+
+    def __attrs_post_init__(self) -> None:
+        check_job_id(self.job_id)
+        if self.page is not None:
+            check_label("page", self.page)
+
+    def __str__(self) -> str:
+        return json.dumps({"version": VERSION, **attrs.asdict(self)})
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what ``str()`` wrote.
+
+        Raises:
+            ConfigurationError: Not a checkpoint, or one of a newer version.
+        """
+        try:
+            fields: Any = json.loads(text)
+        except (ValueError, TypeError, RecursionError):
+            fields = None
+        if not isinstance(fields, dict) or "version" not in fields:
+            raise ConfigurationError(
+                "the checkpoint is not one: pass what str(checkpoint) gave, unchanged"
+            )
+        known = cast("dict[str, Any]", fields)
+        version = known.pop("version")
+        if type(version) is not int or version != VERSION:
+            raise ConfigurationError(
+                f"the checkpoint is of version {version!r:.20}, this package reads "
+                f"version {VERSION}; install the openfunnel-async that wrote it"
+            )
+        names = {field.name for field in attrs.fields(cls)}
+        if set(known) != names:
+            raise ConfigurationError(
+                f"the checkpoint must have exactly {', '.join(sorted(names))}"
+            )
+        return cls(**known)

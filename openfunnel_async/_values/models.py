@@ -1,0 +1,199 @@
+"""The frozen values that answers are made of.
+
+Field names are those of the API; their source is docs/reference/contract.md. A number
+that is not known is None.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+
+from openfunnel_async._text import brief_repr, escaped
+from openfunnel_async._values.status import JobStatus
+
+
+def _own_dict(value: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(value)
+
+
+def count_rows(rows: tuple[object, ...]) -> str:
+    """Return the number of rows in words."""
+    return f"{len(rows)} row{'' if len(rows) == 1 else 's'}"
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class Company:
+    """One delivered company: the six documented fields, ten observed ones, the rest.
+
+    Every field is optional, because keys came and went within a week of recorded
+    traffic. A key this version does not know, and a known field whose value has
+    an unexpected type, stands in ``extra`` as it came; nothing is coerced.
+    ``linkedin_url`` is the better identity: domains repeat. Source: facts.md, "Rows".
+    """
+
+    __module__ = "openfunnel_async"
+
+    name: str | None = None
+    domain: str | None = None
+    linkedin_url: str | None = None
+    headquarters: str | None = None
+    match_reason: str | None = None
+    employee_count: int | None = None
+    rerank_score: float | None = None
+    funding_stage: str | None = None
+    revenue_usd: int | None = None
+    industries: tuple[str, ...] | None = None
+    hq_city: str | None = None
+    hq_region: str | None = None
+    hq_country: str | None = None
+    linkedin_follower_count: int | None = None
+    description: str | None = None
+    tagline: str | None = None
+    extra: Mapping[str, Any] = attrs.field(
+        factory=dict[str, Any], converter=_own_dict, hash=False
+    )
+
+    __repr__ = brief_repr
+
+
+# A row read from the service holds only the fields that came; the others, and an
+# extra that most rows do not have, stand here once for all.
+for _field in attrs.fields(Company):
+    setattr(Company, _field.name, None)
+Company.extra = MappingProxyType[str, Any]({})
+
+
+@attrs.frozen(kw_only=True)
+class Manifest:
+    """What a terminal job says of its whole: rows, pages, bill.
+
+    ``credits_consumed`` is the bill. A cancelled job has a partial manifest.
+    """
+
+    __module__ = "openfunnel_async"
+
+    count: int | None = None
+    pages: int | None = None
+    page_size: int | None = None
+    credits_consumed: float | None = None
+    derived_query: str | None = None
+    resolved_seed_domains: tuple[str, ...] | None = None
+    unresolved_seed_domains: tuple[str, ...] | None = None
+    rerank_degraded: bool | None = None
+    partial: bool | None = None
+
+    __repr__ = brief_repr
+
+
+@attrs.frozen(kw_only=True)
+class JobSnapshot:
+    """One answer about a job.
+
+    Attributes:
+        job_id: The job.
+        status: The furthest state known when the answer came.
+        raw_status: The word of this very answer, which may be a late one.
+        manifest: Present once the job is terminal.
+        error_message: The service's own words on a failure.
+        processed: Companies delivered towards the limit; None until it starts.
+        progress_message: A coarse label such as ``"retrieving_companies"``.
+        limit: Rows asked for, where the handle knows it.
+        eta: Seconds until the job is expected to be over, guessed from its own
+            speed so far; None while nothing can be said. Left out of comparisons.
+    """
+
+    __module__ = "openfunnel_async"
+
+    job_id: str
+    status: JobStatus
+    raw_status: str
+    manifest: Manifest | None = None
+    error_message: str | None = None
+    processed: int | None = None
+    progress_message: str | None = None
+    limit: int | None = None
+    eta: float | None = attrs.field(default=None, eq=False)
+
+    __repr__ = brief_repr
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the job can change no more."""
+        return self.status.is_terminal
+
+    @property
+    def delivered(self) -> int | None:
+        """Companies delivered so far, by the manifest's count, else ``processed``."""
+        if self.manifest is not None and self.manifest.count is not None:
+            return self.manifest.count
+        return self.processed
+
+    @property
+    def fraction(self) -> float | None:
+        """How much of the limit is delivered, 0.0-1.0; 1.0 once completed.
+
+        None where the limit or the delivered rows are not known.
+        """
+        if self.status is JobStatus.COMPLETED:
+            return 1.0
+        if self.delivered is None or not self.limit:
+            return None
+        return min(1.0, self.delivered / self.limit)
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook."""
+        from openfunnel_async._values.notebook import show  # noqa: PLC0415 -- for notebooks alone
+
+        return show(self)
+
+
+@attrs.frozen(kw_only=True)
+class JobPage:
+    """One answer with its rows.
+
+    Attributes:
+        snapshot: The answer's status part.
+        label: The page's own name, for example ``"page_0003"``.
+        rows: Its companies; the newest page of a running job may still grow.
+        next_cursor: The label after this one. None on a job that is still going
+            only means "not written yet".
+    """
+
+    __module__ = "openfunnel_async"
+
+    snapshot: JobSnapshot
+    label: str | None
+    rows: tuple[Company, ...]
+    next_cursor: str | None
+
+    def __repr__(self) -> str:
+        label = "without a label" if self.label is None else escaped(self.label, 60)
+        return f"<JobPage {label}, {count_rows(self.rows)}, job {self.snapshot.status}>"
+
+
+@attrs.frozen(kw_only=True)
+class CreditBalance:
+    """The account's credits; fractions occur."""
+
+    __module__ = "openfunnel_async"
+
+    total_credits: float
+    credits_used: float
+    credits_left: float
+
+    __repr__ = brief_repr
+
+
+@attrs.frozen(kw_only=True)
+class ValidationIssue:
+    """One complaint of a 422, without the input that it echoes."""
+
+    __module__ = "openfunnel_async"
+
+    loc: tuple[str | int, ...]
+    msg: str
+    type: str
+
+    __repr__ = brief_repr

@@ -1,0 +1,94 @@
+"""``LookalikeSearch``, and the limits that it checks."""
+
+from collections.abc import Iterable
+from typing import SupportsIndex
+
+import attrs
+
+from openfunnel_async._text import brief_repr
+from openfunnel_async._values.checks import check_text, check_texts, check_whole
+from openfunnel_async.errors import ConfigurationError
+
+MAX_LIMIT = 10_000
+"""The most companies that one search may ask for."""
+CREDITS_PER_COMPANY = 1
+"""What the service bills for each delivered company."""
+_MAX_QUERY = 200
+_MAX_SEEDS = 10
+
+
+def _seed_domains(value: Iterable[str] | None) -> tuple[str, ...]:
+    return check_texts("seed_domains", value)
+
+
+def _stages(value: Iterable[str] | None) -> tuple[str, ...]:
+    return check_texts("funding_stages", value)
+
+
+def _locations(value: Iterable[str] | None) -> tuple[str, ...]:
+    return check_texts("locations", value)
+
+
+def _limit(value: SupportsIndex | None) -> int | None:
+    return None if value is None else check_whole("limit", value, 1, MAX_LIMIT)
+
+
+def _min_employees(value: SupportsIndex | None) -> int | None:
+    return None if value is None else check_whole("min_employees", value, 0)
+
+
+def _max_employees(value: SupportsIndex | None) -> int | None:
+    return None if value is None else check_whole("max_employees", value, 0)
+
+
+@attrs.frozen(kw_only=True)
+class LookalikeSearch:
+    """Describe the companies to look for; submitting it starts a billed job.
+
+    Checked here is only what cannot be right, because the vendor's limits drift
+    from its docs: vocabularies (funding stages, countries, search types) are
+    passed through for the service to judge. Source: facts.md, "Submit".
+
+    Attributes:
+        query: What the companies do, 1-200 characters. With ``seed_domains`` it
+            is a must-have angle on the seeds.
+        seed_domains: 1-10 domains of companies to look like.
+        limit: The most companies to deliver, 1-10,000: the hard cap of the bill,
+            at one credit a company.
+        min_employees: Fewest employees, included.
+        max_employees: Most employees, included.
+        funding_stages: For example ``("Seed", "Series A")``.
+        locations: Headquarters countries, ISO 3166-1 alpha-3, or ``"EU"``.
+        search_type: ``"semantic"`` or ``"agentic"``; sent only when set.
+
+    Raises:
+        ConfigurationError: No query and no seeds; an empty or over-long query;
+            more than ten seeds; a limit outside 1-10,000; min above max.
+    """
+
+    __module__ = "openfunnel_async"
+
+    query: str | None = None
+    seed_domains: tuple[str, ...] = attrs.field(default=(), converter=_seed_domains)
+    limit: int | None = attrs.field(default=None, converter=_limit)
+    min_employees: int | None = attrs.field(default=None, converter=_min_employees)
+    max_employees: int | None = attrs.field(default=None, converter=_max_employees)
+    funding_stages: tuple[str, ...] = attrs.field(default=(), converter=_stages)
+    locations: tuple[str, ...] = attrs.field(default=(), converter=_locations)
+    search_type: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.query is not None:
+            check_text("query", self.query, _MAX_QUERY)
+        elif not self.seed_domains:
+            raise ConfigurationError("a search needs a query, seed_domains, or both")
+        if len(self.seed_domains) > _MAX_SEEDS:
+            msg = f"seed_domains must hold 1 to {_MAX_SEEDS} domains"
+            raise ConfigurationError(msg)
+        if self.search_type is not None:
+            check_text("search_type", self.search_type, 100)
+        low, high = self.min_employees, self.max_employees
+        if low is not None and high is not None and low > high:
+            raise ConfigurationError("min_employees must not be above max_employees")
+
+    __repr__ = brief_repr

@@ -23,6 +23,7 @@ from openfunnel_async import (
     WireReply,
     WireRequest,
 )
+from openfunnel_async._client import submit as submit_module
 from openfunnel_async._client.background import Custody
 from openfunnel_async._client.submit import Submitter
 from openfunnel_async._client.unfinished import Obligation

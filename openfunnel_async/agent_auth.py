@@ -21,7 +21,7 @@ from openfunnel_async._client.settings import hidden, read_origin
 from openfunnel_async._protocol.codec import decode, encode
 from openfunnel_async._protocol.endpoints import Kind
 from openfunnel_async._protocol.error_replies import failure, is_from_service
-from openfunnel_async._protocol.retry_rules import RetryBudget, Tries
+from openfunnel_async._protocol.retry_rules import RetryAllowance, Tries
 from openfunnel_async._text import brief_repr
 from openfunnel_async._transport.aiohttp_transport import AiohttpTransport
 from openfunnel_async._transport.wire import (
@@ -223,7 +223,7 @@ async def _send(call: _Call, origin: str, transport: Transport | None) -> WireRe
 
 async def _repeat(call: _Call, request: WireRequest, transport: Transport) -> WireReply:
     """Send again for as long as nothing was sent."""
-    tries = Tries(Kind.SUBMIT, RetryPolicy(), RetryBudget())
+    tries = Tries(Kind.SUBMIT, RetryPolicy(), RetryAllowance())
     while True:
         outcome = await _once(transport, request)
         if isinstance(outcome, WireReply):

@@ -24,8 +24,8 @@ from openfunnel_async._client.settings import hidden, read_key, read_origin
 from openfunnel_async._client.submit import Submitter
 from openfunnel_async._job.event_loop import LoopGuard
 from openfunnel_async._job.handle import BulkJob
-from openfunnel_async._job.poll_limiter import poll_budget
-from openfunnel_async._job.requests import KnownJobs, Means, ReadAheadPlaces
+from openfunnel_async._job.poll_limiter import poll_limiter
+from openfunnel_async._job.resources import KnownJobs, ReadAheadPlaces, Resources
 from openfunnel_async._protocol.endpoints import Endpoints
 from openfunnel_async._protocol.retry_loop import Caller
 from openfunnel_async._transport.aiohttp_transport import AiohttpTransport
@@ -97,27 +97,27 @@ class OpenFunnel:
         seconds = check_seconds("request_timeout", request_timeout, above_zero=True)
         read_ahead = check_whole("read_ahead", read_ahead, 1, _MOST_AHEAD)
         wait_timeout = check_timeout(wait_timeout)
-        budget = poll_budget(max_polls_per_second)
+        limiter = poll_limiter(max_polls_per_second)
         self._transport = transport if transport is not None else AiohttpTransport()
         self._custody = Custody()
-        self._means = Means(
+        self._resources = Resources(
             caller=Caller(self._transport, key, retry, seconds),
             endpoints=Endpoints(self._origin),
             retry=retry,
-            budget=budget,
-            lend=self._custody.start_idle_task,
+            poll_limiter=limiter,
+            start_idle_task=self._custody.start_idle_task,
             known_jobs=KnownJobs(),
             places=ReadAheadPlaces(read_ahead),
-            loop=LoopGuard(),
-            release=self._custody.begin_first,
+            loop_guard=LoopGuard(),
+            cancel_in_background=self._custody.begin_first,
         )
         self._handles = Handles(
-            self._means,
+            self._resources,
             polling,
             wait_timeout=wait_timeout,
             read_ahead=read_ahead,
         )
-        self._submitter = Submitter(self._means, self._custody, self._handles)
+        self._submitter = Submitter(self._resources, self._custody, self._handles)
         self._closing: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -156,7 +156,7 @@ class OpenFunnel:
         job it made is cancelled, before the cancellation goes through; an id that
         could not be cancelled stands in ``orphans``.
         """
-        self._means.loop.check()
+        self._resources.loop_guard.check()
         if not isinstance(search, LookalikeSearch):  # pyright: ignore[reportUnnecessaryIsInstance] -- for callers without types
             raise ConfigurationError("submit() takes a LookalikeSearch")
         return await self._submitter.submit(search)
@@ -225,8 +225,8 @@ class OpenFunnel:
 
         Cancellation: leaves nothing behind.
         """
-        self._means.loop.check()
-        return await self._means.caller.call(self._means.endpoints.balance())
+        self._resources.loop_guard.check()
+        return await self._resources.caller.call(self._resources.endpoints.balance())
 
     def as_completed(
         self,
@@ -275,7 +275,7 @@ class OpenFunnel:
 
         Cancellation: the jobs go on and no task is left.
         """
-        self._means.loop.check()
+        self._resources.loop_guard.check()
         seconds = check_timeout(timeout, self._handles.wait_timeout)
         return await wait_all(self._completions(jobs, seconds))
 
@@ -283,7 +283,7 @@ class OpenFunnel:
         self, jobs: Iterable[BulkJob], seconds: float | None
     ) -> Completions:
         lend = self._custody.start_idle_task
-        return Completions(distinct(jobs), seconds, lend, self._means.loop)
+        return Completions(distinct(jobs), seconds, lend, self._resources.loop_guard)
 
     async def run_many(  # noqa: PLR0913 -- all by name, each with a default
         self,
@@ -327,7 +327,7 @@ class OpenFunnel:
         Cancellation: its jobs are cancelled, shielded, within 10 s; what could not
         be cancelled stands in ``orphans``.
         """
-        self._means.loop.check()
+        self._resources.loop_guard.check()
         wanted = check_searches(searches, max_credits)
         max_active = check_whole("max_active", max_active, 1)
         if on_error not in ("collect", "cancel_rest"):
@@ -335,7 +335,7 @@ class OpenFunnel:
         if check_balance:
             worst = worst_case(wanted, max_credits)
             check_covered(worst, (await self.credit_balance()).credits_left)
-        patience = self._means.retry.outage
+        patience = self._resources.retry.outage
         batch = Batch(
             partial(self._submitter.submit, patience=patience),
             self.job,
@@ -357,7 +357,7 @@ class OpenFunnel:
         """
         if self._closing is not None and self._closing.done():
             return self._closing.result()
-        self._means.loop.check_if_used()
+        self._resources.loop_guard.check_if_used()
         if self._closing is None:
             self._closing = asyncio.create_task(self._close())
         with anyio.CancelScope(shield=True):
@@ -372,7 +372,7 @@ class OpenFunnel:
         await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
-        self._means.loop.check()
+        self._resources.loop_guard.check()
         return self
 
     async def __aexit__(self, *_exc: object) -> None:

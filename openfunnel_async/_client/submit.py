@@ -19,7 +19,7 @@ from openfunnel_async._client.background import Custody, is_being_cancelled
 from openfunnel_async._client.handles import Handles
 from openfunnel_async._client.unfinished import Obligation
 from openfunnel_async._job.handle import BulkJob
-from openfunnel_async._job.requests import Means
+from openfunnel_async._job.resources import Resources
 from openfunnel_async._protocol.replies import Submitted, lost_submit, unknown_submit
 from openfunnel_async._text import error_text
 from openfunnel_async._transport.wire import SendProgress
@@ -76,8 +76,10 @@ class _Attempt:
 class Submitter:
     """Start jobs for callers who may be cancelled."""
 
-    def __init__(self, means: Means, custody: Custody, handles: Handles) -> None:
-        self._means = means
+    def __init__(
+        self, resources: Resources, custody: Custody, handles: Handles
+    ) -> None:
+        self._resources = resources
         self._custody = custody
         self._handles = handles
 
@@ -125,8 +127,8 @@ class Submitter:
         """
         search, now = attempt.search, asyncio.get_running_loop().time()
         try:
-            answer: Submitted = await self._means.caller.call(
-                self._means.endpoints.submit(search),
+            answer: Submitted = await self._resources.caller.call(
+                self._resources.endpoints.submit(search),
                 progress=attempt.progress,
                 is_wanted=attempt.is_wanted,
                 patience=attempt.patience,

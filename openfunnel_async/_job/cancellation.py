@@ -10,9 +10,9 @@ running, the cancel is sent again.
 import asyncio
 import math
 
-from openfunnel_async._job.requests import JobReads
-from openfunnel_async._job.shared_task import Shared
-from openfunnel_async._job.state import JobRecord
+from openfunnel_async._job.requests import JobRequests
+from openfunnel_async._job.shared_task import SharedTask
+from openfunnel_async._job.state import JobState
 from openfunnel_async._protocol.endpoints import Kind
 from openfunnel_async._protocol.replies import CancelAnswer
 from openfunnel_async._protocol.retry_rules import (
@@ -40,11 +40,11 @@ class Cancellation:
             None if nothing did so far.
     """
 
-    __slots__ = ("_has_read", "_no_read_before", "_reads", "_request", "fault")
+    __slots__ = ("_has_read", "_no_read_before", "_requests", "_shared", "fault")
 
-    def __init__(self, reads: JobReads) -> None:
-        self._reads = reads
-        self._request = Shared(reads.record, Kind.CANCEL, self._cancel)
+    def __init__(self, requests: JobRequests) -> None:
+        self._requests = requests
+        self._shared = SharedTask(self._cancel)
         self._has_read = False
         self._no_read_before = -math.inf
         self.fault: str | None = None
@@ -53,50 +53,50 @@ class Cancellation:
         """Send the cancel, or share the one under way.
 
         Args:
-            deadline: When the caller will give up; see ``Shared.join``.
+            deadline: When the caller will give up; see ``SharedTask.join``.
 
         Returns:
-            Accepted, or not: then the record knows the terminal status.
+            Accepted, or not: then the terminal status is known.
 
         Raises:
             CancelConflictError: 409 twice, yet the job is still pending or running.
             RateLimitedError: The service asks to wait beyond the deadline.
             OpenFunnelError: What a repetition cannot cure.
         """
-        if self._reads.record.is_terminal:
+        if self._requests.state.is_terminal:
             return CancelAnswer(accepted=False)
-        return await self._request.join(deadline)
+        return await self._shared.join(deadline)
 
     async def _cancel(self) -> CancelAnswer:
         """Send the cancel until it is known to be accepted or too late."""
-        record = self._reads.record
-        record.cancel_requested = True
+        state = self._requests.state
+        state.note_cancel_requested()
         conflicts = 0
         while conflicts < _MOST_CONFLICTS:
             answer = await self._send()
             if answer.accepted and answer.is_confirmed:
-                record.accept_cancel()
+                state.accept_cancel()
                 return answer
             known = await self._find_out(answer)
             if known is not None:
                 return known
             conflicts += self._has_read and not answer.accepted
         msg = (
-            f"job {record.job_id}: the service refuses to cancel it as already "
-            f"terminal (409), yet reports it as {record.status}; "
+            f"job {state.job_id}: the service refuses to cancel it as already "
+            f"terminal (409), yet reports it as {state.status}; "
             "it may still be billing"
         )
-        raise CancelConflictError(msg, record.job_id, record.snapshot)
+        raise CancelConflictError(msg, state.job_id, state.snapshot)
 
     async def _send(self) -> CancelAnswer:
         """Send the cancel until it is answered, or somebody reads that it is late."""
-        record = self._reads.record
+        state = self._requests.state
         try:
-            return await self._reads.cancel(
-                on_failure=self._note, is_wanted=lambda: not record.is_terminal
+            return await self._requests.send_cancel(
+                self._note, self._note_stall, lambda: not state.is_terminal
             )
         except OpenFunnelError:
-            if record.is_terminal:
+            if state.is_terminal:
                 return CancelAnswer(accepted=False)
             raise
 
@@ -105,7 +105,7 @@ class Cancellation:
 
         A status that only a cancel can bring confirms an acceptance.
         """
-        record = self._reads.record
+        state = self._requests.state
         self._has_read = False
         pauses: tuple[float, ...] = _CONFLICT_PAUSES
         if answer.accepted:
@@ -114,11 +114,11 @@ class Cancellation:
         for pause in pauses:
             await asyncio.sleep(pause)
             await self._read()
-            if record.status is JobStatus.CANCELLING:
-                record.accept_cancel()
+            if state.status is JobStatus.CANCELLING:
+                state.accept_cancel()
                 return CancelAnswer(accepted=True)
-            if record.is_terminal:
-                was_cancelled = record.status is JobStatus.CANCELLED
+            if state.is_terminal:
+                was_cancelled = state.status is JobStatus.CANCELLED
                 return CancelAnswer(accepted=answer.accepted and was_cancelled)
         return None
 
@@ -128,22 +128,22 @@ class Cancellation:
         A cancel is not held up by what a read was answered: where the service asks
         reads to wait for long, none is made before that, and the cancel is sent again.
         """
-        record, time = self._reads.record, asyncio.get_running_loop().time
-        while not record.is_terminal:
+        state, time = self._requests.state, asyncio.get_running_loop().time
+        while not state.is_terminal:
             if time() < self._no_read_before:
-                await asyncio.sleep(record.draw_delay())
+                await asyncio.sleep(state.draw_delay())
                 return
             try:
-                await self._reads.look()
+                await self._requests.read_status()
             except OpenFunnelError as exc:
-                if not is_curable(exc, job_is_known=self._reads.job_is_known):
+                if not is_curable(exc, job_is_known=self._requests.job_is_known):
                     raise
                 self._note(exc)
                 asked = with_jitter(retry_after_of(exc) or 0.0)
-                if asked > self._reads.max_retry_after:
+                if asked > self._requests.max_retry_after:
                     self._no_read_before = time() + asked
                 else:
-                    await asyncio.sleep(max(record.draw_delay(), asked))
+                    await asyncio.sleep(max(state.draw_delay(), asked))
             else:
                 self._has_read = True
                 return
@@ -151,29 +151,32 @@ class Cancellation:
     def _note(self, error: OpenFunnelError) -> None:
         self.fault = str(error)
 
+    def _note_stall(self, _kind: Kind, until: float, cause: OpenFunnelError) -> None:
+        self._shared.note_stall(until, cause)
 
-def receipt(record: JobRecord, answer: CancelAnswer) -> CancelReceipt:
+
+def receipt(state: JobState, answer: CancelAnswer) -> CancelReceipt:
     """State what is known now; what no answer stated is None."""
-    manifest = record.snapshot.manifest if record.snapshot is not None else None
-    if not record.is_terminal:
+    manifest = state.snapshot.manifest if state.snapshot is not None else None
+    if not state.is_terminal:
         manifest = None
     consumed = manifest.credits_consumed if manifest is not None else None
     return CancelReceipt(
-        job_id=record.job_id,
-        accepted=answer.accepted or record.accepted_at is not None,
+        job_id=state.job_id,
+        accepted=answer.accepted or state.accepted_at is not None,
         already_terminal=not answer.accepted,
-        status=record.status,
+        status=state.status,
         message=answer.message,
         delivered=manifest.count if manifest is not None else None,
         credits_consumed=consumed,
-        requested_limit=record.limit,
-        credits_avoided=_avoided(record, consumed),
+        requested_limit=state.limit,
+        credits_avoided=_avoided(state, consumed),
     )
 
 
-def _avoided(record: JobRecord, consumed: float | None) -> float | None:
-    if record.status in {JobStatus.COMPLETED, JobStatus.FAILED}:
+def _avoided(state: JobState, consumed: float | None) -> float | None:
+    if state.status in {JobStatus.COMPLETED, JobStatus.FAILED}:
         return 0.0
-    if not record.is_terminal or record.limit is None or consumed is None:
+    if not state.is_terminal or state.limit is None or consumed is None:
         return None
-    return max(0.0, record.limit * CREDITS_PER_COMPANY - consumed)
+    return max(0.0, state.limit * CREDITS_PER_COMPANY - consumed)

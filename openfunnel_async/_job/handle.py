@@ -12,8 +12,8 @@ import attrs
 
 from openfunnel_async._job.cancellation import Cancellation, receipt
 from openfunnel_async._job.page_reader import Bookmark, PageReader
-from openfunnel_async._job.poll_loop import OnProgress, Watch
-from openfunnel_async._job.requests import JobReads
+from openfunnel_async._job.poll_loop import OnProgress, PollLoop
+from openfunnel_async._job.requests import JobRequests
 from openfunnel_async._job.results import collect, take
 from openfunnel_async._job.streams import PageStream, RowStream
 from openfunnel_async._protocol.replies import CancelAnswer
@@ -48,11 +48,11 @@ class BulkJob:
         "_bookmark",
         "_cancellation",
         "_error",
+        "_poll_loop",
         "_read_ahead",
-        "_reads",
-        "_record",
+        "_requests",
+        "_state",
         "_wait_timeout",
-        "_watch",
     )
 
     def __reduce__(self) -> NoReturn:
@@ -63,16 +63,16 @@ class BulkJob:
 
     def __init__(
         self,
-        reads: JobReads,
+        requests: JobRequests,
         wait_timeout: float | None,
         start: JobCheckpoint,
         read_ahead: int,
     ) -> None:
-        self._reads = reads
+        self._requests = requests
         self._bookmark = Bookmark(start)
         self._read_ahead = read_ahead
-        self._record = reads.record
-        self._watch = Watch(reads)
+        self._state = requests.state
+        self._poll_loop = PollLoop(requests)
         self._cancellation: Cancellation | None = None
         self._wait_timeout = wait_timeout
         self._error: OpenFunnelError | None = None
@@ -93,32 +93,32 @@ class BulkJob:
     @property
     def id(self) -> str:
         """The job's id; keep it to attach again with ``OpenFunnel.job()``."""
-        return self._record.job_id
+        return self._state.job_id
 
     @property
     def limit(self) -> int | None:
         """Rows asked for, which caps the bill; None where it is not known."""
-        return self._record.limit
+        return self._state.limit
 
     @property
     def status(self) -> JobStatus:
         """The furthest state seen, without I/O; never goes backwards."""
-        return self._record.status
+        return self._state.status
 
     @property
     def snapshot(self) -> JobSnapshot | None:
         """The last answer; None before the first."""
-        return self._record.snapshot
+        return self._state.snapshot
 
     @property
     def is_terminal(self) -> bool:
         """Whether the job is known to be cancelled, completed or failed."""
-        return self._record.is_terminal
+        return self._state.is_terminal
 
     @property
     def cancel_requested(self) -> bool:
         """Whether this handle has asked for a cancel, whatever came of it."""
-        return self._record.cancel_requested
+        return self._state.cancel_requested
 
     @property
     def error(self) -> OpenFunnelError | None:
@@ -136,8 +136,8 @@ class BulkJob:
 
         Cancellation: leaves nothing behind; calling again is safe.
         """
-        self._reads.check_loop()
-        return await self._reads.look()
+        self._requests.check_loop()
+        return await self._requests.read_status()
 
     async def fetch_page(self, cursor: str | None = None) -> JobPage:
         """Read one page, the first one without a cursor.
@@ -151,10 +151,11 @@ class BulkJob:
 
         Cancellation: leaves nothing behind; calling again is safe.
         """
-        self._reads.check_loop()
+        self._requests.check_loop()
         if cursor is not None:
             check_label("cursor", cursor)
-        return await self._reads.page(cursor)
+        page = await self._requests.read_page(cursor)
+        return page.to_page(page.answer.rows)
 
     async def wait_until_terminal(
         self,
@@ -190,7 +191,7 @@ class BulkJob:
 
         Cancellation: the job goes on and the handle stays usable.
         """
-        self._reads.check_loop()
+        self._requests.check_loop()
         seconds = check_timeout(timeout, self._wait_timeout)
         if on_timeout not in ("leave", "cancel"):
             raise ConfigurationError("on_timeout must be 'leave' or 'cancel'")
@@ -213,7 +214,7 @@ class BulkJob:
                 # Whoever wants a cancel when time is up is not sent away before it.
                 until = limit.when() if on_timeout == "leave" else None
                 deadline = math.inf if until is None else until
-                await self._watch.follow(deadline, on_progress)
+                await self._poll_loop.wait_until_terminal(deadline, on_progress)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -272,31 +273,31 @@ class BulkJob:
         Cancellation: the request may or may not have been made; calling again is
         safe.
         """
-        self._reads.check_loop()
+        self._requests.check_loop()
         seconds = check_timeout(timeout)
         accepted = False
         with anyio.move_on_after(seconds) as scope:
             try:
                 answer = await self._cancelling().request(scope.deadline)
             except OpenFunnelError as exc:
-                if seconds is not None and self._reads.may_be_cured(exc):
+                if seconds is not None and self._requests.may_be_cured(exc):
                     # The service asks for a longer wait than the caller has.
                     after = with_jitter(retry_after_of(exc) or 0.0)
-                    self._reads.release(self, None, after)
+                    self._requests.cancel_in_background(self, None, after)
                 raise
             accepted = answer.accepted
             if wait:
-                await self._watch.follow(scope.deadline)
-            return receipt(self._record, answer)
+                await self._poll_loop.wait_until_terminal(scope.deadline)
+            return receipt(self._state, answer)
         if not accepted:
             # The one request that stops a spend does not end with its caller's time.
-            self._reads.release(self, None)
+            self._requests.cancel_in_background(self, None)
         raise self._cancel_timeout(accepted, seconds)
 
     def _cancelling(self) -> Cancellation:
         # Most handles are never cancelled, and a fleet's are many.
         if self._cancellation is None:
-            self._cancellation = Cancellation(self._reads)
+            self._cancellation = Cancellation(self._requests)
         return self._cancellation
 
     def _cancel_timeout(
@@ -329,7 +330,7 @@ class BulkJob:
         time, seconds = asyncio.get_running_loop().time, left
         until = None if left is None else time() + left
         within = within if left is None else min(within, left)
-        first = self._reads.release(self, None)
+        first = self._requests.cancel_in_background(self, None)
         with anyio.CancelScope(shield=True):
             await asyncio.wait([first], timeout=within)
         if not first.done():
@@ -339,11 +340,11 @@ class BulkJob:
             raise outcome
         left = None if until is None else max(0.0, until - time())
         with anyio.move_on_after(left) as scope:
-            await self._watch.follow(scope.deadline)
+            await self._poll_loop.wait_until_terminal(scope.deadline)
         if not self.is_terminal:
             raise self._cancel_timeout(True, seconds)
         answer = CancelAnswer(not outcome.already_terminal, outcome.message)
-        return receipt(self._record, answer)
+        return receipt(self._state, answer)
 
     def rows(self, *, follow: bool = True) -> RowStream:
         """Return the companies in order, each once, as they are delivered.
@@ -367,7 +368,7 @@ class BulkJob:
         start = self._bookmark.start
         ahead = self._read_ahead
         return PageReader(
-            self._reads, self._watch, start, follow=follow, read_ahead=ahead
+            self._requests, self._poll_loop, start, follow=follow, read_ahead=ahead
         )
 
     def checkpoint(self) -> JobCheckpoint:
@@ -400,9 +401,9 @@ class BulkJob:
 
         Cancellation: the job goes on; reading again is free.
         """
-        self._reads.check_loop()
+        self._requests.check_loop()
         seconds = check_timeout(timeout, self._wait_timeout)
-        return await collect(self._record, self.rows(), seconds, partial_ok=partial_ok)
+        return await collect(self._state, self.rows(), seconds, partial_ok=partial_ok)
 
     async def take(
         self,
@@ -436,7 +437,7 @@ class BulkJob:
         Cancellation: the job goes on and bills; ``OpenFunnel.running()`` around it
         cancels it.
         """
-        self._reads.check_loop()
+        self._requests.check_loop()
         n = check_whole("n", n, 1)
         if where is not None and iscoroutinefunction(where):
             raise ConfigurationError("where must be a plain function of a company")
@@ -445,4 +446,4 @@ class BulkJob:
         async def stop(left: float | None) -> CancelReceipt:
             return await self._cancel_on_leaving(_CANCEL_BLOCKS, left)
 
-        return await take(self._record, self.rows(), stop, seconds, most=n, where=where)
+        return await take(self._state, self.rows(), stop, seconds, most=n, where=where)

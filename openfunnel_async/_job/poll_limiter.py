@@ -1,4 +1,4 @@
-"""One budget of polls for all handles of a client."""
+"""``max_polls_per_second``: one limit for the polls of all handles of a client."""
 
 import asyncio
 import math
@@ -10,7 +10,7 @@ Urgency = Callable[[float], float]
 
 
 class _Claim:
-    """Somebody who waits for a turn."""
+    """A handle that waits for a turn."""
 
     __slots__ = ("turn", "urgency")
 
@@ -19,13 +19,12 @@ class _Claim:
         self.turn = turn
 
 
-class PollBudget:
-    """Grant so many polls a second, the most urgent first.
+class PollLimiter:
+    """Grant a number of polls a second, the most urgent first.
 
-    A job is the more urgent the longer it was not looked at and the nearer its
-    expected finish: ``wait / sqrt(distance)``. Where there is a turn to spare nobody
-    waits. Handles wait for their turns here, so a client with thousands of jobs
-    asks no more often than it was allowed to.
+    A job is more urgent the longer ago its last answer came, and the nearer its
+    expected finish is: ``wait / sqrt(distance)``. While turns are left, no handle
+    waits.
 
     Args:
         per_second: Polls a second, above 0.
@@ -38,7 +37,7 @@ class PollBudget:
         self._claims: dict[_Claim, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    async def turn(self, urgency: Urgency) -> None:
+    async def take_turn(self, urgency: Urgency) -> None:
         """Wait for a turn.
 
         Args:
@@ -53,27 +52,27 @@ class PollBudget:
             return
         claim = _Claim(urgency, loop.create_future())
         self._claims[claim] = None
-        self._wind(loop)
+        self._start_timer(loop)
         try:
             await claim.turn
         except asyncio.CancelledError:
             if claim.turn.done() and not claim.turn.cancelled():
-                # Granted and cancelled in the same moment: hand it on.
+                # Granted and cancelled in the same moment: the turn is free again.
                 self._free_at = loop.time()
-                self._rewind(loop)
+                self._restart_timer(loop)
             raise
         finally:
             self._claims.pop(claim, None)
 
-    def _wind(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _start_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is None and self._claims:
             self._timer = loop.call_at(self._free_at, self._grant, loop)
 
-    def _rewind(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _restart_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._wind(loop)
+        self._start_timer(loop)
 
     def _grant(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give the turn to the most urgent claim."""
@@ -85,21 +84,26 @@ class PollBudget:
             del self._claims[claim]
             self._free_at = now + self._interval
             claim.turn.set_result(None)
-        self._wind(loop)
+        self._start_timer(loop)
 
 
-def poll_budget(per_second: object) -> PollBudget | None:
-    """Return the budget of so many polls a second; None for none.
+def poll_limiter(per_second: object) -> PollLimiter | None:
+    """Return the limiter for a number of polls a second; None for no limit.
 
     Raises:
         ConfigurationError: Not a number above 0.
     """
     if per_second is None:
         return None
-    return PollBudget(check_rate("max_polls_per_second", per_second))
+    return PollLimiter(check_rate("max_polls_per_second", per_second))
 
 
 def urgency(waited_since: float, distance: float) -> Urgency:
-    """Return how urgent a job is that was looked at then, so far from its finish."""
+    """Return how urgent the next poll of a job is.
+
+    Args:
+        waited_since: When its last answer came.
+        distance: Seconds between that answer and its expected finish.
+    """
     root = math.sqrt(max(distance, 1.0))
     return lambda now: (now - waited_since) / root

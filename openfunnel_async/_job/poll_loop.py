@@ -1,85 +1,294 @@
-"""Wait for a job: one poll loop a handle, however many wait on it."""
+"""When the next request about a job is due, and what it reads.
+
+Two kinds of callers wait here. A wait needs a terminal status. A stream that has used
+the newest page of a running job needs that page again, once it may have grown. One
+request at a time serves them all: it reads the page that a stream waits for, which
+carries the status as well, or else the status. An answer that another caller got
+(``poll()``, the read after a cancel) moves the moment at which the next one is due.
+
+Between two requests there is a timer and no task.
+"""
 
 import asyncio
+import contextvars
 import inspect
+import math
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
-from openfunnel_async._job.requests import JobReads
-from openfunnel_async._job.shared_task import Shared
+import anyio
+
+from openfunnel_async._job.requests import JobRequests, Outage, PageRead
 from openfunnel_async._protocol.endpoints import Kind
 from openfunnel_async._values.models import JobSnapshot
+from openfunnel_async.errors import InvalidResponseError, OpenFunnelError
 
 OnProgress = Callable[[JobSnapshot], object]
 
 
-class Watch:
-    """The poll loop of one handle, alive while somebody waits."""
+class _Follower:
+    """A caller who waits.
 
-    __slots__ = ("_loop", "_reads")
+    Attributes:
+        deadline: The moment at which the caller stops to wait.
+        page: The page that it has and wants again; None for the status alone.
+        changes: The snapshots to report to it; None if it wants none of them.
+        is_done: Whether it has what it waits for, or an error.
+        error: What has ended it, if anything did.
+        newer: The page as it was read again, if it was.
+    """
 
-    def __init__(self, reads: JobReads) -> None:
-        self._reads = reads
-        self._loop = Shared(reads.record, Kind.READ, self._poll)
+    __slots__ = ("_waiter", "changes", "deadline", "error", "is_done", "newer", "page")
 
-    async def follow(
+    def __init__(
+        self,
+        deadline: float,
+        page: "WantedPage | None" = None,
+        changes: deque[JobSnapshot] | None = None,
+    ) -> None:
+        self.deadline = deadline
+        self.page = page
+        self.changes = changes
+        self.is_done = False
+        self.error: BaseException | None = None
+        self.newer: PageRead | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def wait(self) -> None:
+        """Return at the end, or when there are changes to report."""
+        if self.is_done or self.changes:
+            return
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def wake(self) -> None:
+        """Let ``wait`` return."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Note that the caller need not wait any more."""
+        self.is_done = True
+        self.error = error
+        self.wake()
+
+
+class WantedPage:
+    """The page that a stream wants again: what it was read with, and its label."""
+
+    __slots__ = ("cursor", "label")
+
+    def __init__(self, cursor: str | None, label: str | None) -> None:
+        self.cursor = cursor
+        self.label = label
+
+    def is_same(self, other: "WantedPage | None") -> bool:
+        """Whether both are one page of the job."""
+        if other is None:
+            return False
+        has_label = self.label is not None and self.label == other.label
+        return has_label or self.cursor == other.cursor
+
+
+class PollLoop:
+    """The requests of one handle that are sent because somebody waits."""
+
+    __slots__ = (
+        "_counted_from",
+        "_due",
+        "_followers",
+        "_outage",
+        "_reading",
+        "_requests",
+        "_stall",
+        "_task",
+        "_timer",
+    )
+
+    def __init__(self, requests: JobRequests) -> None:
+        self._requests = requests
+        self._followers: dict[_Follower, None] = {}
+        self._outage = Outage()
+        self._due = -math.inf
+        self._counted_from: tuple[float | None, float | None] = (None, None)
+        self._reading: WantedPage | None = None
+        self._stall: tuple[float, OpenFunnelError] | None = None
+        self._task: asyncio.Task[PageRead | None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def wait_until_terminal(
         self, deadline: float, on_progress: OnProgress | None = None
     ) -> None:
-        """Return when the job is over, handing each change to ``on_progress``.
+        """Return when the job is terminal; report each change to ``on_progress``.
 
-        The deadline only serves to give up early when the service asks to wait
-        beyond it; the caller enforces it.
+        The deadline only serves to raise early when the service asks to wait beyond
+        it; the caller enforces it.
         """
-        record = self._reads.record
-        if record.is_terminal:
-            if on_progress is not None and record.snapshot is not None:
-                await _hand_out(deque([record.snapshot]), on_progress)
-        elif on_progress is None:
-            await self._loop.join(deadline)
-        else:
-            changes: deque[JobSnapshot] = deque()
-            record.listeners[id(changes)] = changes
-            try:
-                await self._loop.join(deadline, lambda: _hand_out(changes, on_progress))
-            finally:
-                del record.listeners[id(changes)]
+        state = self._requests.state
+        if state.is_terminal:
+            if on_progress is not None and state.snapshot is not None:
+                await _report(deque([state.snapshot]), on_progress)
+            return
+        changes = None if on_progress is None else deque[JobSnapshot]()
+        follower = _Follower(deadline, changes=changes)
+        self._add(follower)
+        try:
+            while changes or not follower.is_done:
+                await follower.wait()
+                if changes and on_progress is not None:
+                    await _report(changes, on_progress)
+        finally:
+            await self._remove(follower)
+        if follower.error is not None:
+            raise follower.error
 
-    async def _poll(self) -> None:
-        """Look, at the job's pace, until it is over."""
-        record = self._reads.record
-        while not record.is_terminal:
-            await self.pause()
-            if self._reads.is_expected:
-                await record.news.wait()
-            elif not record.is_terminal:
-                await self._reads.persist(
-                    lambda note: self._reads.look(on_failure=note)
-                )
+    async def read_again(self, page: WantedPage) -> PageRead | None:
+        """Return the page as it is when the next request is due.
 
-    async def pause(self, is_over: Callable[[], bool] = lambda: False) -> None:
-        """Sleep until the next look is due, counted from the last answer.
-
-        An accepted cancel or an answer that somebody else got changes the pace, so
-        news of any kind has it reckoned anew. ``is_over`` is asked after each.
+        Returns:
+            None if the job became terminal by another answer: then nothing needs to
+            be waited for.
         """
-        record = self._reads.record
-        counted: tuple[float | None, float | None] | None = None
-        time = asyncio.get_running_loop().time
-        due = time()
-        while not (record.is_terminal or is_over()):
-            basis = (record.answered_at, record.accepted_at)
-            if basis != counted:
-                counted = basis
-                if record.answered_at is None:
-                    return
-                start = max(record.answered_at, record.accepted_at or 0.0)
-                due = start + record.draw_delay()
-            if due <= time():
-                return
-            await record.news.wait(due)
+        if self._requests.state.is_terminal:
+            return None
+        follower = _Follower(anyio.current_effective_deadline(), page)
+        self._add(follower)
+        try:
+            await follower.wait()
+        finally:
+            await self._remove(follower)
+        if follower.error is not None:
+            raise follower.error
+        return follower.newer
+
+    def _add(self, follower: _Follower) -> None:
+        if not self._followers:
+            self._outage.end()
+            self._requests.state.listener = self._note_answer
+        self._followers[follower] = None
+        self._refuse_beyond_deadline(follower)
+        self._schedule()
+
+    async def _remove(self, follower: _Follower) -> None:
+        """Forget the follower; with the last one the request under way ends."""
+        del self._followers[follower]
+        if self._followers:
+            return
+        self._requests.state.listener = None
+        self._cancel_timer()
+        task, self._task, self._stall = self._task, None, None
+        if task is not None and not task.done():
+            task.cancel()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([task])
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _schedule(self) -> None:
+        """Send the next request if it is due, else set the timer for it."""
+        self._cancel_timer()
+        waiting = [each for each in self._followers if not each.is_done]
+        if self._task is not None or not waiting:
+            return
+        loop, due = asyncio.get_running_loop(), self._next_due()
+        if due > loop.time():
+            self._timer = loop.call_at(due, self._schedule)
+            return
+        wanted = (follower.page for follower in waiting if follower.page is not None)
+        self._reading = next(wanted, None)
+        # Its answer is for all, so it runs in no context of a caller.
+        context = contextvars.Context()
+        self._task = asyncio.create_task(self._request(), context=context)
+        self._task.add_done_callback(self._end_request)
+
+    def _next_due(self) -> float:
+        """Return when the next request is due, counted from the last answer.
+
+        An answer and an accepted cancel change the pace, so each has a delay of its
+        own drawn.
+        """
+        state = self._requests.state
+        counted_from = (state.answered_at, state.accepted_at)
+        if counted_from != self._counted_from:
+            self._counted_from = counted_from
+            answered_at, accepted_at = counted_from
+            if answered_at is not None:
+                start = max(answered_at, accepted_at or 0.0)
+                self._due = start + state.draw_delay()
+        return self._due
+
+    async def _request(self) -> PageRead | None:
+        """Read the wanted page, or else the status, through an outage."""
+        requests, wanted = self._requests, self._reading
+        if wanted is not None:
+            return await requests.persist(
+                partial(requests.read_page, wanted.cursor),
+                self._outage,
+                on_stall=self._note_stall,
+            )
+        await requests.persist(
+            requests.read_status, self._outage, on_stall=self._note_stall
+        )
+        return None
+
+    def _end_request(self, task: asyncio.Task[PageRead | None]) -> None:
+        """Give the answer, or the error, to those who wait for it."""
+        error = None if task.cancelled() else task.exception()
+        if task is not self._task:
+            return
+        self._task = self._stall = None
+        if task.cancelled():
+            error = asyncio.CancelledError()
+        is_terminal = self._requests.state.is_terminal
+        for follower in list(self._followers):
+            has_page = self._is_reading(follower)
+            if error is None and (has_page or is_terminal):
+                follower.newer = task.result() if has_page else None
+                follower.end()
+            elif error is not None and (has_page or not self._is_about_page(error)):
+                follower.end(error)
+        self._schedule()
+
+    def _is_reading(self, follower: _Follower) -> bool:
+        """Whether the request that was sent last is for the page of the follower."""
+        return follower.page is not None and follower.page.is_same(self._reading)
+
+    def _is_about_page(self, error: BaseException) -> bool:
+        """Whether the status may be readable although this page is not."""
+        return self._reading is not None and isinstance(error, InvalidResponseError)
+
+    def _note_answer(self, before: JobSnapshot | None, now: JobSnapshot | None) -> None:
+        """Report an answer about the job, whoever got it; the next due time moves."""
+        is_terminal = self._requests.state.is_terminal
+        for follower in self._followers:
+            if follower.changes is not None and now is not None and now != before:
+                follower.changes.append(now)
+                follower.wake()
+            # A page that is being read comes with its own answer.
+            is_coming = self._task is not None and self._is_reading(follower)
+            if is_terminal and not is_coming:
+                follower.end()
+        self._schedule()
+
+    def _note_stall(self, _kind: Kind, until: float, cause: OpenFunnelError) -> None:
+        """End those who would stop waiting before the service allows a request."""
+        self._stall = until, cause
+        for follower in self._followers:
+            self._refuse_beyond_deadline(follower)
+
+    def _refuse_beyond_deadline(self, follower: _Follower) -> None:
+        if self._stall is not None and self._stall[0] > follower.deadline:
+            follower.end(self._stall[1])
 
 
-async def _hand_out(changes: deque[JobSnapshot], on_progress: OnProgress) -> None:
+async def _report(changes: deque[JobSnapshot], on_progress: OnProgress) -> None:
     while changes:
         outcome = on_progress(changes.popleft())
         if inspect.isawaitable(outcome):

@@ -7,7 +7,7 @@ from inspect import isasyncgen, isawaitable, iscoroutine, isgenerator
 
 import anyio
 
-from openfunnel_async._job.state import JobRecord
+from openfunnel_async._job.state import JobState
 from openfunnel_async._job.streams import RowStream
 from openfunnel_async._values.models import Company
 from openfunnel_async._values.results import BulkResult, CancelReceipt, TakeResult
@@ -26,28 +26,26 @@ Cancel = Callable[[float | None], Awaitable[CancelReceipt]]
 
 
 async def collect(
-    record: JobRecord, stream: RowStream, seconds: float | None, *, partial_ok: bool
+    state: JobState, stream: RowStream, seconds: float | None, *, partial_ok: bool
 ) -> BulkResult:
     """Read the stream to its end; see ``BulkJob.result``."""
-    gathered = _Gathered(record, stream)
+    gathered = _Gathered(state, stream)
     try:
         await gathered.read(seconds)
     except JobFailedError:
         if not partial_ok:
             raise
-    if record.status is JobStatus.CANCELLED and not partial_ok:
-        msg = f"job {record.job_id} was cancelled after {len(gathered.rows)} rows"
-        raise JobCancelledError(
-            msg, record.job_id, record.snapshot, tuple(gathered.rows)
-        )
-    snapshot = record.snapshot
+    if state.status is JobStatus.CANCELLED and not partial_ok:
+        msg = f"job {state.job_id} was cancelled after {len(gathered.rows)} rows"
+        raise JobCancelledError(msg, state.job_id, state.snapshot, tuple(gathered.rows))
+    snapshot = state.snapshot
     manifest = snapshot.manifest if snapshot is not None else None
     rows = tuple(gathered.rows)
-    return BulkResult(status=record.status, rows=rows, manifest=manifest)
+    return BulkResult(status=state.status, rows=rows, manifest=manifest)
 
 
 async def take(  # noqa: PLR0913 -- what BulkJob.take was given
-    record: JobRecord,
+    state: JobState,
     stream: RowStream,
     cancel: Cancel,
     seconds: float | None,
@@ -57,7 +55,7 @@ async def take(  # noqa: PLR0913 -- what BulkJob.take was given
 ) -> TakeResult:
     """Read until enough rows match, then cancel; see ``BulkJob.take``."""
     began = anyio.current_time()
-    gathered = _Gathered(record, stream, most=most, where=where)
+    gathered = _Gathered(state, stream, most=most, where=where)
     await gathered.read(seconds)
     rows = tuple(gathered.rows)
     left = None
@@ -67,21 +65,21 @@ async def take(  # noqa: PLR0913 -- what BulkJob.take was given
     try:
         receipt = await cancel(left)
     except JobError as exc:
-        raise type(exc)(exc.message, record.job_id, exc.snapshot, rows) from exc
+        raise type(exc)(exc.message, state.job_id, exc.snapshot, rows) from exc
     except OpenFunnelError as exc:
         failed = exc
     else:
         return TakeResult(
-            rows=rows, scanned=gathered.scanned, receipt=receipt, status=record.status
+            rows=rows, scanned=gathered.scanned, receipt=receipt, status=state.status
         )
     came_of_it = "failed and the job may still be billing"
-    if record.accepted_at is not None:
+    if state.accepted_at is not None:
         came_of_it = "was accepted, and the terminal status could not be read"
     msg = (
-        f"job {record.job_id}: {len(rows)} rows were taken, but the cancel after them "
+        f"job {state.job_id}: {len(rows)} rows were taken, but the cancel after them "
         f"{came_of_it}: {failed}"
     )
-    raise JobError(msg, record.job_id, record.snapshot, rows) from failed
+    raise JobError(msg, state.job_id, state.snapshot, rows) from failed
 
 
 class _Gathered:
@@ -89,13 +87,13 @@ class _Gathered:
 
     def __init__(
         self,
-        record: JobRecord,
+        state: JobState,
         stream: RowStream,
         *,
         most: float = math.inf,
         where: Where | None = None,
     ) -> None:
-        self._record = record
+        self._state = state
         self._stream = stream
         self._most = most
         self._where = where
@@ -107,19 +105,19 @@ class _Gathered:
 
     async def read(self, seconds: float | None) -> None:
         """Read to the end, or until there are enough; errors carry the rows."""
-        job_id = self._record.job_id
+        job_id = self._state.job_id
         with anyio.move_on_after(seconds) as scope:
             async with self._stream:
                 await self._fill()
         if scope.cancelled_caught:
             goes_on = "it goes on, and bills what it delivers"
-            if self._record.is_terminal:
+            if self._state.is_terminal:
                 goes_on = "its rows were not all read; reading them again is free"
             msg = (
-                f"job {job_id} was {self._record.status} after {seconds:g} s; {goes_on}"
+                f"job {job_id} was {self._state.status} after {seconds:g} s; {goes_on}"
             )
             rows = tuple(self.rows)
-            raise WaitTimeoutError(msg, job_id, self._record.snapshot, rows)
+            raise WaitTimeoutError(msg, job_id, self._state.snapshot, rows)
 
     def _matches(self, company: Company) -> bool:
         """Ask the caller's function, which must not be async by accident.

@@ -4,9 +4,9 @@ import contextlib
 from typing import NoReturn, Self
 
 import anyio
-import attrs
 
 from openfunnel_async._job.page_reader import Bookmark, PageReader
+from openfunnel_async._job.requests import PageRead
 from openfunnel_async._values.checkpoint import JobCheckpoint
 from openfunnel_async._values.models import Company, JobPage
 
@@ -23,13 +23,13 @@ class _Stream:
     def __reduce__(self) -> NoReturn:
         raise TypeError(
             "a stream is not pickled or copied; keep str(stream.checkpoint()) and "
-            "go on with OpenFunnel.resume()"
+            "continue with OpenFunnel.resume()"
         )
 
     def __del__(self) -> None:
-        # A stream that was simply left; its loop may be closed by now.
+        # A stream that was left without closing it; its loop may be closed by now.
         with contextlib.suppress(RuntimeError):
-            self._reader.give_up()
+            self._reader.drop_read_ahead()
 
     async def __aenter__(self) -> Self:
         self._reader.check_loop()
@@ -39,17 +39,17 @@ class _Stream:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End the stream; the job goes on. Calling again does nothing."""
+        """End the stream; the job continues. Calling again does nothing."""
         self._reader.check_loop()
         self._closed = True
         await self._reader.aclose()
 
     def checkpoint(self) -> JobCheckpoint:
-        """Return the place after the last row handed out."""
+        """Return the position after the last row that was handed out."""
         return self._reader.place
 
     async def _read_on(self) -> None:
-        """Read on, or end the stream once what was read is complete."""
+        """Read the next answer, or end the stream once what was read is complete."""
         if not await self._reader.advance():
             self._closed = await self._reader.is_complete()
 
@@ -58,8 +58,8 @@ class RowStream(_Stream):
     """The companies of a job, in order, each once, as they are delivered.
 
     An async iterator and an async context manager. While the job runs it holds one
-    page; once the job is over, up to ``read_ahead`` pages are on their way. Leaving
-    it, also by a ``break``, gives those up and does not cancel the job.
+    page; once the job is terminal, up to ``read_ahead`` pages are read ahead. Leaving
+    it, also by a ``break``, drops those and does not cancel the job.
 
     Attributes:
         delivered: Rows handed out so far by this stream.
@@ -74,7 +74,7 @@ class RowStream(_Stream):
     outage (a ``TransportError``, for example) iterating continues with the very next
     row.
 
-    Cancellation: iterating can go on afterwards with the very next row.
+    Cancellation: iterating can continue afterwards with the very next row.
     """
 
     __module__ = "openfunnel_async"
@@ -92,8 +92,8 @@ class RowStream(_Stream):
             reader = self._reader
             while not self._closed:
                 page = reader.page
-                if page is not None and reader.used < len(page.rows):
-                    row = page.rows[reader.used]
+                if page is not None and reader.used < len(page.answer.rows):
+                    row = page.answer.rows[reader.used]
                     reader.used += 1
                     self.delivered += 1
                     self._bookmark.reader = reader
@@ -114,7 +114,7 @@ class PageStream(_Stream):
 
     def __init__(self, reader: PageReader, bookmark: Bookmark) -> None:
         super().__init__(reader, bookmark)
-        self._given: JobPage | None = None
+        self._given: PageRead | None = None
         self._given_cursor: str | None = None
 
     def __aiter__(self) -> Self:
@@ -127,14 +127,14 @@ class PageStream(_Stream):
             while not self._closed:
                 page = reader.page
                 if page is not None and self._is_due(page):
-                    rows, reader.used = reader.fresh, len(page.rows)
+                    rows, reader.used = reader.fresh, len(page.answer.rows)
                     self._given, self._given_cursor = page, reader.cursor
                     self._bookmark.reader = reader
-                    return attrs.evolve(page, rows=rows)
+                    return page.to_page(rows)
                 await self._read_on()
         raise StopAsyncIteration
 
-    def _is_due(self, page: JobPage) -> bool:
+    def _is_due(self, page: PageRead) -> bool:
         """Whether the page is to be handed out: whole, and not handed out before.
 
         A page that is read once more, because the rows do not add up, has been handed

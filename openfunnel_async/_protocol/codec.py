@@ -18,7 +18,7 @@ from cattrs import Converter, transform_error
 from cattrs.gen import make_dict_structure_fn, override
 
 from openfunnel_async._transport.wire import MAX_BODY
-from openfunnel_async._values.models import Company, JobSnapshot, Manifest
+from openfunnel_async._values.models import Company, Manifest
 from openfunnel_async._values.status import JobStatus
 from openfunnel_async.errors import InvalidResponseError
 
@@ -90,14 +90,43 @@ def whole(value: object) -> int | None:
     return value if type(value) is int and 0 <= value <= _LARGEST else None
 
 
-def snapshot(answer: dict[str, Any]) -> JobSnapshot:
-    """Build what an answer says of a job's state.
+@attrs.define(eq=False, slots=True)
+class JobAnswer:
+    """What one answer about a job says: internal, and built nowhere else.
+
+    Attributes:
+        job_id: The job.
+        status: The status that the service's word stands for.
+        word: The word itself.
+        manifest: Present once the job is terminal.
+        error_message: The service's words on a failure.
+        processed: Companies delivered so far.
+        progress_message: A coarse label.
+        label: The label of the page.
+        next_cursor: The label of the page after it.
+        rows: The companies of the page; none where only the status was asked for.
+    """
+
+    job_id: str
+    status: JobStatus
+    word: str
+    manifest: Manifest | None = None
+    error_message: str | None = None
+    processed: int | None = None
+    progress_message: str | None = None
+    label: str | None = None
+    next_cursor: str | None = None
+    rows: tuple[Company, ...] = ()
+
+
+def job_answer(answer: dict[str, Any]) -> JobAnswer:
+    """Build what an answer says of the state of a job, without its page.
 
     Most answers can be taken over as they are; the converter, which takes four
     times as long, builds the others and says what is wrong with them.
 
     Raises:
-        InvalidResponseError: Its path says which field cannot be believed.
+        InvalidResponseError: Its path says which field is invalid.
     """
     field = answer.get
     job_id, word, processed = field("job_id"), field("status"), field("processed")
@@ -112,15 +141,9 @@ def snapshot(answer: dict[str, Any]) -> JobSnapshot:
         and (error is None or type(error) is str)
         and (progress is None or type(progress) is str)
     ):
-        return JobSnapshot(
-            job_id=job_id,
-            status=JobStatus.parse(word),
-            raw_status=word,
-            error_message=error,
-            processed=processed,
-            progress_message=progress,
-        )
-    return structure(answer, JobSnapshot)
+        status = JobStatus.parse(word)
+        return JobAnswer(job_id, status, word, None, error, processed, progress)
+    return structure(answer, JobAnswer)
 
 
 def _fault(exc: BaseException, _type: type | None) -> str:
@@ -197,9 +220,9 @@ _MANIFEST: dict[str, _Hook] = {
     "rerank_degraded": _lenient("$.manifest.rerank_degraded", _bool),
     "partial": _lenient("$.manifest.partial", _bool),
 }
-_SNAPSHOT: dict[str, _Hook] = {
+_ANSWER: dict[str, _Hook] = {
     "job_id": _strict("text", _text, nullable=False),
-    "raw_status": _strict("text", _text, nullable=False),
+    "word": _strict("text", _text, nullable=False),
     "status": _strict("text", _status, nullable=False),
     "error_message": _lenient("$.error_message", _text),
     "processed": _lenient("$.processed", whole),
@@ -226,16 +249,17 @@ def _converter() -> Converter:
             raise _WrongTypeError("must be an object")
         return manifest(cast("dict[str, Any]", value), shape)
 
-    fields = _overrides(_SNAPSHOT)
+    fields = _overrides(_ANSWER)
     fields |= {
-        "raw_status": override(rename="status", struct_hook=_SNAPSHOT["raw_status"]),
+        "word": override(rename="status", struct_hook=_ANSWER["word"]),
         "manifest": override(struct_hook=manifest_or_null),
-        # The handle adds these; a key of that name is none of the service's.
-        "limit": override(omit=True),
-        "eta": override(omit=True),
+        # The reader of a page adds these.
+        "label": override(omit=True),
+        "next_cursor": override(omit=True),
+        "rows": override(omit=True),
     }
     made.register_structure_hook(
-        JobSnapshot, make_dict_structure_fn(JobSnapshot, made, **fields)
+        JobAnswer, make_dict_structure_fn(JobAnswer, made, **fields)
     )
     made.register_structure_hook(Manifest, manifest)
     return made

@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import attrs
 
-from openfunnel_async._protocol.codec import encode
+from openfunnel_async._protocol.codec import JobAnswer, encode
 from openfunnel_async._protocol.replies import (
     CancelAnswer,
     Submitted,
@@ -19,11 +19,11 @@ from openfunnel_async._protocol.replies import (
     read_balance,
     read_cancel,
     read_page,
-    read_snapshot,
+    read_status,
     read_submitted,
 )
 from openfunnel_async._transport.wire import Headers, WireReply, WireRequest
-from openfunnel_async._values.models import CreditBalance, JobPage, JobSnapshot
+from openfunnel_async._values.models import CreditBalance
 from openfunnel_async._values.search import LookalikeSearch
 from openfunnel_async.errors import OpenFunnelError
 
@@ -86,11 +86,11 @@ class Endpoints:
             lost=partial(lost_submit, search),
         )
 
-    def snapshot(self, job_id: str) -> Call[JobSnapshot]:
-        """Read the job's status; its rows are left unbuilt."""
-        return self._get(f"{_JOBS}/{job_id}", partial(read_snapshot, job_id))
+    def status(self, job_id: str) -> Call[JobAnswer]:
+        """Read the status of the job; the rows of the answer are not built."""
+        return self._get(f"{_JOBS}/{job_id}", partial(read_status, job_id))
 
-    def page(self, job_id: str, cursor: str | None) -> Call[JobPage]:
+    def page(self, job_id: str, cursor: str | None) -> Call[JobAnswer]:
         """Read the job's status and one page of its rows."""
         query = () if cursor is None else (("cursor", cursor),)
         read = partial(read_page, job_id, cursor)

@@ -7,12 +7,18 @@ import re
 from http import HTTPStatus
 from typing import Any, NamedTuple, cast
 
-from openfunnel_async._protocol.codec import companies, decode, structure, whole
-from openfunnel_async._protocol.codec import snapshot as read_state
+from openfunnel_async._protocol.codec import (
+    JobAnswer,
+    companies,
+    decode,
+    job_answer,
+    structure,
+    whole,
+)
 from openfunnel_async._protocol.error_replies import description, failure
 from openfunnel_async._transport.wire import WireReply
 from openfunnel_async._values.checks import is_job_id, is_unicode
-from openfunnel_async._values.models import CreditBalance, JobPage, JobSnapshot
+from openfunnel_async._values.models import CreditBalance
 from openfunnel_async._values.search import LookalikeSearch
 from openfunnel_async._values.status import JobStatus
 from openfunnel_async.errors import (
@@ -173,44 +179,41 @@ def read_balance(reply: WireReply) -> CreditBalance:
     return structure(_object(reply), CreditBalance)
 
 
-def read_snapshot(job_id: str, reply: WireReply) -> JobSnapshot:
-    """Read a job's status; its rows are left unbuilt."""
-    answer, snapshot = _read_state(job_id, reply)
-    # What a page of this answer would be read from is held to be right here, too.
+def read_status(job_id: str, reply: WireReply) -> JobAnswer:
+    """Read the status of a job; the rows of the answer are not built."""
+    fields, answer = _read_answer(job_id, reply)
+    # What a page of this answer would be read from must be valid here, too.
     for key in ("page", "next_cursor"):
-        if answer.get(key) is not None:
-            _label(answer, key)
-    if answer.get("rows") != []:
-        _rows(answer, snapshot.status)
-    return snapshot
+        if fields.get(key) is not None:
+            _label(fields, key)
+    if fields.get("rows") != []:
+        _rows(fields, answer.status)
+    return answer
 
 
-def read_page(job_id: str, cursor: str | None, reply: WireReply) -> JobPage:
-    """Read a job's status and one page of its rows."""
-    answer, snapshot = _read_state(job_id, reply)
-    label, following = _label(answer, "page"), _label(answer, "next_cursor")
-    rows = _rows(answer, snapshot.status)
-    if None not in (cursor, label) and label != cursor:
+def read_page(job_id: str, cursor: str | None, reply: WireReply) -> JobAnswer:
+    """Read the status of a job and one page of its rows."""
+    fields, answer = _read_answer(job_id, reply)
+    answer.label = _label(fields, "page")
+    answer.next_cursor = _label(fields, "next_cursor")
+    rows = _rows(fields, answer.status)
+    if None not in (cursor, answer.label) and answer.label != cursor:
         msg = "the answer is another page than the one asked for"
         raise InvalidResponseError(msg, "$.page")
-    return JobPage(
-        snapshot=snapshot,
-        label=label,
-        rows=companies(rows),
-        next_cursor=following,
-    )
+    answer.rows = companies(rows)
+    return answer
 
 
-def _read_state(job_id: str, reply: WireReply) -> tuple[dict[str, Any], JobSnapshot]:
-    """Return an answer about a job and what it says of the job's state."""
+def _read_answer(job_id: str, reply: WireReply) -> tuple[dict[str, Any], JobAnswer]:
+    """Return the fields of an answer about a job, and its state part, built."""
     if not reply.is_success:
         raise failure(reply, job_id=job_id)
-    answer = _object(reply)
-    snapshot = read_state(answer)
-    if snapshot.job_id != job_id:
+    fields = _object(reply)
+    answer = job_answer(fields)
+    if answer.job_id != job_id:
         msg = "the answer is about another job than the one asked for"
         raise InvalidResponseError(msg, "$.job_id")
-    return answer, snapshot
+    return fields, answer
 
 
 def _label(answer: dict[str, Any], key: str) -> str | None:

@@ -10,7 +10,7 @@ import attrs
 
 from openfunnel_async._protocol.endpoints import Call, Kind
 from openfunnel_async._protocol.retry_rules import (
-    RetryBudget,
+    RetryAllowance,
     Tries,
     backoff,
     retry_after_of,
@@ -67,7 +67,7 @@ class Caller:
         self._key = key
         self._retry = retry
         self._limits = TimeLimit(request_timeout)
-        self._budget = RetryBudget()
+        self._allowance = RetryAllowance()
         self._throttle = SubmitThrottle(retry.max_retry_after)
         # Each in the order of coming. What stops a spend never waits for what spends
         # or only reads.
@@ -107,12 +107,12 @@ class Caller:
             except (TransportError, APIError, InvalidResponseError) as exc:
                 error = exc
             else:
-                self._budget.earn()
+                self._allowance.earn()
                 return answer
             tries = tries or Tries(
                 call.kind,
                 self._retry,
-                self._budget,
+                self._allowance,
                 patience=patience,
                 job_is_known=job_is_known,
             )
@@ -123,7 +123,7 @@ class Caller:
             if progress is not None:
                 # What is repeated had no effect: nothing was sent, or a 429 said so.
                 progress.was_sent = False
-            await sit_out(call.kind, pause, error, on_stall)
+            await wait_after(call.kind, pause, error, on_stall)
 
     async def _in_turn(
         self,
@@ -272,7 +272,7 @@ def _cancels() -> int:
     return 0 if task is None else task.cancelling()
 
 
-async def sit_out(
+async def wait_after(
     kind: Kind, pause: float, error: OpenFunnelError, on_stall: OnStall | None = None
 ) -> None:
     """Sleep after a failure, unless the service asks for more than is left.

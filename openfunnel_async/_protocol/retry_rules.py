@@ -26,7 +26,7 @@ from openfunnel_async.errors import (
 
 _BACKOFF_FIRST = 0.5
 _BACKOFF_LONGEST = 8.0
-_BUDGET = 20.0
+_ALLOWANCE = 20.0
 _EARNED = 0.2
 _JITTER = 0.1
 _SHORTEST_JITTER = 0.1
@@ -34,7 +34,7 @@ _SHORTEST_JITTER = 0.1
 _LONGEST_CANCEL_PAUSE = 4.0
 
 
-class RetryBudget:
+class RetryAllowance:
     """The retries that all calls of a client share.
 
     Five answers earn one retry back, so an outage is met by twenty retries in all
@@ -43,7 +43,7 @@ class RetryBudget:
     """
 
     def __init__(self) -> None:
-        self.left = _BUDGET
+        self.left = _ALLOWANCE
 
     def spend(self) -> bool:
         """Take one retry, if there is one left."""
@@ -54,7 +54,7 @@ class RetryBudget:
 
     def earn(self) -> None:
         """Note an answer."""
-        self.left = min(_BUDGET, self.left + _EARNED)
+        self.left = min(_ALLOWANCE, self.left + _EARNED)
 
 
 class Tries:
@@ -63,7 +63,7 @@ class Tries:
     Args:
         kind: What the request does to money.
         policy: How often a submit or a read is tried.
-        budget: The retries that all calls of the client share.
+        allowance: The retries that all calls of the client share.
         patience: Seconds for which a submit is tried again after one 429 after the
             other; without it the policy's attempts count.
         job_is_known: Whether an answer about the job was seen, so that a 404 is an
@@ -74,14 +74,14 @@ class Tries:
         self,
         kind: Kind,
         policy: RetryPolicy,
-        budget: RetryBudget,
+        allowance: RetryAllowance,
         *,
         patience: float | None = None,
         job_is_known: bool = False,
     ) -> None:
         self._kind = kind
         self._policy = policy
-        self._budget = budget
+        self._allowance = allowance
         self._patience = patience
         self._job_is_known = job_is_known
         self._failures = 0
@@ -130,7 +130,7 @@ class Tries:
         if self._kind is Kind.SUBMIT and isinstance(error, RateLimitedError):
             # All submits of the client are held back already.
             return True
-        return self._budget.spend()
+        return self._allowance.spend()
 
     def _may_repeat(self, error: OpenFunnelError) -> bool:
         if self._kind is Kind.CANCEL:

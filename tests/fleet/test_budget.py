@@ -16,7 +16,7 @@ from openfunnel_async import (
     ServerError,
     WireReply,
 )
-from openfunnel_async._job.poll_limiter import PollBudget, poll_budget, urgency
+from openfunnel_async._job.poll_limiter import PollLimiter, poll_limiter, urgency
 from tests.fleet.account import STEADY, Account, lasting, search, searches
 from tests.support.scripted import (
     JOB,
@@ -74,7 +74,7 @@ async def test_without_one_everybody_looks_when_due() -> None:
 
 
 async def test_none_is_no_budget_at_all() -> None:
-    assert poll_budget(None) is None
+    assert poll_limiter(None) is None
 
 
 async def test_where_there_is_a_turn_to_spare_nobody_waits() -> None:
@@ -274,12 +274,12 @@ class Turns:
     """Claims on a budget, and when each had its turn."""
 
     def __init__(self, per_second: float) -> None:
-        self._budget = PollBudget(per_second)
+        self._budget = PollLimiter(per_second)
         self.times: list[float] = []
         self.order: list[str] = []
 
     async def take(self, name: str = "", urgent: float = 1.0) -> None:
-        await self._budget.turn(lambda _now: urgent)
+        await self._budget.take_turn(lambda _now: urgent)
         self.times.append(asyncio.get_running_loop().time())
         self.order.append(name)
 

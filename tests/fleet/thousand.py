@@ -15,7 +15,7 @@ import attrs
 
 from openfunnel_async import LookalikeSearch, OpenFunnel, PollPolicy
 from openfunnel_async._job.poll_limiter import Urgency, urgency
-from openfunnel_async._job.state import JobRecord
+from openfunnel_async._job.state import JobState
 from tests.pace.model import PacedJob
 from tests.pace.run import ModelTransport
 from tests.support.virtual_time import VirtualClockLoop
@@ -106,14 +106,14 @@ def _busiest(moments: list[float]) -> int:
 
 def in_turn(jobs: Sequence[PacedJob], *, per_second: float, within: float) -> Waited:
     """Do the same with the turns going round, to whoever was looked at longest ago."""
-    own = JobRecord.draw_urgency
-    JobRecord.draw_urgency = _by_waiting_alone  # type: ignore[method-assign, assignment]  # put back below
+    own = JobState.draw_urgency
+    JobState.draw_urgency = _by_waiting_alone  # type: ignore[method-assign, assignment]  # put back below
     try:
         return wait_for(jobs, per_second=per_second, within=within)
     finally:
-        JobRecord.draw_urgency = own  # type: ignore[method-assign]  # as it was
+        JobState.draw_urgency = own  # type: ignore[method-assign]  # as it was
 
 
-def _by_waiting_alone(record: JobRecord) -> Urgency:
+def _by_waiting_alone(record: JobState) -> Urgency:
     looked = record.answered_at
     return urgency(looked if looked is not None else -math.inf, 1.0)

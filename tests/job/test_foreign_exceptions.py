@@ -167,7 +167,7 @@ async def test_what_a_transport_may_raise_is_raised_as_it_is(
 async def test_what_ends_the_program_is_not_held_up(kind: type[BaseException]) -> None:
     caller = caller_over(Raises(kind()))
     with pytest.raises(kind):
-        await caller._once(ENDPOINTS.snapshot(JOB), SendProgress())
+        await caller._once(ENDPOINTS.status(JOB), SendProgress())
 
 
 def caller_over(transport: Raises) -> Caller:
@@ -228,7 +228,7 @@ async def test_each_kind_of_request_has_its_own_hundred() -> None:
             return job_reply()
 
     caller = caller_over(Hangs(None))
-    calls = [ENDPOINTS.snapshot(JOB), ENDPOINTS.cancel(JOB)]
+    calls = [ENDPOINTS.status(JOB), ENDPOINTS.cancel(JOB)]
     async with asyncio.TaskGroup() as tasks:
         for _ in range(150):
             for call in calls:
@@ -252,7 +252,7 @@ async def test_a_custom_transport_that_reports_nothing_has_a_total_limit() -> No
     def kib(progress: SendProgress) -> None:
         progress.received(1024)
 
-    read, cancel = ENDPOINTS.snapshot(JOB), ENDPOINTS.cancel(JOB)
+    read, cancel = ENDPOINTS.status(JOB), ENDPOINTS.cancel(JOB)
     with pytest.raises(TransportError, match="within 30 s"):
         await caller_over(Slow(None))._once(read, SendProgress())
     await caller_over(Slow(None, kib))._once(read, SendProgress())

@@ -28,14 +28,13 @@ from openfunnel_async._client.background import Custody
 from openfunnel_async._client.submit import Submitter
 from openfunnel_async._client.unfinished import Obligation
 from openfunnel_async._job.cancellation import Cancellation
-from openfunnel_async._job.notifier import News
 from openfunnel_async._job.page_reader import PageReader
-from openfunnel_async._job.shared_task import Shared
-from openfunnel_async._job.state import JobRecord
+from openfunnel_async._job.poll_loop import PollLoop
+from openfunnel_async._job.state import JobState
 from openfunnel_async._protocol.error_replies import failure
 from openfunnel_async._protocol.replies import CancelAnswer
 from openfunnel_async._protocol.retry_loop import Caller
-from openfunnel_async._protocol.retry_rules import RetryBudget, Tries
+from openfunnel_async._protocol.retry_rules import RetryAllowance, Tries
 from openfunnel_async._transport.wire import SendProgress
 
 
@@ -111,7 +110,7 @@ def last_word(_sound: Any) -> Any:
 
 def inferred(_sound: Any) -> Any:
     async def find_out(cancellation: Cancellation, answer: CancelAnswer) -> Any:
-        record: Any = cancellation._reads.record
+        record: Any = cancellation._requests.state
         record._furthest = JobStatus.CANCELLED
         return answer
 
@@ -119,17 +118,17 @@ def inferred(_sound: Any) -> Any:
 
 
 def guessed(_sound: Any) -> Any:
-    def avoided(record: JobRecord, consumed: float | None) -> float | None:
+    def avoided(record: JobState, consumed: float | None) -> float | None:
         return None if record.limit is None else record.limit - (consumed or 0.0)
 
     return avoided
 
 
 def silent(_sound: Any) -> Any:
-    def announce(_news: News) -> None:
+    def end_request(_loop: PollLoop, _task: object) -> None:
         return None
 
-    return announce
+    return end_request
 
 
 def forgets(_sound: Any) -> Any:
@@ -237,11 +236,11 @@ def assumed(sound: Any) -> Any:
 
 
 def the_first_one(sound: Any) -> Any:
-    def observe(record: JobRecord, answer: JobSnapshot) -> JobSnapshot:
+    def observe(record: JobState, answer: Any) -> JobSnapshot:
         first = record.snapshot if record.is_terminal else None
         seen: JobSnapshot = sound(record, answer)
-        record.snapshot = first or seen
-        return record.snapshot
+        record._snapshot = first or seen
+        return first or seen
 
     return observe
 
@@ -265,10 +264,10 @@ def ends_quietly(sound: Any) -> Any:
 
 
 def walks_off(_sound: Any) -> Any:
-    async def leave(_shared: Shared[Any], run: Any) -> None:
-        run.holders -= 1
+    async def remove(loop: PollLoop, follower: Any) -> None:
+        del loop._followers[follower]
 
-    return leave
+    return remove
 
 
 def in_a_hurry(_sound: Any) -> Any:
@@ -294,7 +293,7 @@ def deaf(_sound: Any) -> Any:
 
 
 def boundless(_sound: Any) -> Any:
-    def spend(_budget: RetryBudget) -> bool:
+    def spend(_budget: RetryAllowance) -> bool:
         return True
 
     return spend

@@ -22,13 +22,12 @@ from openfunnel_async._client.submit import Submitter
 from openfunnel_async._client.unfinished import Obligation
 from openfunnel_async._job import cancellation, handle, state
 from openfunnel_async._job.cancellation import Cancellation
-from openfunnel_async._job.notifier import News
 from openfunnel_async._job.page_reader import PageReader
-from openfunnel_async._job.shared_task import Shared
-from openfunnel_async._job.state import JobRecord
+from openfunnel_async._job.poll_loop import PollLoop
+from openfunnel_async._job.state import JobState
 from openfunnel_async._protocol import endpoints, error_replies, replies
 from openfunnel_async._protocol.retry_loop import Caller
-from openfunnel_async._protocol.retry_rules import RetryBudget, Tries
+from openfunnel_async._protocol.retry_rules import RetryAllowance, Tries
 from openfunnel_async._protocol.submit_throttle import SubmitThrottle
 from openfunnel_async._transport.wire import SendProgress
 from tests.storm import (
@@ -99,7 +98,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a page that was read again is handed out from its first row",
         judge_rows.rows_come_once_and_in_order,
-        PageReader, "_reread", broken.from_the_top,
+        PageReader, "_compare", broken.from_the_top,
     ),
     Bug(
         "the newest page is not read again",
@@ -129,8 +128,8 @@ BUGS: tuple[Bug, ...] = (
         cancellation, "_avoided", broken.guessed,
     ),
     Bug(
-        "nobody is told the news",
-        judge_calls.nothing_hangs, News, "announce", broken.silent,
+        "no answer reaches who waits for it",
+        judge_calls.nothing_hangs, PollLoop, "_end_request", broken.silent,
     ),
     Bug(
         "a job whose caller has gone is not cancelled",
@@ -195,7 +194,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "the last one to leave a shared task lets it run on",
-        judge_calls.closing_leaves_nothing, Shared, "_leave", broken.walks_off,
+        judge_calls.closing_leaves_nothing, PollLoop, "_remove", broken.walks_off,
     ),
     Bug(
         "closing waits for nobody",
@@ -211,7 +210,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "retries have no budget",
-        judge_calls.retries_are_bounded, RetryBudget, "spend", broken.boundless,
+        judge_calls.retries_are_bounded, RetryAllowance, "spend", broken.boundless,
     ),
     Bug(
         "the key goes into the query as well",
@@ -267,7 +266,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the first manifest of a job is kept",
         judge_rows.a_bill_that_was_read_is_shown,
-        JobRecord, "observe", broken.the_first_one,
+        JobState, "observe", broken.the_first_one,
     ),
     Bug(
         "a slot is given back when its job is given up",

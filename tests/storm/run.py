@@ -154,7 +154,7 @@ def _client(evidence: Evidence, weather: Weather) -> OpenFunnel:
         read_ahead=schedule.read_ahead,
         transport=weather,
     )
-    caller = client._means.caller
+    caller = client._resources.caller
     caller.call = _numbered(caller.call)  # type: ignore[method-assign]  # tries look alike on the wire
     return client
 

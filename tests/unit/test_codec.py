@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from openfunnel_async import (
     CreditBalance,
     InvalidResponseError,
-    JobSnapshot,
     Manifest,
 )
 from openfunnel_async._protocol.codec import (
+    JobAnswer,
     decode,
     encode,
-    snapshot,
+    job_answer,
     structure,
 )
 from openfunnel_async._protocol.endpoints import Endpoints
@@ -39,7 +39,7 @@ BALANCE = {"total_credits": 50.0, "credits_used": 37.5, "credits_left": 12.5}
 
 def path_of(body: object) -> str:
     """Return where a job's answer with this body is said to be wrong."""
-    call = Endpoints("https://api.example").snapshot(JOB)
+    call = Endpoints("https://api.example").status(JOB)
     with pytest.raises(InvalidResponseError) as caught:
         call.read(reply(200, body))
     assert caught.value.is_json
@@ -171,7 +171,7 @@ def test_a_manifest_of_wrong_types_says_where(field: str, value: object) -> None
 
 def test_the_message_names_the_place_and_not_the_value() -> None:
     body = {"job_id": JOB, "status": "completed", "manifest": {"count": "sensitive"}}
-    call = Endpoints("https://api.example").snapshot(JOB)
+    call = Endpoints("https://api.example").status(JOB)
     with pytest.raises(InvalidResponseError) as caught:
         call.read(reply(200, body))
     assert str(caught.value) == (
@@ -182,7 +182,7 @@ def test_the_message_names_the_place_and_not_the_value() -> None:
 def test_every_field_that_may_be_null_may_be_null() -> None:
     fields = ("manifest", "error_message", "page", "next_cursor", "processed")
     body = {"job_id": JOB, "status": "pending", **dict.fromkeys(fields)}
-    snapshot = Endpoints("https://api.example").snapshot(JOB).read(reply(200, body))
+    snapshot = Endpoints("https://api.example").status(JOB).read(reply(200, body))
     assert (snapshot.manifest, snapshot.processed) == (None, None)
 
 
@@ -212,7 +212,7 @@ def test_a_whole_manifest_is_read_as_it_is() -> None:
 
 def test_unknown_keys_of_an_answer_are_no_fault() -> None:
     call = Endpoints("https://api.example").page(JOB, None)
-    assert call.read(job_reply(eta_seconds=5)).snapshot.job_id == JOB
+    assert call.read(job_reply(eta_seconds=5)).job_id == JOB
 
 
 def test_a_balance_may_be_fractional_and_whole_numbers_stay_whole() -> None:
@@ -231,13 +231,13 @@ def test_a_balance_that_is_no_number_says_where(value: object) -> None:
     assert caught.value.path == "$.credits_used"
 
 
-def _converted(answer: dict[str, Any]) -> JobSnapshot:
-    return structure(answer, JobSnapshot)
+def _converted(answer: dict[str, Any]) -> JobAnswer:
+    return structure(answer, JobAnswer)
 
 
 def _built(
-    how: Callable[[dict[str, Any]], JobSnapshot], answer: dict[str, Any]
-) -> JobSnapshot | str:
+    how: Callable[[dict[str, Any]], JobAnswer], answer: dict[str, Any]
+) -> JobAnswer | str:
     """Return the snapshot, or where the answer is wrong."""
     try:
         return how(answer)
@@ -269,4 +269,4 @@ _NEARLY_RIGHT = st.fixed_dictionaries(
 @given(_NEARLY_RIGHT | st.dictionaries(st.sampled_from(["job_id", "status"]), JSON))
 def test_the_short_way_to_a_snapshot_is_the_converter(answer: dict[str, Any]) -> None:
     """Caught: a count below zero, and True for a count, taken over as they are."""
-    assert repr(_built(snapshot, answer)) == repr(_built(_converted, answer))
+    assert repr(_built(job_answer, answer)) == repr(_built(_converted, answer))

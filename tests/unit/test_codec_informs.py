@@ -6,7 +6,7 @@ import pytest
 
 from openfunnel_async import CreditBalance, Manifest
 from openfunnel_async._protocol import codec as _codec
-from openfunnel_async._protocol.codec import snapshot, structure
+from openfunnel_async._protocol.codec import job_answer, structure
 from openfunnel_async._protocol.endpoints import Endpoints
 from tests.support.scripted import JOB, job_reply, reply
 
@@ -40,7 +40,7 @@ def test_it_reads_none_once_logged_and_the_rows_are_there(
         fields: dict[str, Any] = {place: {name: value}} if place else {name: value}
         page = call.read(job_reply("completed", rows=[{"name": "A"}], **fields))
         assert page.rows[0].name == "A"
-        holder = page.snapshot.manifest if place else page.snapshot
+        holder = page.manifest if place else page
         assert getattr(holder, name) is None
     (record,) = caplog.records
     assert record.getMessage() == (
@@ -50,7 +50,7 @@ def test_it_reads_none_once_logged_and_the_rows_are_there(
 
 def test_null_is_no_unexpected_type(caplog: pytest.LogCaptureFixture) -> None:
     fields: dict[str, Any] = {"partial": None, "page_size": None, "count": None}
-    snapshot({"job_id": JOB, "status": "completed", "manifest": fields})
+    job_answer({"job_id": JOB, "status": "completed", "manifest": fields})
     assert caplog.records == []
 
 
@@ -58,7 +58,7 @@ def test_a_whole_number_may_be_written_as_a_fraction() -> None:
     """Caught: 12.0 refused, or kept as a float."""
     numbers = {"count": 12.0, "pages": 1.0, "page_size": 1e2}
     answer = {"job_id": JOB, "status": "completed", "processed": 12.0}
-    built = snapshot({**answer, "manifest": numbers})
+    built = job_answer({**answer, "manifest": numbers})
     assert built.manifest is not None
     found = (built.manifest.count, built.manifest.pages, built.manifest.page_size)
     assert (*found, built.processed) == (12, 1, 100, 12)

@@ -53,7 +53,7 @@ def test_a_2xx_that_is_not_json_is_described(
     body: bytes, headers: dict[str, str], said: str
 ) -> None:
     with pytest.raises(InvalidResponseError) as caught:
-        Endpoints("https://api.example").snapshot(JOB).read(reply(200, body, headers))
+        Endpoints("https://api.example").status(JOB).read(reply(200, body, headers))
     assert str(caught.value) == f"HTTP 200 OK, {said}, not OpenFunnel's answer"
     assert not caught.value.is_json
     assert caught.value.__context__ is None

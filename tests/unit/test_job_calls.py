@@ -35,7 +35,7 @@ def fault(**fields: object) -> str:
 
 
 def test_a_read_is_a_get_of_the_job() -> None:
-    call = ENDPOINTS.snapshot(JOB)
+    call = ENDPOINTS.status(JOB)
     assert (call.kind, call.request.method) == (Kind.READ, "GET")
     assert (call.request.url, call.request.body) == (f"{JOBS}/{JOB}", None)
 
@@ -59,28 +59,27 @@ def test_a_page_is_read_whole() -> None:
     page = ENDPOINTS.page(JOB, "page_0001").read(answer)
     assert [row.name for row in page.rows] == ["Company 0", "Company 1"]
     assert (page.label, page.next_cursor) == ("page_0001", "page_0002")
-    snapshot = page.snapshot
-    assert (snapshot.status, snapshot.raw_status) == (JobStatus.COMPLETED, "completed")
-    assert (snapshot.processed, snapshot.progress_message) == (2, "done")
-    assert snapshot.error_message == "partial"
-    assert snapshot.manifest is not None
-    assert snapshot.manifest.count == 2
+    assert (page.status, page.word) == (JobStatus.COMPLETED, "completed")
+    assert (page.processed, page.progress_message) == (2, "done")
+    assert page.error_message == "partial"
+    assert page.manifest is not None
+    assert page.manifest.count == 2
 
 
 def test_an_unknown_word_is_kept() -> None:
-    snapshot = ENDPOINTS.snapshot(JOB).read(job_reply("paused"))
-    assert (snapshot.status, snapshot.raw_status) == (JobStatus.UNKNOWN, "paused")
+    answer = ENDPOINTS.status(JOB).read(job_reply("paused"))
+    assert (answer.status, answer.word) == (JobStatus.UNKNOWN, "paused")
 
 
-def test_what_the_handle_adds_is_not_taken_from_an_answer() -> None:
-    """Caught: the snapshot's own limit and eta read from keys of the same name."""
-    said = {"job_id": JOB, "status": "running", "limit": "many", "eta": 3}
-    snapshot = ENDPOINTS.snapshot(JOB).read(reply(200, said))
-    assert (snapshot.limit, snapshot.eta) == (None, None)
+def test_what_the_reader_adds_is_not_taken_from_an_answer() -> None:
+    """Caught: the answer's own fields read from keys of the same name."""
+    fields = {"job_id": JOB, "status": "running", "manifest": {}, "label": 3, "word": 4}
+    answer = ENDPOINTS.status(JOB).read(reply(200, fields))
+    assert (answer.label, answer.word) == (None, "running")
 
 
 def test_a_status_read_builds_no_rows() -> None:
-    assert ENDPOINTS.snapshot(JOB).read(job_reply(rows=["unbuilt"])).job_id == JOB
+    assert ENDPOINTS.status(JOB).read(job_reply(rows=["unbuilt"])).job_id == JOB
 
 
 def test_an_answer_without_rows_has_none() -> None:
@@ -123,7 +122,7 @@ def test_a_page_that_does_not_say_which_is_taken_for_the_one_asked_for() -> None
 )
 def test_a_refused_read_is_typed(status: int, kind: type[APIError]) -> None:
     with pytest.raises(kind):
-        ENDPOINTS.snapshot(JOB).read(reply(status))
+        ENDPOINTS.status(JOB).read(reply(status))
     with pytest.raises(kind):
         ENDPOINTS.page(JOB, None).read(reply(status))
 
@@ -137,7 +136,7 @@ def test_a_cancel_is_a_post_without_a_body() -> None:
 def test_a_cancel_demands_a_fresh_connection_and_a_read_does_not() -> None:
     """Caught: a cancel over whatever connection the pool has, for any transport."""
     assert ENDPOINTS.cancel(JOB).request.fresh_connection
-    assert not ENDPOINTS.snapshot(JOB).request.fresh_connection
+    assert not ENDPOINTS.status(JOB).request.fresh_connection
 
 
 def test_only_a_read_asks_caches_for_the_present() -> None:

@@ -158,4 +158,4 @@ async def test_what_holds_it_cannot_be_pickled(what: str) -> None:
         job = client.job("job-1")
         holders = {"client": client, "job": job, "stream": job.rows()}
         with pytest.raises(TypeError):
-            pickle.dumps(holders.get(what, client._means))
+            pickle.dumps(holders.get(what, client._resources))

@@ -35,6 +35,10 @@ CORE = (
     "tests/wire/test_never_sent.py",
     "tests/wire/test_story.py",
 )
+# What is checked for spelling, and for the words that CONTRIBUTING.md lists.
+TEXTS = sorted(path.name for path in Path(__file__).parent.glob("*.md"))
+SPELLED = ("openfunnel_async", "tests", "docs", "noxfile.py", "pyproject.toml", *TEXTS)
+WORDED = ("docs", *TEXTS)
 
 
 def _group(*names: str) -> tuple[str, ...]:
@@ -60,10 +64,22 @@ def _pythons() -> list[str]:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and formatting with ruff."""
+    """Check style and formatting with ruff, spelling, and the words of the pages."""
     session.install("-q", *_group("lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
+    session.run("codespell", *SPELLED)
+    session.run("python", "-m", "tests.words", *WORDED)
+
+
+@nox.session
+def quick(session: nox.Session) -> None:
+    """Run style, layers and the unit and job tests: what shows most errors soonest."""
+    session.install("-q", ".[cli,frames]", *_group("lint", "test"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports", "--no-cache")
+    session.run("pytest", "-q", "-n", "auto", "tests/unit", "tests/job")
 
 
 @nox.session

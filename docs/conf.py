@@ -1,4 +1,4 @@
-"""How the pages become a site: `nox -s docs` builds it and fails at any warning."""
+"""The settings of the site: `nox -s docs` builds it and fails at any warning."""
 
 from openfunnel_async import __version__
 
@@ -25,10 +25,10 @@ python_use_unqualified_type_names = True
 autodoc_member_order = "bysource"
 nitpicky = True
 nitpick_ignore_regex = [
-    # It is in other projects' documentation, and a build that had to ask for it
-    # would need the network.
+    # These are in the documentation of other projects; links to them would make the
+    # build need the network.
     ("py:.*", r"(aiohttp|asyncio|collections\.abc|contextlib|os|pathlib|pl|types)\..*"),
-    # The sandbox's machinery, which a fault may look at.
+    # Private classes of the sandbox, which a fault may read.
     ("py:class", r"openfunnel_async\.sandbox\._\w+\.(Deck|Search|Timeline)"),
     ("py:class", "CodeSent"),
 ]

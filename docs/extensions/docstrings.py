@@ -1,10 +1,10 @@
-"""Show docstrings as they are meant: code as code, types beside names."""
+"""Format docstrings: code as code, types beside names."""
 
 import re
 
 from sphinx.application import Sphinx
 
-# Nobody makes these but the client; a transport is not made, but written.
+# Only the client creates these; a transport is written by the user.
 _NOT_CALLED = {
     "BulkJob",
     "Completions",
@@ -13,7 +13,7 @@ _NOT_CALLED = {
     "SendProgress",
     "Transport",
 }
-# Defaults whose value says nothing.
+# Defaults whose value has no information.
 _UNSPELLED = re.compile(r"\b(?:NOTHING|Ellipsis)\b|<[^<>]+>")
 _ATTRIBUTE, _TYPE = ".. attribute:: ", "   :type: "
 
@@ -27,7 +27,7 @@ def tidy_signature(
     signature: str | None,
     returns: str | None,
 ) -> tuple[str | None, str | None]:
-    """Hide how handles are made, and defaults whose value says nothing."""
+    """Hide the constructors of handles, and defaults without information."""
     if name.rpartition(".")[2] in _NOT_CALLED:
         return "", None
     return signature and _UNSPELLED.sub("...", signature), returns
@@ -41,7 +41,7 @@ def mark_code(
     _options: object,
     lines: list[str],
 ) -> None:
-    """Make code of an indented block that stands between two paragraphs."""
+    """Mark an indented block between two paragraphs as code."""
     for place in range(len(lines) - 1, 1, -1):
         before, blank, line = lines[place - 2 : place + 1]
         if line.startswith("    ") and not blank and before[:1].strip():
@@ -56,7 +56,7 @@ def tidy(
     _options: object,
     lines: list[str],
 ) -> None:
-    """Let what a cancellation leaves be found; put an attribute's type in its place."""
+    """Emphasise the section on cancellation; move an attribute's type to its name."""
     attribute = 0
     for place, line in enumerate(lines):
         if line.startswith("Cancellation: "):
@@ -70,7 +70,7 @@ def tidy(
 def setup(app: Sphinx) -> dict[str, bool]:
     """Add it to a build."""
     app.connect("autodoc-process-signature", tidy_signature)
-    # The one before napoleon takes the sections apart, the other one after it.
+    # The first runs before napoleon splits the sections, the second one after it.
     app.connect("autodoc-process-docstring", mark_code, priority=400)
     app.connect("autodoc-process-docstring", tidy, priority=600)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,7 +1,7 @@
-"""Put the project's own SVG pictures into the page, where they take on its colours.
+"""Insert the project's own SVG pictures into the page, so that they use its colours.
 
-In an `<img>` a picture cannot know which of the site's two themes a reader chose. The
-pictures name the theme's colours and have fallbacks for wherever else they are shown.
+In an `<img>` a picture cannot read which of the site's two themes is active. The
+pictures name the theme's colours and have fallbacks for other places.
 """
 
 from pathlib import Path

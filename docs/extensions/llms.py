@@ -1,7 +1,7 @@
-"""Write `llms.txt`, and all pages as one text, for programs that read.
+"""Write `llms.txt`, and all pages as one text, for language models and other programs.
 
-Part of the text build, which puts a `page.txt` next to each `page.html`: the reference
-is in there as well, as it came out of the docstrings. The form is that of llmstxt.org.
+Part of the text build, which puts a `page.txt` next to each `page.html`: it
+includes the reference, as generated from the docstrings. The format is llmstxt.org.
 """
 
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def _lists(app: Sphinx) -> Iterator[str]:
 
 
 def _summary(app: Sphinx, name: str) -> str:
-    """Give a page's first sentence."""
+    """Return the first sentence of a page."""
     for paragraph in app.env.get_doctree(name).findall(nodes.paragraph):
         text = " ".join(paragraph.astext().split())
         return text.partition(". ")[0].rstrip(".:") + "."

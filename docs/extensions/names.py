@@ -1,9 +1,9 @@
 """Turn the names that prose and annotations use into links to the reference.
 
-Pages and docstrings write `BulkJob` or `job.cancel()` as plain code, which reads well
-everywhere; here what the reference describes becomes a link. Annotations name a class
-by the private module it lives in, the reference by the public one: the same list of
-names brings the two together.
+Pages and docstrings write `BulkJob` or `job.cancel()` as plain code, which is readable
+everywhere; here a name that the reference describes becomes a link. Annotations name a
+class by its private module, the reference by the public one: the same list of names
+connects the two.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.nodes import make_refnode
 
 PACKAGE = "openfunnel_async."
-# What the examples call their values.
+# The names of values in the examples.
 VARIABLES = {
     "client": "OpenFunnel",
     "job": "BulkJob",
@@ -49,11 +49,11 @@ def names_of(env: BuildEnvironment) -> Mapping[str, ObjectEntry]:
 
 
 def look_up(names: Mapping[str, ObjectEntry], text: str) -> ObjectEntry | None:
-    """Find what a piece of code names, or None if it is no name of the reference."""
+    """Find what a piece of code names, or None if the reference does not have it."""
     name, call, _ = text.partition("(")
     first, dot, rest = name.partition(".")
     holder = VARIABLES.get(first, first) if dot else first
-    # A sandbox has its options and its evidence from the service it is.
+    # `Sandbox` inherits its options and its evidence from `Service`.
     inherited = names.get(f"Service.{rest}") if holder == "Sandbox" else None
     return names.get(f"{name}()" if call else name) or (
         names.get(f"{holder}{dot}{rest}") or inherited
@@ -61,7 +61,7 @@ def look_up(names: Mapping[str, ObjectEntry], text: str) -> ObjectEntry | None:
 
 
 def link_names(app: Sphinx, page: nodes.document, docname: str) -> None:
-    """Link the inline code of a page that is a name of the reference."""
+    """Make a link of inline code that is a name of the reference."""
     names = names_of(app.env)
     for literal in list(_literals(page)):
         entry = look_up(names, literal.astext())
@@ -72,7 +72,7 @@ def link_names(app: Sphinx, page: nodes.document, docname: str) -> None:
 
 
 def _literals(page: nodes.document) -> Iterator[nodes.literal]:
-    """Give inline code, but not where a link would be out of place."""
+    """Yield inline code, except in titles, links and signatures."""
     for literal in page.findall(nodes.literal):
         node: nodes.Element | None = literal
         while node is not None and not isinstance(node, _CLOSED):
@@ -84,7 +84,7 @@ def _literals(page: nodes.document) -> Iterator[nodes.literal]:
 def resolve(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, shown: nodes.Element
 ) -> nodes.reference | None:
-    """Find a class that an annotation names by its private module."""
+    """Resolve a class that an annotation names by its private module."""
     if node.get("refdomain") != "py":
         return None
     names, target = names_of(env), str(node["reftarget"])

@@ -1,7 +1,7 @@
-"""Show files of the repository that a page links to, so that its links work.
+"""Show the repository files that a page links to, so that the links work.
 
-On a code host such a link leads to the file. The site has no address of the repository,
-so it gets a page for each file that is linked to, and for each folder a list.
+On a code host such a link opens the file. The site does not know the address of the
+repository, so it has a page for each linked file, and a list for each linked folder.
 """
 
 from collections.abc import Iterator
@@ -22,12 +22,12 @@ _linked: set[Path] = set()
 
 
 def page_of(path: Path) -> str:
-    """Name the page that shows a file."""
+    """Return the name of the page that shows a file."""
     return f"{FOLDER}/{path.relative_to(ROOT).as_posix()}"
 
 
 def lead_there(app: Sphinx, page: nodes.document) -> None:
-    """Lead a page's links to files outside the pages to the pages made of them."""
+    """Change links to files outside docs/ into links to the pages made from them."""
     docname = app.env.current_document.docname
     folder = app.env.doc2path(docname).parent
     up = "../" * docname.count("/")
@@ -35,7 +35,7 @@ def lead_there(app: Sphinx, page: nodes.document) -> None:
         for node in list(page.findall(kind)):
             target = (folder / str(node.get("reftarget"))).resolve()
             if node.get("refdomain") == "doc":
-                # Markdown, taken for a page although it is none.
+                # Sphinx takes this Markdown file for a page, and it is none.
                 target = target.with_name(f"{target.name}.md")
             if node.get("reftype") == "myst" and _is_shown(target):
                 _linked.add(target)
@@ -53,7 +53,7 @@ def _is_shown(target: Path) -> bool:
 
 
 def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """Make a page of each file that was linked to, and of each folder a list."""
+    """Make a page for each linked file, and a list for each linked folder."""
     for path in sorted(_linked):
         listed = sorted(path.glob("*.py"))
         yield _page(path, _list(listed) if listed else _code(app, path))
@@ -79,7 +79,7 @@ def _code(app: Sphinx, path: Path) -> str:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Add it to a build."""
-    # Before Sphinx collects the files that a page offers for download.
+    # This must run before Sphinx collects the files for download.
     app.connect("doctree-read", lead_there, priority=400)
     app.connect("html-collect-pages", pages)
     return {"parallel_read_safe": False, "parallel_write_safe": False}

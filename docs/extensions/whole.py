@@ -1,7 +1,7 @@
-"""Hold the finished site against itself: its links lead somewhere, nothing is fetched.
+"""Check the finished site: its links have targets, and it loads nothing from elsewhere.
 
-Sphinx looks at the links that pages write, and not at those that are made of names and
-sources, nor at what a theme brings along.
+Sphinx checks the links that pages contain, but not those that are made from names and
+sources, nor what a theme includes.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from sphinx.util.logging import getLogger
 
 @attrs.define
 class Page(HTMLParser):
-    """A page's anchors, links, and what a browser fetches to show it."""
+    """A page's anchors, links, and the files that a browser loads to show it."""
 
     path: Path
     anchors: set[str] = attrs.field(factory=set[str])
@@ -28,17 +28,17 @@ class Page(HTMLParser):
         self.feed(self.path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take what counts out of a tag."""
-        told = {name: text or "" for name, text in attrs}
-        self.anchors.add(told.get("id", ""))
-        if "src" in told or (tag == "link" and "href" in told):
-            self.fetched.append(told.get("src") or told["href"])
-        elif "href" in told:
-            self.links.append(told["href"])
+        """Store the anchor and the links of a tag."""
+        found = {name: text or "" for name, text in attrs}
+        self.anchors.add(found.get("id", ""))
+        if "src" in found or (tag == "link" and "href" in found):
+            self.fetched.append(found.get("src") or found["href"])
+        elif "href" in found:
+            self.links.append(found["href"])
 
 
 def check(app: Sphinx, exception: Exception | None) -> None:
-    """Warn of what is wrong at the end of a build of the site."""
+    """Warn about every broken link at the end of a build of the site."""
     if exception is not None or app.builder.format != "html":
         return
     pages = {path: Page(path) for path in sorted(Path(app.outdir).rglob("*.html"))}
@@ -53,14 +53,14 @@ def _wrong(page: Page, pages: dict[Path, Page]) -> Iterator[str]:
         parts = urlsplit(link)
         if parts.scheme or parts.netloc:
             if link in page.fetched:
-                yield f"fetches from elsewhere: {link}"
+                yield f"loads from another site: {link}"
             continue
         target = (page.path.parent / unquote(parts.path)).resolve()
         target = target if parts.path else page.path
         if not target.exists():
-            yield f"links to nothing: {link}"
+            yield f"links to a missing file: {link}"
         elif not _has(pages.get(target), unquote(parts.fragment)):
-            yield f"links to no such place: {link}"
+            yield f"links to a missing anchor: {link}"
 
 
 def _has(page: Page | None, anchor: str) -> bool:

@@ -1,6 +1,6 @@
-"""Draw the pictures anew, or see that they still are what would be drawn.
+"""Draw the pictures, or check that the saved ones are up to date.
 
-`python -m docs.pictures` draws them, with `--check` it compares.
+`python -m docs.pictures` draws them; `--check` compares.
 """
 
 import sys
@@ -25,20 +25,20 @@ def main(arguments: list[str]) -> int:
             path.write_text(picture, encoding="utf-8")
         return 0
     stale = [
-        path.name for path, picture in drawn.items() if not _is_kept(path, picture)
+        path.name for path, picture in drawn.items() if not _is_current(path, picture)
     ]
     if stale:
         which = ", ".join(stale)
-        sys.stderr.write(f"not as drawn: {which}; run python -m docs.pictures\n")
+        sys.stderr.write(f"out of date: {which}; run python -m docs.pictures\n")
     return 1 if stale else 0
 
 
-def _is_kept(path: Path, picture: str) -> bool:
-    kept = path.read_text(encoding="utf-8") if path.exists() else ""
+def _is_current(path: Path, picture: str) -> bool:
+    saved = path.read_text(encoding="utf-8") if path.exists() else ""
     if path.name == "demo.svg":
-        # Where things stand on the terminal is rich's choice, and differs by version.
-        return terminal.words(kept) == terminal.words(picture)
-    return kept == picture
+        # The layout on the terminal differs between versions of rich.
+        return terminal.words(saved) == terminal.words(picture)
+    return saved == picture
 
 
 if __name__ == "__main__":

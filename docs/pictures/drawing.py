@@ -1,7 +1,7 @@
-"""What the drawings have in common: a frame, and colours that fit where they are.
+"""The frame and the colours that all drawings share.
 
-On the site a drawing stands in the page itself and takes the theme's colours; anywhere
-else it takes those that the reader's system asks for.
+On the site a drawing is part of the page and uses the theme's colours; anywhere else it
+uses the colours of the reader's system.
 """
 
 from collections.abc import Iterable
@@ -40,13 +40,13 @@ _STYLE = """\
 
 
 def drawing(width: int, height: int, about: str, parts: Iterable[str]) -> str:
-    """Put parts into a frame.
+    """Return the SVG of a frame with these parts.
 
     Args:
-        width: In the units of the parts.
-        height: Likewise.
-        about: What it shows, for who cannot see it.
-        parts: The parts, from the ground up.
+        width: The width, in the units of the parts.
+        height: The height, in the same units.
+        about: A description for readers who cannot see it.
+        parts: The parts, the lowest first.
     """
     head = (
         f'<svg class="drawn" xmlns="http://www.w3.org/2000/svg" role="img" '
@@ -65,7 +65,7 @@ def drawing(width: int, height: int, about: str, parts: Iterable[str]) -> str:
 
 
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
-    """Write words; ``anchor`` says whether they start, end or are centred at x."""
+    """Return a text; ``anchor`` decides whether it starts, ends or is centred at x."""
     return (
         f'<text x="{x:g}" y="{y:g}" class="{kind}" text-anchor="{anchor}">'
         f"{escape(words)}</text>"
@@ -73,6 +73,6 @@ def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") 
 
 
 def line(points: Iterable[tuple[float, float]], kind: str = "line") -> str:
-    """Draw straight from point to point."""
+    """Return a line of straight segments."""
     places = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     return f'<polyline class="{kind}" points="{places}"/>'

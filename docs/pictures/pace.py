@@ -1,6 +1,6 @@
-"""The pace beside fixed intervals: looks at one job, and what many jobs cost.
+"""The pace beside fixed intervals: the polls of one job, and the cost of many jobs.
 
-Both are measured on the SDK's own waiter, by the model of jobs that its tests use.
+Both are measured with the SDK's own poll loop, on the model of jobs from the tests.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.pace.run import STEADY, Outcome, wait_for
 
 WIDTH = 860
 LEFT, RIGHT = 150, 740
-# One whose looks and delays are near the averages of all jobs, by each policy.
+# The polls and delays of this job are near the averages of all jobs, by each policy.
 NUMBER = 3
 ROWS_TOP, ROWS_BOTTOM = 62, 190
 LANES = (
@@ -22,21 +22,21 @@ LANES = (
     ("the default", STEADY, "first"),
 )
 ABOUT_ONE = (
-    "The rows of one job over time, and below them when it is looked at: every 30 "
-    "seconds, every 4 seconds, and by the default pace, which looks less often than "
-    "every 4 seconds until the end is near."
+    "The rows of one job over time, and below them its polls: every 30 seconds, every "
+    "4 seconds, and by the default pace, which polls less often than every 4 seconds "
+    "until the end is near."
 )
 INTERVALS = (2, 3, 4, 6, 8, 12)
 EACH = 100
-MOST_LOOKS, MOST_DELAY = 75, 8
+MOST_POLLS, MOST_DELAY = 75, 8
 ABOUT_MANY = (
-    "Looks at a job against the seconds until its end is noticed. Fixed intervals lie "
-    "on a curve; the default pace lies below it: fewer looks for the same delay."
+    "Polls of a job against the seconds until its end is noticed. Fixed intervals lie "
+    "on a curve; the default pace lies below it: fewer polls for the same delay."
 )
 
 
 def one_job() -> str:
-    """Draw the course of one job and when each policy looks at it."""
+    """Draw the course of one job and when each policy polls it."""
     job = draw(SEED, 1000, NUMBER)
     outcomes = [wait_for([job], policy)[0] for _, policy, _ in LANES]
     span = job.end + max(outcome.delay for outcome in outcomes)
@@ -48,7 +48,7 @@ def one_job() -> str:
     end = _x(job.end, span)
     marks = [
         line([(end, 40), (end, 350)], "line missed"),
-        text(end, 32, "the job is over", "quiet small", "middle"),
+        text(end, 32, "the job is terminal", "quiet small", "middle"),
     ]
     return drawing(WIDTH, 390, ABOUT_ONE, [*_course(job, span), *marks, *lanes])
 
@@ -58,7 +58,7 @@ def _x(moment: float, span: float) -> float:
 
 
 def _course(job: PacedJob, span: float) -> Iterator[str]:
-    """Draw how the rows come, page by page."""
+    """Draw how the rows arrive, page by page."""
 
     def height(rows: int) -> float:
         return ROWS_BOTTOM - (ROWS_BOTTOM - ROWS_TOP) * rows / job.rows
@@ -79,19 +79,19 @@ def _course(job: PacedJob, span: float) -> Iterator[str]:
 
 
 def _lane(job: PacedJob, outcome: Outcome, span: float, place: int) -> Iterator[str]:
-    """Draw when one policy looks, and how late it knows."""
+    """Draw when one policy polls, and how late it notices the end."""
     y, (name, _, kind) = 240 + 44 * place, LANES[place]
     yield text(LEFT - 12, y + 5, name, kind, "end")
     for moment in outcome.times:
         x = _x(moment - outcome.times[-1] + job.end + outcome.delay, span)
         yield f'<circle class="{kind}" cx="{x:.1f}" cy="{y:g}" r="3"/>'
-    tally = f"{outcome.polls} looks"
-    yield text(RIGHT + 14, y - 2, tally, f"{kind} small")
+    count = f"{outcome.polls} polls"
+    yield text(RIGHT + 14, y - 2, count, f"{kind} small")
     yield text(RIGHT + 14, y + 14, f"{outcome.delay:.1f} s late", f"{kind} small")
 
 
 def many_jobs() -> str:
-    """Draw looks against delay: the curve of fixed intervals, and the default."""
+    """Draw polls against delay: the curve of fixed intervals, and the default."""
     jobs = jobs_of(CLASSES["medium"], EACH)
     fixed = [(every, _cost(jobs, PollPolicy.fixed(every))) for every in INTERVALS]
     default = _cost(jobs, STEADY)
@@ -103,7 +103,7 @@ def many_jobs() -> str:
         parts.append(text(round(x + 8), round(y - 8), note, "second small"))
     x, y = _at(default)
     parts.append(f'<circle class="first" cx="{x:.1f}" cy="{y:.1f}" r="6"/>')
-    found = f"the default: {default[0]:.0f} looks, {default[1]:.1f} s"
+    found = f"the default: {default[0]:.0f} polls, {default[1]:.1f} s"
     parts.append(text(round(x - 10), round(y + 22), found, "first", "end"))
     return drawing(WIDTH, 400, ABOUT_MANY, parts)
 
@@ -114,17 +114,17 @@ def _cost(jobs: list[PacedJob], policy: PollPolicy) -> tuple[float, float]:
 
 
 def _at(cost: tuple[float, float]) -> tuple[float, float]:
-    looks, delay = cost
-    return 90 + 720 * looks / MOST_LOOKS, 340 - 300 * delay / MOST_DELAY
+    polls, delay = cost
+    return 90 + 720 * polls / MOST_POLLS, 340 - 300 * delay / MOST_DELAY
 
 
 def _axes() -> Iterator[str]:
     yield line([(90, 30), (90, 340), (820, 340)], "edge")
-    for looks in range(0, MOST_LOOKS + 1, 15):
-        x, _ = _at((looks, 0))
-        yield text(x, 360, f"{looks}", "quiet small", "middle")
+    for polls in range(0, MOST_POLLS + 1, 15):
+        x, _ = _at((polls, 0))
+        yield text(x, 360, f"{polls}", "quiet small", "middle")
     for delay in range(MOST_DELAY + 1):
         _, y = _at((0, delay))
         yield text(80, y + 5, f"{delay} s", "quiet small", "end")
-    yield text(455, 385, "looks at a job, on average", "quiet", "middle")
+    yield text(455, 385, "polls of a job, on average", "quiet", "middle")
     yield text(102, 36, "seconds until its end is noticed", "quiet")

@@ -26,13 +26,13 @@ DRAWN = {
 FRAME = (655, 40, 825, 275)
 ABOUT = (
     "A job is pending, then running, then completed, failed or cancelled. A cancel "
-    "makes it cancelling until it has settled, as cancelled, or as completed or failed "
-    "where it got there first. Nothing follows one of these three."
+    "makes it cancelling until it is cancelled, or completed or failed if it finished "
+    "first. These three are terminal."
 )
 
 
 def moves() -> dict[JobStatus, frozenset[JobStatus]]:
-    """Ask the client which states may follow which."""
+    """Compute from the client's own rule which states may follow which."""
     return {
         seen: frozenset(
             reported
@@ -51,7 +51,7 @@ def draw() -> str:
 
 def _unknown() -> Iterator[str]:
     yield _box(JobStatus.UNKNOWN, 100, 250)
-    note = "a new word shows like this, in place of pending or running"
+    note = "shown for a new word, in place of pending or running"
     yield text(37, 293, note, "quiet small")
 
 
@@ -70,7 +70,7 @@ def _ends() -> Iterator[str]:
         f'<rect class="edge" x="{left}" y="{top}" width="{right - left}" '
         f'height="{bottom - top}" rx="10"/>'
     )
-    yield text((left + right) / 2, top + 22, "over, for good", "quiet small", "middle")
+    yield text((left + right) / 2, top + 22, "terminal", "quiet small", "middle")
 
 
 def _moves() -> Iterator[str]:
@@ -86,10 +86,10 @@ def _moves() -> Iterator[str]:
     yield line(around, "line missed")
     yield _tip((side, 55), (1, 0))
     notes = (
-        (350, 22, "what a look now and then can miss"),
+        (350, 22, "a poll can miss the states between"),
         (529, 80, "all delivered, or failed"),
-        (529, 240, "settles at its next checkpoint,"),
-        (529, 270, "unless it got there first"),
+        (529, 240, "stops at its next checkpoint,"),
+        (529, 270, "unless it finished first"),
     )
     for x, y, words in notes:
         yield text(x, y, words, "quiet small", "middle")
@@ -97,12 +97,12 @@ def _moves() -> Iterator[str]:
 
 
 def _check(legal: Mapping[JobStatus, frozenset[JobStatus]]) -> None:
-    """See that the arrows drawn are the moves there are."""
+    """Check that the arrows are exactly the possible moves."""
     between = {(seen, to) for seen, all_ in legal.items() for to in all_ - ENDS}
     to_ends = {seen for seen, all_ in legal.items() if all_ >= ENDS}
     from_ends = {seen for seen in ENDS if legal[seen]}
     if between != DRAWN or to_ends != PLACES.keys() - ENDS or from_ends:
-        raise AssertionError(f"the moves are no longer those drawn: {legal}")
+        raise AssertionError(f"the arrows do not match the moves: {legal}")
 
 
 def _arrow(

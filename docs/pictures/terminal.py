@@ -1,7 +1,7 @@
-"""The demo as it stands on a terminal at its end.
+"""The final screen of the demo, as a terminal shows it.
 
-The demo is played for this, faster than anybody could follow; its rows, bills and
-moments are the same on every machine.
+The demo runs for this without pauses; its rows, bills and times are the same on every
+machine.
 """
 
 import io
@@ -20,7 +20,7 @@ WIDTH = 92
 TITLE = "openfunnel-async demo"
 ALT = (
     "Three jobs in a table. One completed and is billed in full, one was cancelled "
-    "when enough rows were in, one had already finished when its cancel came."
+    "after enough rows, one had already finished when its cancel arrived."
 )
 THEME = TerminalTheme(
     (22, 27, 34),
@@ -36,7 +36,7 @@ THEME = TerminalTheme(
         (222, 226, 232),
     ],
 )
-# As rich's own, without the font that it would have the reader's browser fetch.
+# The template of rich, without the font that a browser would download.
 FORMAT = """\
 <svg class="terminal" xmlns="http://www.w3.org/2000/svg" \
 viewBox="0 0 {width} {height}" role="img">
@@ -69,8 +69,8 @@ clip-path="url(#{unique_id}-clip-terminal)">
 
 
 def draw() -> str:
-    """Play the demo and draw what it leaves on the terminal."""
-    # Not a terminal, or every state of the table would be recorded and not the last.
+    """Run the demo and draw its final screen."""
+    # On a terminal, rich would record every state of the table and not only the last.
     console = Console(
         record=True,
         width=WIDTH,
@@ -90,7 +90,7 @@ def draw() -> str:
 
 
 def words(picture: str) -> list[str]:
-    """Take the words and numbers out of a picture."""
+    """Return the words and numbers of a picture."""
     lines = re.findall(r">([^<]+)</text>", picture)
     return re.findall(r"[\w,.]+", unescape(" ".join(lines)))
 
@@ -100,7 +100,7 @@ async def _play(console: Console) -> None:
     screen = LiveScreen(console=console, now=lambda: sandbox.now)
     async with sandbox:
         parts, used = await play(sandbox, screen, pace=0)
-    # On a terminal the table ends with this by itself.
+    # On a terminal, rich ends the table with this line itself.
     console.line()
     tally = add_up(parts)
     agrees = not disagreements(parts, used, sandbox.ledger)

@@ -59,7 +59,7 @@ async def test_a_stop_by_sigterm_is_gone_on_from_exactly(tmp_path: Path) -> None
     script = write_program("worker-pool.md", tmp_path)
     async with new_sandbox() as sandbox:
         said = await stop_by(signal.SIGTERM, script, sandbox)
-        assert said.splitlines()[-1] == "stopped; start me again to go on"
+        assert said.splitlines()[-1] == "stopped; start it again to continue"
         assert [job.status for job in sandbox.jobs.values()] == ["running"] * 2
         assert all(len(written(tmp_path, name)) >= 100 for name in NAMES[:2])
         said = await finish(script, sandbox)
@@ -83,7 +83,7 @@ async def test_the_next_process_begins_where_the_last_one_was(tmp_path: Path) ->
 
 
 async def test_a_kill_is_gone_on_from_exactly_as_well(tmp_path: Path) -> None:
-    """Caught: `cut` left out, once lines are ahead of the checkpoint."""
+    """Caught: `drop_lines` left out, once lines are ahead of the checkpoint."""
     script = write_program("worker-pool.md", tmp_path)
     async with new_sandbox() as sandbox:
         await stop_by(signal.SIGKILL, script, sandbox)

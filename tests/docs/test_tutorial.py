@@ -78,9 +78,9 @@ async def test_it_goes_as_the_page_says(tmp_path: Path) -> None:
         assert float(billed) + float(avoided) == 5000
 
         [left] = await run(LEAVE, tmp_path, told)
-        going_on, end = await run(RESUME, tmp_path, told)
-        assert going_on.startswith("going on with ")
-        assert going_on.split()[3:] != left.split()[2:]
+        continuing, end = await run(RESUME, tmp_path, told)
+        assert continuing.startswith("continuing with ")
+        assert continuing.split()[2:] != left.split()[2:]
         assert end == "150 more; completed"
 
     assert await run(FAULT, tmp_path, {}) == AT_STAKE.splitlines()

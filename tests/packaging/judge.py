@@ -18,6 +18,7 @@ FOLDERS = (PACKAGE, "tests", "docs", ".ci")
 SINGLE = (
     ".gitignore",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "LICENSE",
     "README.md",
     "SECURITY.md",

@@ -1,4 +1,4 @@
-"""The flags that describe a search, and what it may cost at most."""
+"""The flags that describe a search."""
 
 from typing import Annotated
 
@@ -6,20 +6,18 @@ import attrs
 from cyclopts import Parameter
 
 from openfunnel_async import LookalikeSearch
-from openfunnel_async._values.search import CREDITS_PER_COMPANY, MAX_LIMIT
-from openfunnel_async.cli._exits import CommandError
-from openfunnel_async.cli._say import amount
+from openfunnel_async.cli._output.exit_codes import CommandError
 from openfunnel_async.errors import ConfigurationError
 
 
-def _several(*names: str, text: str) -> Parameter:
+def _repeatable(*names: str, text: str) -> Parameter:
     return Parameter(name=names, consume_multiple=True, help=f"{text} Repeatable.")
 
 
 @Parameter(name="*")
 @attrs.frozen(kw_only=True)
 class SearchFlags:
-    """What to look for."""
+    """The companies to search for."""
 
     query: Annotated[
         str | None,
@@ -27,8 +25,8 @@ class SearchFlags:
     ] = None
     seed_domains: Annotated[
         tuple[str, ...],
-        _several(
-            "--seed-domain", text="A domain of a company to look like, up to ten."
+        _repeatable(
+            "--seed-domain", text="The domain of a similar company, up to ten."
         ),
     ] = ()
     limit: Annotated[
@@ -45,30 +43,31 @@ class SearchFlags:
         int | None, Parameter(help="Most employees, included.")
     ] = None
     funding_stages: Annotated[
-        tuple[str, ...], _several("--funding-stage", text='Such as Seed or "Series A".')
+        tuple[str, ...],
+        _repeatable("--funding-stage", text='Such as Seed or "Series A".'),
     ] = ()
     locations: Annotated[
         tuple[str, ...],
-        _several("--location", text="Headquarters: ISO 3166-1 alpha-3, or EU."),
+        _repeatable("--location", text="Headquarters: ISO 3166-1 alpha-3, or EU."),
     ] = ()
     search_type: Annotated[
         str | None,
         Parameter(help="semantic or agentic; the service's choice if not set."),
     ] = None
 
-    def search(self) -> LookalikeSearch:
+    def build_search(self) -> LookalikeSearch:
         """Build the search.
 
         Raises:
-            CommandError: It cannot be right.
+            CommandError: It is invalid.
         """
         try:
             return LookalikeSearch(**attrs.asdict(self, recurse=False))
         except ConfigurationError as error:
-            raise CommandError(_in_flags(str(error))) from None
+            raise CommandError(_name_flags(str(error))) from None
 
 
-_NAMES = {
+_FLAGS = {
     "seed_domains": "--seed-domain",
     "funding_stages": "--funding-stage",
     "locations": "--location",
@@ -80,31 +79,11 @@ _NAMES = {
 }
 
 
-def _in_flags(text: str) -> str:
-    """Call the fields what the command line calls them."""
+def _name_flags(text: str) -> str:
+    """Replace the names of fields by the names of their flags."""
     words = text.split(" ")
-    spelled = (word.rstrip(",") for word in words)
-    named = [
-        word.replace(bare, _NAMES.get(bare, bare))
-        for word, bare in zip(words, spelled, strict=True)
-    ]
-    return " ".join(named)
-
-
-def worst_case(search: LookalikeSearch) -> int:
-    """Return the most credits that a search can bill.
-
-    Without a limit it is not known; the service's own limit stands for it.
-    """
-    companies = MAX_LIMIT if search.limit is None else search.limit
-    return companies * CREDITS_PER_COMPANY
-
-
-def exposure(search: LookalikeSearch) -> str:
-    """Say the most that a search can bill."""
-    most = f"up to {amount(worst_case(search))} credits"
-    if search.limit is None:
-        return (
-            f"{most} (no --limit: the service's own limit of {MAX_LIMIT:,} companies)"
-        )
-    return f"{most}, one a company"
+    fields = (word.rstrip(",") for word in words)
+    return " ".join(
+        word.replace(field, _FLAGS.get(field, field))
+        for word, field in zip(words, fields, strict=True)
+    )

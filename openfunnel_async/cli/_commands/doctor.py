@@ -1,4 +1,4 @@
-"""``doctor``: is the service there, is it the service, and does it know the key."""
+"""``doctor``: check the address, the connection, the key and the credits."""
 
 import ssl
 import sys
@@ -10,15 +10,21 @@ import anyio
 import attrs
 from anyio.streams.tls import TLSAttribute
 
-from openfunnel_async._client.settings import BASE_URL_VARIABLE, KEY_VARIABLE
-from openfunnel_async.cli._ctrl_c import Interrupts, play
+from openfunnel_async import BASE_URL_VARIABLE, KEY_VARIABLE
 from openfunnel_async.cli._env_file import is_private
-from openfunnel_async.cli._exits import CommandError, Exit, exit_of, worst
-from openfunnel_async.cli._say import Voice, amount, one_line
-from openfunnel_async.cli._settings import Account, Service
+from openfunnel_async.cli._interrupts import Interrupts, run_command
+from openfunnel_async.cli._output.exit_codes import (
+    CommandError,
+    ExitCode,
+    exit_code_of,
+    worst_of,
+)
+from openfunnel_async.cli._output.printer import Printer
+from openfunnel_async.cli._output.text import format_amount, one_line
+from openfunnel_async.cli._settings import Account, ServiceFlags
 from openfunnel_async.errors import APIError, OpenFunnelError, TransportError
 
-_CONNECT_WITHIN = 10.0
+_CONNECT_TIMEOUT = 10.0
 _MARKS = {True: "✓", False: "✗", None: "·"}
 _PLAIN_MARKS = {True: "ok", False: "NO", None: "--"}
 _WIDTH = 12
@@ -26,62 +32,64 @@ _WIDTH = 12
 
 @attrs.frozen(kw_only=True)
 class Check:
-    """One thing that was looked into.
+    """The result of one check.
 
     Attributes:
-        name: What.
-        ok: How it is; None if it could not be looked into.
+        name: What was checked.
+        ok: Whether it is as it should be; None if it could not be checked.
         found: What was found.
         advice: What to do about it.
-        code: What it means for the exit code.
+        code: The exit code that it causes.
     """
 
     name: str
     ok: bool | None
     found: str
     advice: str | None = None
-    code: Exit = Exit.OK
+    code: ExitCode = ExitCode.OK
 
 
-def doctor(*, service: Service = Service()) -> Exit:  # noqa: B008 -- frozen
-    """Look into what may be wrong with the address, TLS, the key and the credits.
+def check_setup(*, service: ServiceFlags = ServiceFlags()) -> ExitCode:  # noqa: B008 -- frozen
+    """Check the address, TLS, the key and the credits.
 
-    Free: it connects without the key, and then asks for the balance.
+    Free: it connects without the key, and then reads the balance.
     """
-    return play(partial(_doctor, service, Voice(json=service.json)))
+    return run_command(partial(_check_setup, service, Printer(json=service.json)))
 
 
-async def _doctor(service: Service, voice: Voice, interrupts: Interrupts) -> Exit:
-    code = await interrupts.until(partial(_examine, service, voice))
+async def _check_setup(
+    service: ServiceFlags, printer: Printer, interrupts: Interrupts
+) -> ExitCode:
+    code = await interrupts.run(partial(_run_checks, service, printer))
     return interrupts.code if code is None else code
 
 
-async def _examine(service: Service, voice: Voice) -> Exit:
-    seen: list[Check] = []
+async def _run_checks(service: ServiceFlags, printer: Printer) -> ExitCode:
+    done: list[Check] = []
 
-    def tell(*checks: Check) -> None:
+    def report(*checks: Check) -> None:
         for check in checks:
-            seen.append(check)
-            _tell(voice, check)
+            done.append(check)
+            _print_check(printer, check)
 
     try:
-        account = service.account()
+        account = service.find_account()
     except CommandError as error:
-        place = "address" if error.text.startswith("--base-url") else "key found"
-        tell(Check(name=place, ok=False, found=error.text, code=error.code))
+        name = "address" if error.text.startswith("--base-url") else "key found"
+        report(Check(name=name, ok=False, found=error.text, code=error.code))
         return error.code
-    tell(_address(account), _key_found(account))
-    connected = await _connection(account.origin)
-    tell(*connected)
-    if all(check.ok is not False for check in connected):
-        tell(*await _account(account))
-    return worst(check.code for check in seen)
+    report(_check_address(account), _check_key_file(account))
+    connection = await _check_connection(account.origin)
+    report(*connection)
+    if all(check.ok is not False for check in connection):
+        report(*await _check_account(account))
+    return worst_of(check.code for check in done)
 
 
-def _tell(voice: Voice, check: Check) -> None:
+def _print_check(printer: Printer, check: Check) -> None:
     mark = _marks()[check.ok]
     advice = "" if check.advice is None else f"\n{'':{_WIDTH + 3}}-> {check.advice}"
-    voice.result(
+    printer.print_result(
         "check",
         f"{mark:<2} {check.name:<{_WIDTH}}{check.found}{advice}",
         check=check.name,
@@ -99,11 +107,11 @@ def _marks() -> dict[bool | None, str]:
     return _MARKS
 
 
-def _address(account: Account) -> Check:
+def _check_address(account: Account) -> Check:
     return Check(name="address", ok=True, found=account.origin)
 
 
-def _key_found(account: Account) -> Check:
+def _check_key_file(account: Account) -> Check:
     path = Path(account.source)
     if path.is_file() and not is_private(path):
         return Check(
@@ -111,44 +119,44 @@ def _key_found(account: Account) -> Check:
             ok=False,
             found=f"in {path}, which others on this machine can read",
             advice=f"chmod 600 {path}",
-            code=Exit.KEY,
+            code=ExitCode.KEY,
         )
     return Check(name="key found", ok=True, found=f"in {account.source}")
 
 
-async def _connection(origin: str) -> list[Check]:
+async def _check_connection(origin: str) -> list[Check]:
     """Connect as the client would, but send nothing."""
     parts = urlsplit(origin)
     is_tls = parts.scheme == "https"
     host, port = parts.hostname or "", parts.port or (443 if is_tls else 80)
     try:
-        with anyio.fail_after(_CONNECT_WITHIN):
+        with anyio.fail_after(_CONNECT_TIMEOUT):
             stream = await anyio.connect_tcp(host, port)
             async with stream:
                 pass
     except (OSError, TimeoutError) as error:
-        return [_unreachable(host, port, error)]
+        return [_explain_unreachable(host, port, error)]
     reached = Check(name="reachable", ok=True, found=f"{host} port {port}")
     if not is_tls:
-        found = "not used: the address is this very machine"
+        found = "not used: the address is this machine"
         return [reached, Check(name="TLS", ok=None, found=found)]
-    return [reached, await _tls(host, port)]
+    return [reached, await _check_tls(host, port)]
 
 
-def _unreachable(host: str, port: int, error: OSError) -> Check:
+def _explain_unreachable(host: str, port: int, error: OSError) -> Check:
     reason = error.strerror or "no answer" if str(error) else "no answer"
     return Check(
         name="reachable",
         ok=False,
         found=one_line(f"{host} port {port}: {reason}"),
         advice=f"check the network, and --base-url or {BASE_URL_VARIABLE}",
-        code=Exit.FAILED,
+        code=ExitCode.FAILED,
     )
 
 
-async def _tls(host: str, port: int) -> Check:
+async def _check_tls(host: str, port: int) -> Check:
     try:
-        with anyio.fail_after(_CONNECT_WITHIN):
+        with anyio.fail_after(_CONNECT_TIMEOUT):
             context = ssl.create_default_context()
             stream = await anyio.connect_tcp(
                 host, port, tls=True, ssl_context=context, tls_standard_compatible=False
@@ -158,42 +166,51 @@ async def _tls(host: str, port: int) -> Check:
                 certificate = stream.extra(TLSAttribute.peer_certificate)  # noqa: S610 -- no Django
     except ssl.SSLCertVerificationError as error:
         found = f"the certificate is not trusted: {one_line(error.verify_message)}"
-        advice = "do not send the key there; check the address and this machine's clock"
-        return Check(name="TLS", ok=False, found=found, advice=advice, code=Exit.FAILED)
+        advice = "do not send a key there; check the address and this machine's clock"
+        return Check(
+            name="TLS", ok=False, found=found, advice=advice, code=ExitCode.FAILED
+        )
     except (OSError, anyio.BrokenResourceError):
         found = "the handshake failed"
         advice = "is this really an https port?"
-        return Check(name="TLS", ok=False, found=found, advice=advice, code=Exit.FAILED)
-    until = one_line(str((certificate or {}).get("notAfter", "an unknown day")))
-    return Check(name="TLS", ok=True, found=f"{version}, trusted, valid until {until}")
+        return Check(
+            name="TLS", ok=False, found=found, advice=advice, code=ExitCode.FAILED
+        )
+    end = one_line(str((certificate or {}).get("notAfter", "an unknown date")))
+    return Check(name="TLS", ok=True, found=f"{version}, trusted, valid until {end}")
 
 
-async def _account(account: Account) -> list[Check]:
-    """Ask for the balance, which is free."""
+async def _check_account(account: Account) -> list[Check]:
+    """Read the balance, which is free."""
     try:
         async with account.client() as client:
             balance = await client.credit_balance()
     except OpenFunnelError as error:
-        return [_refused(error)]
-    left = balance.credits_left
+        return [_explain_refusal(error)]
+    left, total = balance.credits_left, format_amount(balance.total_credits)
     return [
         Check(name="key", ok=True, found="accepted"),
         Check(
             name="credits",
             ok=left > 0,
-            found=f"{amount(left)} left of {amount(balance.total_credits)}",
-            advice=None if left > 0 else "buy some before you submit",
-            code=Exit.OK if left > 0 else Exit.BUDGET,
+            found=f"{format_amount(left)} left of {total}",
+            advice=None if left > 0 else "buy credits before you submit",
+            code=ExitCode.OK if left > 0 else ExitCode.BUDGET,
         ),
     ]
 
 
-def _refused(error: OpenFunnelError) -> Check:
-    code = exit_of(error)
-    if code is Exit.KEY:
+def _tls_failure(found: str, advice: str) -> Check:
+    code = ExitCode.FAILED
+    return Check(name="TLS", ok=False, found=found, advice=advice, code=code)
+
+
+def _explain_refusal(error: OpenFunnelError) -> Check:
+    code = exit_code_of(error)
+    if code is ExitCode.KEY:
         found, advice = "not accepted", f"check {KEY_VARIABLE}, or sign up again"
         return Check(name="key", ok=False, found=found, advice=advice, code=code)
-    advice = "try again a little later"
+    advice = "try again later"
     if isinstance(error, APIError) and not isinstance(error, TransportError):
         advice = "check --base-url: is this OpenFunnel?"
     return Check(

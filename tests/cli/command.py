@@ -15,10 +15,10 @@ from anyio.abc import ByteReceiveStream, Process
 from openfunnel_async.sandbox import JobLife
 from tests.fleet.programs import WatchedSandbox
 
-_LONGEST = 60.0
+_TIMEOUT = 60.0
 _DAY = 86_400.0
-_OURS = ("OPENFUNNEL_API_KEY", "OPENFUNNEL_BASE_URL")
-_LOOKS = ("FORCE_COLOR", "NO_COLOR", "COLUMNS")
+_KEY_VARIABLES = ("OPENFUNNEL_API_KEY", "OPENFUNNEL_BASE_URL")
+_TERMINAL_VARIABLES = ("FORCE_COLOR", "NO_COLOR", "COLUMNS")
 
 
 def start(
@@ -45,14 +45,14 @@ def start_python(
 
 
 def inherited() -> dict[str, str]:
-    """Return this process's environment, without what would change the output."""
-    left_out = {*_OURS, *_LOOKS}
+    """Return this process's environment without variables that change the output."""
+    left_out = {*_KEY_VARIABLES, *_TERMINAL_VARIABLES}
     return {name: value for name, value in os.environ.items() if name not in left_out}
 
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """What a command said and how it ended."""
+    """What a command printed and how it ended."""
 
     code: int
     out: str
@@ -60,15 +60,15 @@ class Outcome:
 
     @property
     def objects(self) -> list[dict[str, Any]]:
-        """What stdout holds, read as objects, one a line."""
+        """The objects on stdout, one a line."""
         return [json.loads(line) for line in self.out.splitlines()]
 
     @property
     def errors(self) -> list[dict[str, Any]]:
-        """What stderr holds, read likewise."""
+        """The objects on stderr, one a line."""
         return [json.loads(line) for line in self.err.splitlines()]
 
-    def told(self, event: str) -> dict[str, Any]:
+    def find(self, event: str) -> dict[str, Any]:
         """The one object of an event."""
         (found,) = (each for each in self.objects if each["event"] == event)
         return found
@@ -78,8 +78,7 @@ class Outcome:
 class Terminal:
     """A folder in which commands are run against a sandbox.
 
-    No output of any of them may hold the sandbox's key, or a traceback: each is
-    looked through.
+    Checks that no output has the sandbox's key or a traceback.
     """
 
     folder: Path
@@ -100,52 +99,52 @@ class Terminal:
 
         Its stdin and stderr may be a terminal's.
         """
-        told = {
+        variables = {
             "OPENFUNNEL_BASE_URL": self.sandbox.base_url,
             "OPENFUNNEL_API_KEY": self.sandbox.api_key,
         }
         return await anyio.open_process(
             [sys.executable, *self.program, *arguments],
             cwd=self.folder,
-            env={**inherited(), **told, **self.environment},
+            env={**inherited(), **variables, **self.environment},
             stdin=on_terminal,
             stderr=on_terminal,
         )
 
     async def outcome(self, process: Process, *, stdin: str = "") -> Outcome:
-        """Read what a command says to its end."""
+        """Read what a command prints until it ends."""
         assert process.stdin is not None
-        said = ["", ""]
+        printed = ["", ""]
 
         async def read(place: int, stream: ByteReceiveStream | None) -> None:
             assert stream is not None
-            said[place] = b"".join([piece async for piece in stream]).decode()
+            printed[place] = b"".join([piece async for piece in stream]).decode()
 
-        with anyio.fail_after(_LONGEST):
+        with anyio.fail_after(_TIMEOUT):
             async with anyio.create_task_group() as group:
                 group.start_soon(read, 0, process.stdout)
                 group.start_soon(read, 1, process.stderr)
                 await process.stdin.send(stdin.encode())
                 await process.stdin.aclose()
             code = await process.wait()
-        out, err = said
+        out, err = printed
         assert "Traceback" not in out + err, err
         assert self.sandbox.api_key not in out + err
         return Outcome(code=code, out=out, err=err)
 
 
-async def until_said(process: Process, words: str) -> str:
-    """Read stdout until it has said these words."""
+async def read_until(process: Process, words: str) -> str:
+    """Read stdout until it has these words."""
     assert process.stdout is not None
-    said = b""
-    with anyio.fail_after(_LONGEST):
-        while words.encode() not in said:
-            said += await process.stdout.receive()
-    return said.decode()
+    printed = b""
+    with anyio.fail_after(_TIMEOUT):
+        while words.encode() not in printed:
+            printed += await process.stdout.receive()
+    return printed.decode()
 
 
 def life(rows: int | None = None, *, fails: bool = False, pages: int = 0) -> JobLife:
-    """Plan a job that is over at once, or that stops after so many pages."""
+    """Plan a job that ends at once, or that stops after some pages."""
     gaps = (0.0,) * (pages - 1) + (_DAY,) if pages else 0.0
     return JobLife(
         queue=0,

@@ -46,7 +46,7 @@ class ConsentFlags:
         """Return only if the user has agreed to the search's worst case.
 
         Raises:
-            CommandError: It is over the cap, or nobody agreed. Nothing was sent.
+            CommandError: It exceeds the cap, or nobody agreed. Nothing was sent.
         """
         worst = worst_case(search)
         if self.max_credits is not None and worst > self.max_credits:

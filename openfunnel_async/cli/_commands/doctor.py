@@ -167,15 +167,11 @@ async def _check_tls(host: str, port: int) -> Check:
     except ssl.SSLCertVerificationError as error:
         found = f"the certificate is not trusted: {one_line(error.verify_message)}"
         advice = "do not send a key there; check the address and this machine's clock"
-        return Check(
-            name="TLS", ok=False, found=found, advice=advice, code=ExitCode.FAILED
-        )
+        return _tls_failure(found, advice)
     except (OSError, anyio.BrokenResourceError):
         found = "the handshake failed"
         advice = "is this really an https port?"
-        return Check(
-            name="TLS", ok=False, found=found, advice=advice, code=ExitCode.FAILED
-        )
+        return _tls_failure(found, advice)
     end = one_line(str((certificate or {}).get("notAfter", "an unknown date")))
     return Check(name="TLS", ok=True, found=f"{version}, trusted, valid until {end}")
 
@@ -183,7 +179,7 @@ async def _check_tls(host: str, port: int) -> Check:
 async def _check_account(account: Account) -> list[Check]:
     """Read the balance, which is free."""
     try:
-        async with account.client() as client:
+        async with account.open_client() as client:
             balance = await client.credit_balance()
     except OpenFunnelError as error:
         return [_explain_refusal(error)]

@@ -88,15 +88,18 @@ class RowExport:
         code = await self._attempt(interrupts)
         if code is not None:
             return code
-        if self.job.is_terminal:
+        if self._is_terminal():
             return self._stop_terminal(interrupts)
         if await leave_jobs([self.job], self._command, self.printer, interrupts):
             return interrupts.code
         cancelled = await cancel_jobs([self.job], self.printer, interrupts)
-        if not self.job.is_terminal:
+        if not self._is_terminal():
             return cancelled
         code = await self._attempt(interrupts)
         return self._stop_terminal(interrupts) if code is None else code
+
+    def _is_terminal(self) -> bool:
+        return self.job.is_terminal
 
     def _stop_terminal(self, interrupts: Interrupts) -> ExitCode:
         """Print how to continue with a terminal job."""

@@ -1,4 +1,4 @@
-"""What is said: harmless on a terminal, whole for a program; what the codes mean."""
+"""What is printed: harmless on a terminal, complete for a program; the exit codes."""
 
 import json
 import logging
@@ -19,8 +19,9 @@ from openfunnel_async import (
     SubmitOutcomeUnknownError,
     TransportError,
 )
-from openfunnel_async.cli._exits import Exit, exit_of, worst
-from openfunnel_async.cli._say import Relay, Voice, one_line
+from openfunnel_async.cli._output.exit_codes import ExitCode, exit_code_of, worst_of
+from openfunnel_async.cli._output.printer import Printer, WarningHandler
+from openfunnel_async.cli._output.text import one_line
 
 
 @pytest.mark.parametrize(
@@ -40,11 +41,11 @@ def test_nothing_moves_the_cursor(text: str, shown: str) -> None:
 
 
 def test_an_error_is_one_object_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    Voice(json=True).error("a\x1b[0m\nb \u9999", code=1)
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.isascii()
-    assert json.loads(told.err) == {
+    Printer(json=True).print_error("a\x1b[0m\nb \u9999", code=1)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.isascii()
+    assert json.loads(printed.err) == {
         "event": "error",
         "message": "a[0m b \u9999",
         "code": 1,
@@ -52,18 +53,18 @@ def test_an_error_is_one_object_on_stderr(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_stdout_is_left_to_the_rows(capsys: pytest.CaptureFixture[str]) -> None:
-    voice = Voice(json=True, rows_on_stdout=True)
-    voice.result("exported", "")
-    voice.note("progress", "")
-    told = capsys.readouterr()
-    assert (told.out, told.err.count("\n")) == ("", 2)
+    printer = Printer(json=True, rows_on_stdout=True)
+    printer.print_result("exported", "")
+    printer.print_event("progress", "")
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 2)
 
 
-def test_a_warning_of_the_library_is_in_the_same_voice(
+def test_a_warning_of_the_library_is_printed_as_the_command_s(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     record = logging.makeLogRecord({"msg": "odd %s", "args": ("rows\n",)})
-    Relay(Voice()).emit(record)
+    WarningHandler(Printer()).emit(record)
     assert capsys.readouterr().err == "openfunnel-async: warning: odd rows\n"
 
 
@@ -86,13 +87,16 @@ SEARCH = LookalikeSearch(query="x")
     ],
 )
 def test_each_error_has_its_exit_code(error: OpenFunnelError, code: int) -> None:
-    assert exit_of(error) == code
+    assert exit_code_of(error) == code
 
 
 def test_of_several_jobs_the_worst_counts() -> None:
-    assert worst([]) is Exit.OK
-    assert worst([Exit.OK, Exit.PARTIAL, Exit.JOB_FAILED]) is Exit.JOB_FAILED
-    assert worst([Exit.KEY, Exit.FAILED]) is Exit.KEY
-    for code in Exit:
-        if code not in {Exit.INTERRUPTED, Exit.TERMINATED}:
-            assert worst([Exit.OK, code]) is code
+    assert worst_of([]) is ExitCode.OK
+    assert (
+        worst_of([ExitCode.OK, ExitCode.PARTIAL, ExitCode.JOB_FAILED])
+        is ExitCode.JOB_FAILED
+    )
+    assert worst_of([ExitCode.KEY, ExitCode.FAILED]) is ExitCode.KEY
+    for code in ExitCode:
+        if code not in {ExitCode.INTERRUPTED, ExitCode.TERMINATED}:
+            assert worst_of([ExitCode.OK, code]) is code

@@ -1,5 +1,7 @@
 """Start the command line as a user does: as a process of its own."""
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -10,8 +12,10 @@ from typing import Any
 
 import anyio
 import attrs
+import pytest
 from anyio.abc import ByteReceiveStream, Process
 
+from openfunnel_async.cli import main
 from openfunnel_async.sandbox import JobLife
 from tests.fleet.programs import WatchedSandbox
 
@@ -92,6 +96,28 @@ class Terminal:
         async with await whole.start(*arguments) as process:
             return await self.outcome(process, stdin=stdin)
 
+    async def run_in_thread(self, *arguments: str, **more: str) -> Outcome:
+        """Run a command in this process, which is faster.
+
+        Only for commands that handle no signals, or that end before they would.
+        """
+
+        def run() -> Outcome:
+            out, err = io.StringIO(), io.StringIO()
+            with (
+                pytest.MonkeyPatch.context() as patch,
+                contextlib.redirect_stdout(out),
+                contextlib.redirect_stderr(err),
+            ):
+                patch.chdir(self.folder)
+                variables = {**self._service(), **self.environment, **more}
+                for name, value in variables.items():
+                    patch.setenv(name, value)
+                code = main(arguments)
+            return self._checked(code, out.getvalue(), err.getvalue())
+
+        return await anyio.to_thread.run_sync(run)
+
     async def start(
         self, *arguments: str, on_terminal: int = subprocess.PIPE
     ) -> Process:
@@ -99,14 +125,10 @@ class Terminal:
 
         Its stdin and stderr may be a terminal's.
         """
-        variables = {
-            "OPENFUNNEL_BASE_URL": self.sandbox.base_url,
-            "OPENFUNNEL_API_KEY": self.sandbox.api_key,
-        }
         return await anyio.open_process(
             [sys.executable, *self.program, *arguments],
             cwd=self.folder,
-            env={**inherited(), **variables, **self.environment},
+            env={**inherited(), **self._service(), **self.environment},
             stdin=on_terminal,
             stderr=on_terminal,
         )
@@ -127,7 +149,15 @@ class Terminal:
                 await process.stdin.send(stdin.encode())
                 await process.stdin.aclose()
             code = await process.wait()
-        out, err = printed
+        return self._checked(code, *printed)
+
+    def _service(self) -> dict[str, str]:
+        return {
+            "OPENFUNNEL_BASE_URL": self.sandbox.base_url,
+            "OPENFUNNEL_API_KEY": self.sandbox.api_key,
+        }
+
+    def _checked(self, code: int, out: str, err: str) -> Outcome:
         assert "Traceback" not in out + err, err
         assert self.sandbox.api_key not in out + err
         return Outcome(code=code, out=out, err=err)

@@ -24,14 +24,14 @@ async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
 
 
 async def test_the_balance_for_people_and_for_programs(terminal: Terminal) -> None:
-    outcome = await terminal.run("balance")
+    outcome = await terminal.run_in_thread("balance")
     assert (outcome.code, outcome.err) == (0, "")
     assert [line.strip() for line in outcome.out.splitlines()] == [
         "37.5 credits left",
         "0 credits used",
         "37.5 credits in total",
     ]
-    outcome = await terminal.run("balance", "--json")
+    outcome = await terminal.run_in_thread("balance", "--json")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.objects == [
         {
@@ -44,7 +44,9 @@ async def test_the_balance_for_people_and_for_programs(terminal: Terminal) -> No
 
 
 async def test_an_estimate_that_the_account_covers(terminal: Terminal) -> None:
-    outcome = await terminal.run("estimate", *SEARCH, "--limit", "37", "--json")
+    outcome = await terminal.run_in_thread(
+        "estimate", *SEARCH, "--limit", "37", "--json"
+    )
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.objects == [
         {
@@ -61,7 +63,7 @@ async def test_an_estimate_that_the_account_covers(terminal: Terminal) -> None:
 async def test_an_estimate_that_it_does_not_cover_ends_with_5(
     terminal: Terminal,
 ) -> None:
-    outcome = await terminal.run("estimate", *SEARCH)
+    outcome = await terminal.run_in_thread("estimate", *SEARCH)
     assert outcome.code == 5
     assert "the service's own limit of 10,000" in outcome.out
     assert "does NOT cover it" in outcome.out
@@ -102,7 +104,7 @@ async def test_a_key_that_is_not_accepted_ends_with_6(
     assert outcome.code == 6
     assert outcome.objects[-1]["check"] == "key"
     assert outcome.objects[-1]["ok"] is False
-    refused = await terminal.run("balance", "--json")
+    refused = await terminal.run_in_thread("balance", "--json")
     assert (refused.code, refused.out) == (6, "")
     assert refused.errors[0]["status_code"] == status
 
@@ -111,7 +113,7 @@ async def test_a_422_about_the_key_ends_with_6(tmp_path: Path) -> None:
     """Caught: a 422 taken for a search that was refused."""
     async with WatchedSandbox(faults=[_MISSING]) as sandbox:
         terminal = Terminal(folder=tmp_path, sandbox=sandbox)
-        assert (await terminal.run("balance")).code == 6
+        assert (await terminal.run_in_thread("balance")).code == 6
 
 
 _MISSING = StatusFault(
@@ -129,7 +131,9 @@ async def test_a_missing_or_bad_key_is_an_error_before_anything_is_sent(
     terminal: Terminal, key: str
 ) -> None:
     for command in (("balance",), ("submit", *SEARCH, "--yes"), ("status", "a-job")):
-        outcome = await terminal.run(*command, "--json", OPENFUNNEL_API_KEY=key)
+        outcome = await terminal.run_in_thread(
+            *command, "--json", OPENFUNNEL_API_KEY=key
+        )
         assert (outcome.code, outcome.out) == (6, "")
         assert outcome.errors[0]["code"] == 6
         assert "OPENFUNNEL_API_KEY" in outcome.errors[0]["message"]
@@ -147,7 +151,9 @@ async def test_an_address_without_a_server(terminal: Terminal) -> None:
 
 
 async def test_an_invalid_address(terminal: Terminal) -> None:
-    outcome = await terminal.run("balance", "--base-url", "http://api.example")
+    outcome = await terminal.run_in_thread(
+        "balance", "--base-url", "http://api.example"
+    )
     assert (outcome.code, outcome.out) == (2, "")
     assert "would send the key in clear text" in outcome.err
     assert outcome.err.count("\n") == 1

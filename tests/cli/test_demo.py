@@ -61,7 +61,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
     started = [
         (
             folder,
-            start_python(["-c", _WITHOUT_PAUSES, "demo"], folder=folder, **environment),
+            start_python(arguments, folder=folder, **environment),
         )
         for folder, environment in zip(folders, _ENVIRONMENTS, strict=True)
     ]

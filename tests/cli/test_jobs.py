@@ -78,7 +78,7 @@ async def test_submit_for_a_program(terminal: Terminal) -> None:
 async def test_an_invalid_search_or_one_without_consent_is_not_sent(
     terminal: Terminal, flags: tuple[str, ...], code: int
 ) -> None:
-    outcome = await terminal.run("submit", *flags, "--json")
+    outcome = await terminal.run_in_thread("submit", *flags, "--json")
     assert (outcome.code, outcome.out) == (code, "")
     (error,) = outcome.errors
     assert (error["event"], error["code"]) == ("error", code)
@@ -115,7 +115,7 @@ async def test_status_and_cancel_report_the_true_status(terminal: Terminal) -> N
     for _ in range(3):
         await terminal.run("submit", *SEARCH, "--yes")
     done, going, failed = terminal.sandbox.jobs
-    outcome = await terminal.run("status", done, "--json")
+    outcome = await terminal.run_in_thread("status", done, "--json")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.objects == [
         {
@@ -156,7 +156,7 @@ async def test_status_and_cancel_report_the_true_status(terminal: Terminal) -> N
             "limit": None,
         }
     ]
-    outcome = await terminal.run("status", failed)
+    outcome = await terminal.run_in_thread("status", failed)
     assert outcome.code == 0
     assert "failed, 120 companies delivered" in outcome.out
     assert "gave up on this job" in outcome.out
@@ -168,7 +168,7 @@ async def test_an_unknown_job(terminal: Terminal, command: str) -> None:
     assert (outcome.code, outcome.out) == (1, "")
     (error,) = outcome.errors
     assert (error["status_code"], error["code"]) == (404, 1)
-    bad = await terminal.run(command, "../balance", "--json")
+    bad = await terminal.run_in_thread(command, "../balance", "--json")
     assert (bad.code, bad.errors[0]["code"]) == (2, 2)
 
 
@@ -178,7 +178,7 @@ async def test_a_text_of_the_service_cannot_move_the_cursor(
     """Caught: the error's text printed as it came."""
     body = {"detail": "gone\x1b[2J\u202eaway\r\nopenfunnel-async: all is well"}
     terminal.sandbox.faults.append(StatusFault(status=404, body=body))
-    outcome = await terminal.run("status", "a-job")
+    outcome = await terminal.run_in_thread("status", "a-job")
     assert outcome.err.count("\n") == 1
     assert not {"\x1b", "\u202e", "\r"} & set(outcome.err)
 

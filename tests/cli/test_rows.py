@@ -130,7 +130,7 @@ async def test_a_file_that_cannot_be_written_is_an_error_before_anything_is_spen
     terminal: Terminal, flags: tuple[str, ...], words: str
 ) -> None:
     """Caught: the file checked once the job was submitted."""
-    outcome = await terminal.run("run", *SEARCH, *flags)
+    outcome = await terminal.run_in_thread("run", *SEARCH, *flags)
     assert (outcome.code, outcome.out) == (2, "")
     assert words in outcome.err
     assert outcome.err.count("\n") == 1

@@ -54,7 +54,7 @@ async def test_the_code_is_read_from_stdin(
         f"OPENFUNNEL_BASE_URL={terminal.sandbox.base_url}\n"
     )
     assert list(terminal.folder.iterdir()) == [path]
-    assert (await terminal.run("balance", OPENFUNNEL_BASE_URL="")).code == 0
+    assert (await terminal.run_in_thread("balance", OPENFUNNEL_BASE_URL="")).code == 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="other rights there")
@@ -74,7 +74,7 @@ async def test_address_and_code_may_come_together(terminal: Terminal) -> None:
     assert first.code == 2
     assert f"sign-up --email {ADA} --code CODE" in first.err
     code = terminal.sandbox.codes[ADA]
-    second = await terminal.run(
+    second = await terminal.run_in_thread(
         "sign-up", "--email", ADA, "--code", f"{code[:3]} {code[3:]}"
     )
     assert (second.code, second.out) == (0, "")
@@ -100,7 +100,7 @@ async def test_another_key_is_not_overwritten_and_no_code_is_sent(
     """Caught: the file checked only once the key is there."""
     path = terminal.folder / ".env"
     path.write_text("OPENFUNNEL_API_KEY=of_another\n")
-    outcome = await terminal.run("sign-up", "--email", ADA, "--json")
+    outcome = await terminal.run_in_thread("sign-up", "--email", ADA, "--json")
     assert (outcome.code, outcome.out) == (2, "")
     assert "--replace" in outcome.errors[0]["message"]
     assert terminal.sandbox.requests == []
@@ -114,7 +114,9 @@ async def test_an_unwritable_file_is_an_error_before_anything_is_sent(
     terminal: Terminal,
 ) -> None:
     for path in (".", "missing/.env"):
-        outcome = await terminal.run("sign-up", "--email", ADA, "--env-file", path)
+        outcome = await terminal.run_in_thread(
+            "sign-up", "--email", ADA, "--env-file", path
+        )
         assert outcome.code == 2
         assert outcome.err.startswith(f"openfunnel-async: cannot write {path}: ")
     assert terminal.sandbox.requests == []
@@ -125,7 +127,7 @@ async def test_a_wrong_code_is_an_error_without_the_code(
 ) -> None:
     await terminal.run("sign-up", "--email", ADA)
     for code in ("000000", "12345"):
-        outcome = await terminal.run(
+        outcome = await terminal.run_in_thread(
             "sign-up", "--email", ADA, "--code", code, "--json"
         )
         assert code not in outcome.err
@@ -138,7 +140,7 @@ async def test_a_lost_answer_prints_how_to_recover(terminal: Terminal) -> None:
     await terminal.run("sign-up", "--email", ADA)
     terminal.sandbox.faults.append(LostAnswer())
     code = terminal.sandbox.codes[ADA]
-    outcome = await terminal.run("sign-up", "--email", ADA, "--code", code)
+    outcome = await terminal.run_in_thread("sign-up", "--email", ADA, "--code", code)
     assert outcome.code == 1
     assert "same address recovers the account" in outcome.err
     assert outcome.err.count("\n") == 1

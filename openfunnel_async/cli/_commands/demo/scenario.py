@@ -27,8 +27,6 @@ PAUSE = 0.08
 
 _STEP = 1.0
 _CHECK_INTERVAL = 0.005
-# A poll of this sandbox is free and takes no time. For the service, keep the default.
-_POLLING = PollPolicy.fixed(0.1)
 _ENOUGH_ROWS = 500
 _LATE_CANCEL_AT = 94.0
 
@@ -166,7 +164,9 @@ async def play(
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(sandbox)
         key, url = sandbox.api_key, sandbox.base_url
-        client = OpenFunnel(key, base_url=url, polling=_POLLING)
+        # About one poll for each step. For the service, keep the default policy.
+        polling = PollPolicy.fixed(max(pause, 0.01))
+        client = OpenFunnel(key, base_url=url, polling=polling)
         await stack.enter_async_context(client)
         for name, (search, _) in zip("ABC", _JOBS, strict=True):
             job = await client.submit(search)

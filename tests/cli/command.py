@@ -15,6 +15,7 @@ import attrs
 import pytest
 from anyio.abc import ByteReceiveStream, Process
 
+from openfunnel_async import LookalikeSearch, OpenFunnel
 from openfunnel_async.cli import main
 from openfunnel_async.sandbox import JobLife
 from tests.fleet.programs import WatchedSandbox
@@ -96,7 +97,9 @@ class Terminal:
         async with await whole.start(*arguments) as process:
             return await self.outcome(process, stdin=stdin)
 
-    async def run_in_thread(self, *arguments: str, **more: str) -> Outcome:
+    async def run_in_thread(
+        self, *arguments: str, stdin: str = "", **more: str
+    ) -> Outcome:
         """Run a command in this process, which is faster.
 
         Only for commands that handle no signals, or that end before they would.
@@ -110,6 +113,7 @@ class Terminal:
                 contextlib.redirect_stderr(err),
             ):
                 patch.chdir(self.folder)
+                patch.setattr(sys, "stdin", io.StringIO(stdin))
                 variables = {**self._service(), **self.environment, **more}
                 for name, value in variables.items():
                     patch.setenv(name, value)
@@ -117,6 +121,13 @@ class Terminal:
             return self._checked(code, out.getvalue(), err.getvalue())
 
         return await anyio.to_thread.run_sync(run)
+
+    async def submit(self, limit: int) -> str:
+        """Submit a job as a program does, and return its id."""
+        key, url = self.sandbox.api_key, self.sandbox.base_url
+        async with OpenFunnel(key, base_url=url) as client:
+            search = LookalikeSearch(query="voice ai", limit=limit)
+            return (await client.submit(search)).id
 
     async def start(
         self, *arguments: str, on_terminal: int = subprocess.PIPE

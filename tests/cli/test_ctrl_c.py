@@ -94,7 +94,7 @@ async def test_twice_in_watch_cancels_all_jobs(
     terminal: Terminal,
 ) -> None:
     for _ in range(2):
-        await terminal.run("submit", *SEARCH)
+        await terminal.submit(900)
     watch = ("watch", *terminal.sandbox.jobs, "--json")
     ended = await run_with_signals(
         terminal, *watch, after="progress", signals=(signal.SIGINT, signal.SIGINT)

@@ -113,7 +113,7 @@ async def test_too_few_credits_end_with_5(terminal: Terminal) -> None:
 
 async def test_status_and_cancel_report_the_true_status(terminal: Terminal) -> None:
     for _ in range(3):
-        await terminal.run("submit", *SEARCH, "--yes")
+        await terminal.submit(150)
     done, going, failed = terminal.sandbox.jobs
     outcome = await terminal.run_in_thread("status", done, "--json")
     assert (outcome.code, outcome.err) == (0, "")

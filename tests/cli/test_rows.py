@@ -35,11 +35,6 @@ def plan(terminal: Terminal, *, pages: int = 0, fails: bool = False) -> None:
     terminal.sandbox.plan = lambda _number, _limit: life(pages=pages, fails=fails)
 
 
-async def submit(terminal: Terminal, limit: int = 250) -> str:
-    outcome = await terminal.run("submit", *SEARCH, "--limit", str(limit))
-    return outcome.out.strip()
-
-
 def names(terminal: Terminal, file: str = "out.csv") -> list[str]:
     path = terminal.folder / file
     if path.suffix == ".csv":
@@ -166,7 +161,7 @@ async def test_a_disk_that_is_full_cancels_the_job_and_prints_how_to_continue(
 
 async def test_fetch_follow_and_resume(terminal: Terminal) -> None:
     plan(terminal, pages=2)
-    job_id = await submit(terminal)
+    job_id = await terminal.submit(250)
     outcome = await terminal.run("fetch", job_id, "-o", "out.csv", "--json")
     assert (outcome.code, outcome.objects[-1]["rows"]) == (4, 200)
     async with await terminal.start(
@@ -187,7 +182,7 @@ async def test_fetch_follow_and_resume(terminal: Terminal) -> None:
 
 async def test_fetch_to_stdout_is_a_row_a_line(terminal: Terminal) -> None:
     plan(terminal)
-    job_id = await submit(terminal)
+    job_id = await terminal.submit(250)
     outcome = await terminal.run(
         "fetch", job_id, "-o", "-", "--columns", "name", PYTHONIOENCODING="utf-8"
     )
@@ -201,9 +196,9 @@ async def test_fetch_to_stdout_is_a_row_a_line(terminal: Terminal) -> None:
 
 async def test_watch_reports_how_each_job_ended(terminal: Terminal) -> None:
     plan(terminal)
-    done = await submit(terminal)
+    done = await terminal.submit(250)
     plan(terminal, fails=True)
-    failed = await submit(terminal)
+    failed = await terminal.submit(250)
     outcome = await terminal.run("watch", done, failed, "--json")
     assert (outcome.code, outcome.err) == (3, "")
     ends = {each["job_id"]: each for each in outcome.objects if each["event"] == "job"}
@@ -219,7 +214,7 @@ async def test_watch_reports_how_each_job_ended(terminal: Terminal) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
 async def test_a_reader_that_leaves_causes_no_traceback(terminal: Terminal) -> None:
     plan(terminal)
-    job_id = await submit(terminal, 900)
+    job_id = await terminal.submit(900)
     for command in (f"fetch {job_id} -o -", f"watch {job_id} {job_id}x --json"):
         outcome = await anyio.run_process(
             f"{sys.executable} -m openfunnel_async.cli {command} | head -n 1",
@@ -271,7 +266,7 @@ async def test_a_file_that_another_export_writes_is_an_error_before_the_submit(
     terminal: Terminal,
 ) -> None:
     plan(terminal, pages=1)
-    other = await submit(terminal)
+    other = await terminal.submit(250)
     fetch = ("fetch", other, "-o", "out.csv", "--follow", "--json")
     async with await terminal.start(*fetch) as process:
         await read_until(process, '"delivered": 100')

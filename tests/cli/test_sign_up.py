@@ -70,7 +70,7 @@ async def test_only_its_owner_can_read_the_file(terminal: Terminal) -> None:
 
 async def test_address_and_code_may_come_together(terminal: Terminal) -> None:
     """The first command has the code sent, and has no stdin to read it from."""
-    first = await terminal.run("sign-up", stdin=f"{ADA}\n")
+    first = await terminal.run_in_thread("sign-up", stdin=f"{ADA}\n")
     assert first.code == 2
     assert f"sign-up --email {ADA} --code CODE" in first.err
     code = terminal.sandbox.codes[ADA]
@@ -84,7 +84,7 @@ async def test_address_and_code_may_come_together(terminal: Terminal) -> None:
 
 
 async def test_the_key_is_printed_if_asked_for(terminal: Terminal) -> None:
-    await terminal.run("sign-up", "--email", ADA)
+    await terminal.run_in_thread("sign-up", "--email", ADA)
     code = terminal.sandbox.codes[ADA]
     async with await terminal.start(
         "sign-up", "--email", ADA, "--code", code, "--json", "--show-key"
@@ -125,7 +125,7 @@ async def test_an_unwritable_file_is_an_error_before_anything_is_sent(
 async def test_a_wrong_code_is_an_error_without_the_code(
     terminal: Terminal,
 ) -> None:
-    await terminal.run("sign-up", "--email", ADA)
+    await terminal.run_in_thread("sign-up", "--email", ADA)
     for code in ("000000", "12345"):
         outcome = await terminal.run_in_thread(
             "sign-up", "--email", ADA, "--code", code, "--json"
@@ -137,7 +137,7 @@ async def test_a_wrong_code_is_an_error_without_the_code(
 
 
 async def test_a_lost_answer_prints_how_to_recover(terminal: Terminal) -> None:
-    await terminal.run("sign-up", "--email", ADA)
+    await terminal.run_in_thread("sign-up", "--email", ADA)
     terminal.sandbox.faults.append(LostAnswer())
     code = terminal.sandbox.codes[ADA]
     outcome = await terminal.run_in_thread("sign-up", "--email", ADA, "--code", code)

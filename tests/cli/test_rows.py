@@ -181,6 +181,7 @@ async def test_fetch_follow_and_resume(terminal: Terminal) -> None:
 
 
 async def test_fetch_to_stdout_is_a_row_a_line(terminal: Terminal) -> None:
+    """Caught: rows that are no JSON, because the locale has no Unicode."""
     plan(terminal)
     job_id = await terminal.submit(250)
     outcome = await terminal.run(
@@ -189,9 +190,24 @@ async def test_fetch_to_stdout_is_a_row_a_line(terminal: Terminal) -> None:
     assert outcome.code == 0
     assert [row["name"] for row in outcome.objects] == truth(terminal)
     assert "250 companies" in outcome.err
-    outcome = await terminal.run("fetch", job_id, "-o", "-", "--json")
-    assert (outcome.code, len(outcome.objects)) == (0, 250)
+    outcome = await terminal.run(
+        "fetch", job_id, "-o", "-", "--json", PYTHONIOENCODING="ascii"
+    )
+    assert outcome.code == 0
+    assert [row["name"] for row in outcome.objects] == truth(terminal)
     assert outcome.errors[-1]["event"] == "printed"
+
+
+@pytest.mark.parametrize("columns", ["nmae", "name,domain,name"])
+async def test_invalid_columns_on_stdout_are_an_error_before_anything_is_sent(
+    terminal: Terminal, columns: str
+) -> None:
+    outcome = await terminal.run_in_thread(
+        "fetch", "a-job", "-o", "-", "--columns", columns
+    )
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "column" in outcome.err
+    assert terminal.sandbox.requests == []
 
 
 async def test_watch_reports_how_each_job_ended(terminal: Terminal) -> None:

@@ -24,7 +24,7 @@ def check_columns(columns: Sequence[str] | None) -> tuple[str, ...]:
     """Return the columns to print, all of them for None.
 
     Raises:
-        CommandError: There is no such column.
+        CommandError: There is no such column, or a column is named twice.
     """
     if columns is None:
         return export.COLUMNS
@@ -32,6 +32,8 @@ def check_columns(columns: Sequence[str] | None) -> tuple[str, ...]:
         if name not in export.COLUMNS:
             there_are = ", ".join(export.COLUMNS)
             raise CommandError(f"there is no column {name!r:.60}; use {there_are}")
+    if len(set(columns)) < len(columns):
+        raise CommandError("--columns names a column twice")
     return tuple(columns)
 
 
@@ -83,7 +85,8 @@ async def _print_rows(
 
 def _print_row(company: Company, columns: Sequence[str]) -> None:
     row = {name: _value(company, name) for name in columns}
-    text = json.dumps(row, ensure_ascii=False)
+    is_unicode = (sys.stdout.encoding or "").lower() == "utf-8"
+    text = json.dumps(row, ensure_ascii=not is_unicode)
     sys.stdout.write(f"{''.join(map(_escape, text))}\n")
     sys.stdout.flush()
 

@@ -174,7 +174,7 @@ async def test_fetch_follow_and_resume(terminal: Terminal) -> None:
         "fetch", job_id, "-o", "more.csv", "--follow", "--json"
     ) as process:
         with anyio.fail_after(30):
-            while saved_rows(terminal, "more.csv") < 200:
+            while saved_rows(terminal, "more.csv") < 200:  # noqa: ASYNC110 -- a file has no event
                 await anyio.sleep(0.01)
         process.kill()
     terminal.sandbox.advance(86_400)

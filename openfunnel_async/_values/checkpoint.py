@@ -1,4 +1,4 @@
-"""A place in a job's rows that outlives the process."""
+"""A position in the rows of a job that outlives the process."""
 
 import json
 from typing import Any, Self, SupportsIndex, cast
@@ -10,6 +10,7 @@ from openfunnel_async._values.checks import check_job_id, check_label, check_who
 from openfunnel_async.errors import ConfigurationError
 
 VERSION = 1
+_KIND = "lookalikes"
 
 
 def _offset(value: SupportsIndex) -> int:
@@ -20,27 +21,36 @@ def _rows_before(value: SupportsIndex) -> int:
     return check_whole("rows_before", value, 0)
 
 
+def _check_kind(_instance: object, _field: object, kind: object) -> None:
+    if kind != _KIND:
+        raise ConfigurationError(
+            f"the checkpoint is of another kind of job than {_KIND!r}; install the "
+            "openfunnel-async that wrote it"
+        )
+
+
 def _limit(value: SupportsIndex | None) -> int | None:
     return None if value is None else check_whole("limit", value, 1)
 
 
 @attrs.frozen(kw_only=True)
 class JobCheckpoint:
-    """The place after the last row that was handed out.
+    """The position after the last row that was handed out.
 
     ``str()`` writes it as one line of JSON, without the key, to keep anywhere;
-    ``OpenFunnel.resume()`` takes that or the value and goes on with the next row.
+    ``OpenFunnel.resume()`` takes that or the value and continues with the next row.
 
     Attributes:
         job_id: The job.
-        page: Label of the page to go on with; None for the first.
-        offset: Rows of that page already used.
+        page: Label of the page to continue with; None for the first.
+        offset: Rows of that page that were used.
         rows_before: Rows of the pages before it, so that a resumed stream can
-            still be held against the manifest.
+            still be checked against the manifest.
         limit: The job's limit, where known.
+        kind: The kind of job: ``"lookalikes"``, the only one that this version knows.
 
     Raises:
-        ConfigurationError: A field that cannot be right.
+        ConfigurationError: A field that is invalid.
     """
 
     __module__ = "openfunnel_async"
@@ -50,6 +60,7 @@ class JobCheckpoint:
     offset: int = attrs.field(default=0, converter=_offset)
     rows_before: int = attrs.field(default=0, converter=_rows_before)
     limit: int | None = attrs.field(default=None, converter=_limit)
+    kind: str = attrs.field(default=_KIND, validator=_check_kind, repr=False)
 
     __repr__ = brief_repr
 

@@ -17,7 +17,7 @@ from typing import Any, cast
 import anyio
 import attrs
 
-from openfunnel_async._client.settings import hidden, read_origin
+from openfunnel_async._client.settings import hide_text, read_origin
 from openfunnel_async._protocol.codec import decode, encode
 from openfunnel_async._protocol.endpoints import Kind
 from openfunnel_async._protocol.error_replies import failure, is_from_service
@@ -152,7 +152,7 @@ async def verify(
 
     Cancellation: the code may have been traded; sign up again.
     """
-    otp_code = _code(hidden(otp_code))
+    otp_code = _code(hide_text(otp_code))
     fields = {"email": _address(email), "otp_code": otp_code}
     call = _Call(path=_VERIFY, fields=fields, unseen=_UNSEEN_KEY, code=otp_code)
     reply = await _send(call, read_origin(base_url), transport)

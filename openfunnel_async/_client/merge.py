@@ -8,7 +8,6 @@ from openfunnel_async._client.run_many import JobOutcome
 from openfunnel_async._text import brief_repr
 from openfunnel_async._values.models import Company
 from openfunnel_async._values.results import BulkResult
-from openfunnel_async.errors import JobError
 
 
 @attrs.frozen(kw_only=True)
@@ -88,7 +87,7 @@ def _rows(result: BulkResult | JobOutcome) -> tuple[Company, ...]:
         return result.rows
     if result.result is not None:
         return result.result.rows
-    return result.error.rows if isinstance(result.error, JobError) else ()
+    return result.error.rows if result.error is not None else ()
 
 
 def _identity(company: Company) -> tuple[str, str] | None:

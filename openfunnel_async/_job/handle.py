@@ -348,7 +348,7 @@ class BulkJob:
         where: Callable[[Company], bool] | None = None,
         timeout: float | EllipsisType | None = ...,  # noqa: ASYNC109 -- a total
     ) -> TakeResult:
-        """Read until n rows match, then cancel the job and wait for its terminal status.
+        """Read until n rows match, then cancel the job and wait until it is terminal.
 
         Every row that is delivered is billed, also one that does not match. The hard
         cap is the ``limit`` of the search. After the cancel the job may still deliver

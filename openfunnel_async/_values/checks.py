@@ -33,7 +33,7 @@ def check_job_id(value: object) -> str:
 
 
 def is_job_id(value: object) -> bool:
-    """Whether the value is an id that may enter a URL (design: Custody)."""
+    """Whether the value is an id that may enter a URL (design: BackgroundTasks)."""
     return (
         isinstance(value, str)
         and value not in {".", ".."}

@@ -12,7 +12,7 @@ from openfunnel_async import OpenFunnel
 from openfunnel_async._client.settings import (
     BASE_URL_VARIABLE,
     KEY_VARIABLE,
-    hidden,
+    hide_text,
     read_key,
     read_origin,
 )
@@ -77,7 +77,7 @@ class Service:
         address in a file counts only with the key of that file: a file that came
         along with a project must not send a key of the environment elsewhere.
         """
-        key = hidden(os.environ.get(KEY_VARIABLE) or None)
+        key = hide_text(os.environ.get(KEY_VARIABLE) or None)
         if self.env_file is None and (key is not None or not DEFAULT_FILE.is_file()):
             return key, self.base_url, f"the environment ({KEY_VARIABLE})"
         path = self.env_file or DEFAULT_FILE

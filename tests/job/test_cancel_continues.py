@@ -93,7 +93,7 @@ async def test_a_log_that_raises_does_not_keep_a_caller_waiting() -> None:
     try:
         async with connect(transport) as client:
             job = client.job(JOB)
-            first = client._custody.begin_first(job, 10.0)
+            first = client._background.cancel_in_background(job, 10.0)
             with anyio.fail_after(11):
                 await asyncio.wait([first])
             await anyio.sleep(60)

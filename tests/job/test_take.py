@@ -163,7 +163,7 @@ async def test_what_where_raises_goes_through_and_leaves_the_job() -> None:
 async def test_a_timeout_keeps_the_matches_and_leaves_the_job() -> None:
     transport = stoppable()
     async with connect(transport) as client:
-        with pytest.raises(WaitTimeoutError, match="it goes on") as caught:
+        with pytest.raises(WaitTimeoutError, match="it continues") as caught:
             await client.job(JOB).take(9, where=is_even, timeout=45)
         assert transport.now == pytest.approx(45)
     assert taken_names(caught.value.rows) == ["Company 0", "Company 2", "Company 4"]

@@ -115,7 +115,7 @@ async def test_the_timeout_is_the_total() -> None:
         assert transport.now == pytest.approx(45)
         assert job.error is caught.value
         assert caught.value.snapshot is job.snapshot
-    assert "it goes on" in str(caught.value)
+    assert "it continues" in str(caught.value)
 
 
 async def test_a_request_without_an_answer_does_not_hold_it_up() -> None:

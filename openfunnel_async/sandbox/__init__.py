@@ -38,32 +38,29 @@ connection. Pauses of faults and plans, and the seconds of a `RateLimit`, are re
 ones, whatever the sandbox's ``speed``.
 """
 
-from ._companies import Row, RowShape
-from ._deliveries import (
-    Cut,
-    Delivery,
-    Dropped,
-    Garbled,
-    Late,
-    Paced,
-    Padded,
-    Whole,
-)
-from ._evidence import JobView, SeenRequest
-from ._faults import (
+from openfunnel_async.sandbox._faults.answers import (
     BodyFault,
     EditedAnswer,
-    Exchange,
-    Fault,
     Redirect,
     RetryAfter,
     SetCookie,
     StatusFault,
-    Target,
-    TargetedFault,
 )
-from ._gateway_faults import EmptyAnswer, GatewayPage, LoginPage
-from ._job_faults import (
+from openfunnel_async.sandbox._faults.connections import (
+    CutBody,
+    LostAnswer,
+    MalformedAnswer,
+    OversizedBody,
+    ResetConnection,
+    SlowAnswer,
+    TrickledBody,
+)
+from openfunnel_async.sandbox._faults.gateways import (
+    EmptyAnswer,
+    GatewayPage,
+    LoginPage,
+)
+from openfunnel_async.sandbox._faults.jobs import (
     CompletesUnderCancel,
     OtherJob,
     StaleRead,
@@ -71,12 +68,7 @@ from ._job_faults import (
     UnknownStatus,
     VanishedJob,
 )
-from ._jobs import Job, JobState
-from ._ledger import Ledger, LedgerEntry
-from ._lives import JobLife, realistic_life
-from ._messages import Kind, SandboxReply, SandboxRequest
-from ._proxy import FaultyProxy
-from ._proxy_plans import (
+from openfunnel_async.sandbox._proxy.plans import (
     CloseIdle,
     ConnectionPlan,
     CutAfter,
@@ -88,19 +80,37 @@ from ._proxy_plans import (
     SilentAfter,
     Trickle,
 )
-from ._rate_limit import RateLimit, RetryAfterStyle
-from ._server import Sandbox
-from ._service import Plan, Service
-from ._socket_faults import (
-    CutBody,
-    LostAnswer,
-    MalformedAnswer,
-    OversizedBody,
-    ResetConnection,
-    SlowAnswer,
-    TrickledBody,
+from openfunnel_async.sandbox._proxy.proxy import FaultyProxy
+from openfunnel_async.sandbox._server import Sandbox
+from openfunnel_async.sandbox._service.companies import Row, RowShape
+from openfunnel_async.sandbox._service.deliveries import (
+    Cut,
+    Delivery,
+    Dropped,
+    Garbled,
+    Late,
+    Paced,
+    Padded,
+    Whole,
 )
-from ._unknowns import Unknowns
+from openfunnel_async.sandbox._service.evidence import JobView, SeenRequest
+from openfunnel_async.sandbox._service.fault import (
+    Exchange,
+    Fault,
+    Target,
+    TargetedFault,
+)
+from openfunnel_async.sandbox._service.job_lifetimes import JobLife, realistic_life
+from openfunnel_async.sandbox._service.jobs import Job, JobState
+from openfunnel_async.sandbox._service.ledger import Ledger, LedgerEntry
+from openfunnel_async.sandbox._service.messages import (
+    Kind,
+    SandboxReply,
+    SandboxRequest,
+)
+from openfunnel_async.sandbox._service.rate_limit import RateLimit, RetryAfterStyle
+from openfunnel_async.sandbox._service.service import Plan, Service
+from openfunnel_async.sandbox._service.unknowns import Unknowns
 
 __all__ = [
     "BodyFault",

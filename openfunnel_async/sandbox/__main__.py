@@ -1,7 +1,5 @@
 """``python -m openfunnel_async.sandbox``: a local OpenFunnel until Ctrl-C."""
 
-from __future__ import annotations
-
 import argparse
 import math
 import os
@@ -13,8 +11,8 @@ from ipaddress import ip_address
 
 import anyio
 
-from ._server import Sandbox
-from ._sockets import HOST
+from openfunnel_async.sandbox._server import Sandbox
+from openfunnel_async.sandbox._sockets import HOST
 
 CANNOT_LISTEN = 1
 

@@ -1,7 +1,5 @@
 """The service behind a real socket on loopback."""
 
-from __future__ import annotations
-
 import asyncio
 from ipaddress import ip_address
 from types import TracebackType
@@ -11,11 +9,11 @@ import attrs
 from aiohttp import web
 from attrs import validators
 
-from ._accounts import derived_key
-from ._messages import SandboxRequest
-from ._service import Service
-from ._sockets import HOST
-from ._wire import deliver
+from openfunnel_async.sandbox._reply_writer import deliver
+from openfunnel_async.sandbox._service.accounts import derived_key
+from openfunnel_async.sandbox._service.messages import SandboxRequest
+from openfunnel_async.sandbox._service.service import Service
+from openfunnel_async.sandbox._sockets import HOST
 
 
 def _valid_host(sandbox: Service, _: object, host: str) -> None:
@@ -52,6 +50,8 @@ class Sandbox(Service):
         OSError: On entry, when the port is taken or the address is not this
             machine's.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     host: str = attrs.field(default=HOST, validator=_valid_host)
     port: int = attrs.field(default=0, validator=validators.ge(0))

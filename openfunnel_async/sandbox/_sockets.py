@@ -1,7 +1,5 @@
 """What a socket can be told that asyncio has no word for."""
 
-from __future__ import annotations
-
 import os
 import socket
 import struct

@@ -33,7 +33,7 @@ from openfunnel_async.sandbox import (
     UnknownStatus,
     Whole,
 )
-from openfunnel_async.sandbox._faults import edited
+from openfunnel_async.sandbox._faults.answers import edited
 from tests.sandbox.caller import Caller, by_hand
 
 LIFE = JobLife(queue=2, first_page_after=5, seconds_per_page=10, closing=3)

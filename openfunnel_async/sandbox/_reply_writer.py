@@ -1,7 +1,5 @@
 """Acts a reply's delivery out on the connection its request came by."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 from http.client import responses
@@ -9,7 +7,7 @@ from typing import assert_never
 
 from aiohttp import web
 
-from ._deliveries import (
+from openfunnel_async.sandbox._service.deliveries import (
     Cut,
     Dropped,
     Garbled,
@@ -19,8 +17,8 @@ from ._deliveries import (
     Whole,
     packed,
 )
-from ._messages import SandboxReply
-from ._sockets import reset_on_close
+from openfunnel_async.sandbox._service.messages import SandboxReply
+from openfunnel_async.sandbox._sockets import reset_on_close
 
 _SMALLEST_WORTH_PACKING = 500
 

@@ -1,14 +1,12 @@
 """Accounts: a key, its credits and the jobs nobody else can see."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 
 import attrs
 
-from ._jobs import Job
-from ._ledger import Ledger, LedgerEntry
+from openfunnel_async.sandbox._service.jobs import Job
+from openfunnel_async.sandbox._service.ledger import Ledger, LedgerEntry
 
 
 def derived_key(seed: str, owner: str = "") -> str:

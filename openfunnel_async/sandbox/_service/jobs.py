@@ -1,16 +1,14 @@
 """One job over time: what is true of it at a moment follows from the moment."""
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_left
 from typing import Literal
 
 import attrs
 
-from ._companies import Deck, Row
-from ._lives import PAGE_SIZE, Ending, Timeline
-from ._search import Search
+from openfunnel_async.sandbox._service.companies import Deck, Row
+from openfunnel_async.sandbox._service.job_lifetimes import PAGE_SIZE, Ending, Timeline
+from openfunnel_async.sandbox._service.search import Search
 
 Status = Literal["pending", "running", "cancelling", "cancelled", "completed", "failed"]
 
@@ -28,6 +26,8 @@ class JobState:
         processed: Companies delivered towards the limit; None before the start.
         progress_message: The coarse label, None once terminal.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     status: Status
     written: int
@@ -59,6 +59,8 @@ class Job:
         settles_at: The checkpoint where that cancel stops the job.
         was_read: Whether a read has shown it.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     id: str
     search: Search

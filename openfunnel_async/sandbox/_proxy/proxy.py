@@ -1,7 +1,5 @@
 """A TCP proxy on loopback that resets, cuts, trickles and delays by plan."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 from collections.abc import AsyncGenerator, Iterable
@@ -13,10 +11,14 @@ from urllib.parse import SplitResult, urlsplit
 import attrs
 from attrs import validators
 
-from ._proxy_lane import Lane
-from ._proxy_link import Lanes, Link, Upstream
-from ._proxy_plans import ConnectionPlan, PassThrough, ProxyConnection
-from ._sockets import HOST, bound
+from openfunnel_async.sandbox._proxy.bandwidth import Lane
+from openfunnel_async.sandbox._proxy.link import Lanes, Link, Upstream
+from openfunnel_async.sandbox._proxy.plans import (
+    ConnectionPlan,
+    PassThrough,
+    ProxyConnection,
+)
+from openfunnel_async.sandbox._sockets import HOST, bound
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -63,6 +65,8 @@ class FaultyProxy:
     Raises:
         OSError: On entry, when the upstream's name is not known.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     upstream: str = attrs.field(validator=_valid_upstream)
     plan: list[ConnectionPlan] = attrs.field(

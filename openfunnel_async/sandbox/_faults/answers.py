@@ -1,97 +1,18 @@
-"""Faults as values: what goes wrong, on which requests, how many times.
-
-A fault stands around the service. It may let the request through, before or after
-it does its harm, change what is answered, and say how the answer is delivered. Here
-are those that answer something else.
-"""
-
-from __future__ import annotations
+"""Faults that change what is answered."""
 
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Literal, Protocol, Self, cast
+from typing import Any, Literal, cast
 
 import attrs
 from attrs import validators
 
-from ._deliveries import Whole
-from ._jobs import Job, JobState
-from ._messages import Kind, SandboxReply, json_reply
+from openfunnel_async.sandbox._service.deliveries import Whole
+from openfunnel_async.sandbox._service.fault import Exchange, TargetedFault
+from openfunnel_async.sandbox._service.messages import SandboxReply, json_reply
 
 RetryAfter = float | str | None | tuple[float | str, ...]
 """One Retry-After header or several: seconds, or any text; None for none."""
-
-Target = Literal["submit", "read", "cancel", "balance", "sign-up", "verify", "any"]
-
-
-class Exchange(Protocol):
-    """A request on its way through the service, as a fault sees it."""
-
-    @property
-    def kind(self) -> Kind:
-        """Tell the operation asked for."""
-        ...
-
-    @property
-    def moment(self) -> float:
-        """Tell the sandbox time of the request."""
-        ...
-
-    @property
-    def job(self) -> Job | None:
-        """Give the job the request names, if its key has it."""
-        ...
-
-    def serve(self, *, shown: JobState | None = None) -> SandboxReply:
-        """Let the request take effect; a read shows ``shown`` in place of now."""
-        ...
-
-
-@attrs.frozen(kw_only=True)
-class Fault(ABC):
-    """Something that goes wrong.
-
-    The first fault in `Sandbox.faults` that strikes a request is the only one that
-    does, and is used up once.
-
-    Attributes:
-        times: Requests it still strikes.
-    """
-
-    times: int = attrs.field(default=1, validator=validators.ge(1))
-
-    @property
-    def waits_for_body(self) -> bool:
-        """Tell whether the request's body is read before the fault acts."""
-        return True
-
-    @abstractmethod
-    def strikes(self, exchange: Exchange) -> bool:
-        """Tell whether this request is one of those meant."""
-
-    @abstractmethod
-    def answer(self, exchange: Exchange) -> SandboxReply:
-        """Answer in place of the service, which may be let have its turn."""
-
-    def used_once(self) -> Self | None:
-        """Give what is left of the fault after a strike."""
-        return attrs.evolve(self, times=self.times - 1) if self.times > 1 else None
-
-
-@attrs.frozen(kw_only=True)
-class TargetedFault(Fault):
-    """A fault that strikes one kind of request, or any.
-
-    Attributes:
-        on: The kind; ``any`` includes requests that mean no operation.
-    """
-
-    on: Target = "any"
-
-    def strikes(self, exchange: Exchange) -> bool:
-        """Tell whether the request is of this kind."""
-        return self.on in ("any", exchange.kind)
 
 
 @attrs.frozen(kw_only=True)
@@ -109,6 +30,8 @@ class StatusFault(TargetedFault):
         processed: Whether the request took effect although its answer does not
             say so.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     status: int = attrs.field(
         default=503, validator=[validators.ge(200), validators.le(599)]
@@ -159,6 +82,8 @@ class BodyFault(TargetedFault):
         content_type: What the answer claims the bytes are.
     """
 
+    __module__ = "openfunnel_async.sandbox"
+
     body: bytes
     status: int = attrs.field(
         default=200, validator=[validators.ge(200), validators.le(599)]
@@ -207,6 +132,8 @@ class EditedAnswer(TargetedFault):
             can say, and NaN and Infinity, which it cannot.
     """
 
+    __module__ = "openfunnel_async.sandbox"
+
     edit: Callable[[dict[str, Any]], object]
 
     def answer(self, exchange: Exchange) -> SandboxReply:
@@ -234,6 +161,8 @@ class Redirect(TargetedFault):
         status: Which redirect.
     """
 
+    __module__ = "openfunnel_async.sandbox"
+
     location: str
     status: Literal[301, 302, 303, 307, 308] = attrs.field(
         default=302, validator=validators.in_((301, 302, 303, 307, 308))
@@ -251,6 +180,8 @@ class SetCookie(TargetedFault):
     Attributes:
         cookie: The Set-Cookie header.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     cookie: str
 

@@ -1,7 +1,5 @@
 """Getting a key without a browser: a six-digit code, traded once."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from random import Random
@@ -9,7 +7,7 @@ from typing import Literal
 
 import attrs
 
-from ._messages import SandboxReply, json_reply, refusal
+from openfunnel_async.sandbox._service.messages import SandboxReply, json_reply, refusal
 
 CodeSent = Callable[[str, str], object]
 """Is told of a sign-up code: the address, and the code."""

@@ -1,12 +1,10 @@
 """The course a job takes when nobody cancels it."""
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_right
 from itertools import accumulate, chain, islice, repeat
 from random import Random
-from typing import Literal
+from typing import Literal, Self
 
 import attrs
 from attrs import validators
@@ -33,6 +31,8 @@ class JobLife:
         ends: The terminal status if nobody cancels.
         error_message: What a failed job says.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     queue: float = attrs.field(default=2.0, validator=validators.ge(0))
     processed_after: float = attrs.field(default=1.0, validator=validators.ge(0))
@@ -96,7 +96,7 @@ class Timeline:
         quarters = int(4 * (moment - began) / (self.page_times[page] - began))
         return min(PAGE_SIZE, self.rows - page * PAGE_SIZE) * quarters // 4
 
-    def hurried(self, moment: float) -> Timeline:
+    def hurried(self, moment: float) -> Self:
         """Let the job complete at ``moment``, all its rows delivered."""
         return attrs.evolve(
             self,
@@ -159,3 +159,6 @@ def realistic_life(seed: str, number: int, limit: int) -> JobLife:
         seconds_per_page=gaps,
         closing=rng.uniform(0.5, 3.0),
     )
+
+
+realistic_life.__module__ = "openfunnel_async.sandbox"

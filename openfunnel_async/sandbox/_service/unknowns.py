@@ -1,7 +1,5 @@
 """The questions contract/facts.md leaves open, each as a switch."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import attrs
@@ -58,6 +56,8 @@ class Unknowns:
         error_nesting: Where ``error_code`` stands in an error. Access: "of
             uncertain nesting".
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     wrong_key_status: Literal[401, 403] = attrs.field(
         default=401, validator=validators.in_((401, 403))

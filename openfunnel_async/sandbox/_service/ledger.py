@@ -1,7 +1,5 @@
 """Credits: what was there, and what each job that ended took of it."""
 
-from __future__ import annotations
-
 import attrs
 
 
@@ -16,6 +14,8 @@ class LedgerEntry:
         credits: What they cost; contract/facts.md, "Money": 1 credit each.
     """
 
+    __module__ = "openfunnel_async.sandbox"
+
     time: float
     job_id: str
     companies: int
@@ -29,6 +29,8 @@ class Ledger:
     Attributes:
         total: Credits the account was given.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     total: float
     _entries: dict[str, LedgerEntry] = attrs.field(

@@ -1,7 +1,5 @@
 """A submitted search, checked against contract/openapi.yaml the way FastAPI does."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -9,7 +7,7 @@ from typing import cast
 
 import attrs
 
-from ._messages import Issue, SandboxRequest
+from openfunnel_async.sandbox._service.messages import Issue, SandboxRequest
 
 LIMIT_WHEN_NONE_IS_SENT = 100
 """The contract names no default; a small one keeps a slip cheap."""

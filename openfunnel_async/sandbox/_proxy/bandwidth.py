@@ -1,7 +1,5 @@
 """A slow line that all connections of a proxy share."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator
 

@@ -3,14 +3,12 @@
 Each is a `TargetedFault` around a delivery; see `_deliveries` for what the bytes do.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import attrs
 from attrs import validators
 
-from ._deliveries import (
+from openfunnel_async.sandbox._service.deliveries import (
     Cut,
     Delivery,
     Dropped,
@@ -20,8 +18,8 @@ from ._deliveries import (
     Padded,
     valid_keep,
 )
-from ._faults import Exchange, TargetedFault
-from ._messages import SandboxReply
+from openfunnel_async.sandbox._service.fault import Exchange, TargetedFault
+from openfunnel_async.sandbox._service.messages import SandboxReply
 
 _MEGABYTE = 1_000_000
 
@@ -42,6 +40,8 @@ def _served(exchange: Exchange, delivery: Delivery) -> SandboxReply:
 class LostAnswer(TargetedFault):
     """Lets the request take effect and closes the connection without an answer."""
 
+    __module__ = "openfunnel_async.sandbox"
+
     def answer(self, exchange: Exchange) -> SandboxReply:
         """Serve, and drop what was to be said."""
         return _served(exchange, Dropped())
@@ -55,6 +55,8 @@ class ResetConnection(TargetedFault):
         after: ``headers``: as soon as those have been read, the body unread and
             nothing done. ``processing``: once the request has taken effect.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     after: Literal["headers", "processing"] = attrs.field(
         default="processing", validator=validators.in_(("headers", "processing"))
@@ -85,6 +87,8 @@ class CutBody(TargetedFault):
         reset: Whether the connection is reset rather than closed.
     """
 
+    __module__ = "openfunnel_async.sandbox"
+
     keep: float = attrs.field(default=0.5, validator=valid_keep)
     framed: bool = True
     gzip: bool = False
@@ -105,6 +109,8 @@ class SlowAnswer(TargetedFault):
             ``speed`` does not shorten it.
     """
 
+    __module__ = "openfunnel_async.sandbox"
+
     delay: float = attrs.field(validator=validators.ge(0))
 
     def answer(self, exchange: Exchange) -> SandboxReply:
@@ -121,6 +127,8 @@ class TrickledBody(TargetedFault):
         pause: Real seconds between two pieces, those of the event loop: a sandbox's
             ``speed`` does not shorten them.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     chunk: int = attrs.field(default=1, validator=validators.ge(1))
     pause: float = attrs.field(default=0.01, validator=validators.ge(0))
@@ -144,6 +152,8 @@ class OversizedBody(TargetedFault):
             whatever the client takes.
     """
 
+    __module__ = "openfunnel_async.sandbox"
+
     megabytes: float = attrs.field(default=300.0, validator=validators.gt(0))
     gzip: bool = False
 
@@ -162,6 +172,8 @@ class MalformedAnswer(TargetedFault):
             a colon, a ``chunk`` whose size is no number, or the body alone, as in
             HTTP before it had heads (``http09``).
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     kind: Literal["status_line", "header", "chunk", "http09"] = attrs.field(
         default="status_line", validator=validators.in_(_INSTEAD_OF_A_HEAD)

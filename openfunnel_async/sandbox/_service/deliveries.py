@@ -5,8 +5,6 @@ memory finds a reply's delivery beside it and acts out those it cares for; `Cut`
 `Padded` give the bytes they stand for.
 """
 
-from __future__ import annotations
-
 import gzip
 import zlib
 from collections.abc import Iterator
@@ -31,6 +29,8 @@ class Whole:
             connection is closed after the reply.
     """
 
+    __module__ = "openfunnel_async.sandbox"
+
     dated: bool = True
 
 
@@ -41,6 +41,8 @@ class Dropped:
     Attributes:
         reset: Whether it is reset (RST) rather than closed (FIN).
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     reset: bool = False
 
@@ -65,6 +67,8 @@ class Cut:
             not received by then may be lost to it.
     """
 
+    __module__ = "openfunnel_async.sandbox"
+
     keep: float = attrs.field(default=0.5, validator=valid_keep)
     framed: bool = True
     gzip: bool = False
@@ -86,6 +90,8 @@ class Late:
         seconds: The pause, in the event loop's seconds.
     """
 
+    __module__ = "openfunnel_async.sandbox"
+
     seconds: float = attrs.field(validator=validators.ge(0))
 
 
@@ -97,6 +103,8 @@ class Paced:
         chunk: Bytes of a piece.
         pause: The event loop's seconds between two pieces.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     chunk: int = attrs.field(validator=validators.ge(1))
     pause: float = attrs.field(validator=validators.ge(0))
@@ -113,6 +121,8 @@ class Padded:
         gzip: Whether it goes out packed, about a thousandth of that, whatever the
             client takes.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     size: int = attrs.field(validator=validators.ge(1))
     gzip: bool = False
@@ -157,6 +167,8 @@ class Garbled:
     Attributes:
         data: The bytes, which need not be HTTP.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     data: bytes
 

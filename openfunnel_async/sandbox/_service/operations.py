@@ -1,18 +1,16 @@
 """What each operation of contract/openapi.yaml does to jobs and credits."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from uuid import UUID
 
 import attrs
 
-from ._accounts import Account
-from ._companies import RowShape, deal
-from ._jobs import Job, JobState
-from ._lives import JobLife, lay_out
-from ._messages import (
+from openfunnel_async.sandbox._service.accounts import Account
+from openfunnel_async.sandbox._service.companies import RowShape, deal
+from openfunnel_async.sandbox._service.job_lifetimes import JobLife, lay_out
+from openfunnel_async.sandbox._service.jobs import Job, JobState
+from openfunnel_async.sandbox._service.messages import (
     Issue,
     SandboxReply,
     SandboxRequest,
@@ -20,16 +18,16 @@ from ._messages import (
     json_reply,
     refusal,
 )
-from ._pages import read_page
-from ._search import (
+from openfunnel_async.sandbox._service.pages import read_page
+from openfunnel_async.sandbox._service.search import (
     Search,
     range_issues,
     read_object,
     read_search,
     text_issues,
 )
-from ._sign_up import SignUpDesk
-from ._unknowns import Unknowns
+from openfunnel_async.sandbox._service.sign_up import SignUpDesk
+from openfunnel_async.sandbox._service.unknowns import Unknowns
 
 
 @attrs.define(eq=False, kw_only=True)

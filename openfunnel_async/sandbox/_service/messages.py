@@ -1,14 +1,12 @@
 """What goes into the sandbox's service and what comes out, free of sockets."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import attrs
 
-from ._deliveries import Delivery, Whole
+from openfunnel_async.sandbox._service.deliveries import Delivery, Whole
 
 Kind = Literal["submit", "read", "cancel", "balance", "sign-up", "verify", "other"]
 
@@ -24,6 +22,8 @@ class SandboxRequest:
         headers: Values by lower-case name.
         body: The bytes, empty when there were none.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     method: str
     path: str
@@ -45,6 +45,8 @@ class SandboxReply:
             ``headers`` already. Each is a header line of its own.
         delivery: How the answer goes onto the wire; `Dropped` means it does not.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     status: int
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])

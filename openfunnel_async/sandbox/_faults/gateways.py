@@ -5,15 +5,14 @@ portal. Their answers have a content type, a Server header and a body of their o
 and nothing in them is JSON.
 """
 
-from __future__ import annotations
-
 from http.client import responses
 
 import attrs
 from attrs import validators
 
-from ._faults import Exchange, RetryAfter, TargetedFault, with_retry_after
-from ._messages import SandboxReply
+from openfunnel_async.sandbox._faults.answers import RetryAfter, with_retry_after
+from openfunnel_async.sandbox._service.fault import Exchange, TargetedFault
+from openfunnel_async.sandbox._service.messages import SandboxReply
 
 _HTML = "text/html; charset=utf-8"
 _TEXT = "text/plain; charset=utf-8"
@@ -50,6 +49,8 @@ class GatewayPage(TargetedFault):
             504 that came while the service still worked.
     """
 
+    __module__ = "openfunnel_async.sandbox"
+
     status: int = attrs.field(
         default=502, validator=[validators.ge(200), validators.le(599)]
     )
@@ -84,6 +85,8 @@ class LoginPage(TargetedFault):
         server: The Server header.
     """
 
+    __module__ = "openfunnel_async.sandbox"
+
     server: str = "captive-portal"
 
     def answer(self, exchange: Exchange) -> SandboxReply:  # noqa: ARG002 -- not served
@@ -103,6 +106,8 @@ class EmptyAnswer(TargetedFault):
         status: Which 2xx.
         processed: Whether the request took effect.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     status: int = attrs.field(
         default=200, validator=[validators.ge(200), validators.le(299)]

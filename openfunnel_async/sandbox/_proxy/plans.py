@@ -4,8 +4,6 @@ All seconds are real ones, those of the event loop. All bytes are those of TCP: 
 proxy knows nothing of HTTP, and carries TLS as well.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import attrs
@@ -18,6 +16,8 @@ _BYTES = validators.optional(validators.ge(0))
 class PassThrough:
     """Carries every byte both ways, and every ending."""
 
+    __module__ = "openfunnel_async.sandbox"
+
 
 @attrs.frozen(kw_only=True)
 class ResetOnAccept:
@@ -26,6 +26,8 @@ class ResetOnAccept:
     A client's connect succeeds all the same: the system answers it. For one that
     is refused see `FaultyProxy.refusing`.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
 
 @attrs.frozen(kw_only=True)
@@ -60,6 +62,8 @@ class ResetAfter(_AfterBytes):
             the first byte of its answer.
     """
 
+    __module__ = "openfunnel_async.sandbox"
+
 
 @attrs.frozen(kw_only=True)
 class CutAfter(_AfterBytes):
@@ -71,6 +75,8 @@ class CutAfter(_AfterBytes):
         received: Bytes of the upstream that are passed on; at 0 the end comes with
             the first byte of its answer.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
 
 @attrs.frozen(kw_only=True)
@@ -85,6 +91,8 @@ class SilentAfter(_AfterBytes):
             its answer is not: the request has taken effect.
     """
 
+    __module__ = "openfunnel_async.sandbox"
+
 
 @attrs.frozen(kw_only=True)
 class Trickle:
@@ -94,6 +102,8 @@ class Trickle:
         size: Bytes of a write.
         pause: Seconds after each.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     size: int = attrs.field(default=1, validator=validators.ge(1))
     pause: float = attrs.field(default=0.01, validator=validators.ge(0))
@@ -109,6 +119,8 @@ class Delay:
         first_byte: Seconds before the first byte of the upstream is passed on.
     """
 
+    __module__ = "openfunnel_async.sandbox"
+
     connect: float = attrs.field(default=0.0, validator=validators.ge(0))
     first_byte: float = attrs.field(default=0.0, validator=validators.ge(0))
 
@@ -123,6 +135,8 @@ class CloseIdle:
     Attributes:
         after: Seconds without a byte since the upstream's last one.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     after: float = attrs.field(default=0.02, validator=validators.gt(0))
 
@@ -155,6 +169,8 @@ class ProxyConnection:
             the proxy itself ended. None while it is open.
         silent: Whether it went silent.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     plan: ConnectionPlan
     sent: int

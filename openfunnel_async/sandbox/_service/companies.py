@@ -4,8 +4,6 @@ The population has no end: company n is drawn from the seed and n alone. A searc
 takes three of ten as it walks along, so two searches of one sandbox share some.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from random import Random
@@ -13,8 +11,8 @@ from typing import Literal
 
 import attrs
 
-from . import _words
-from ._search import Search
+from openfunnel_async.sandbox._service import vocabulary
+from openfunnel_async.sandbox._service.search import Search
 
 Row = dict[str, object]
 RowShape = Literal["six", "sixteen"]
@@ -32,12 +30,12 @@ class _Sketch:
     rng: Random
     number: int
     employees: int | None
-    place: _words.Place
+    place: vocabulary.Place
 
     @property
     def stem(self) -> str:
         """Name the company's pages, like no other company's."""
-        word = _words.STEMS[self.number % len(_words.STEMS)].lower()
+        word = vocabulary.STEMS[self.number % len(vocabulary.STEMS)].lower()
         return f"{word}-{self.number:x}"
 
 
@@ -116,7 +114,7 @@ def _matches(sketch: _Sketch, search: Search) -> bool:
     return (
         not search.locations
         or code in search.locations
-        or ("EU" in search.locations and code in _words.EU)
+        or ("EU" in search.locations and code in vocabulary.EU)
     )
 
 
@@ -124,7 +122,7 @@ def _sketch(seed: str, number: int) -> _Sketch:
     rng = Random(f"{seed}/company/{number}")
     size = min(_MOST_EMPLOYEES, int(rng.lognormvariate(4.0, 2.0)))
     employees = None if rng.random() < 0.067 else size
-    place = rng.choice(_words.PLACES)
+    place = rng.choice(vocabulary.PLACES)
     return _Sketch(rng=rng, number=number, employees=employees, place=place)
 
 
@@ -142,9 +140,9 @@ def _six(sketch: _Sketch, topic: str) -> Row:
 
 def _name(rng: Random) -> str:
     if rng.random() < 0.06:
-        return rng.choice(_words.WHOLE_NAMES)
-    words = f"{rng.choice(_words.FIRST)} {rng.choice(_words.SECOND)}"
-    return words + rng.choice(_words.SUFFIXES)
+        return rng.choice(vocabulary.WHOLE_NAMES)
+    words = f"{rng.choice(vocabulary.FIRST)} {rng.choice(vocabulary.SECOND)}"
+    return words + rng.choice(vocabulary.SUFFIXES)
 
 
 def _domain(sketch: _Sketch) -> str:
@@ -153,7 +151,7 @@ def _domain(sketch: _Sketch) -> str:
     if draw < 0.055:
         return ""
     if draw < 0.0725:
-        return sketch.rng.choice(_words.GROUP_DOMAINS)
+        return sketch.rng.choice(vocabulary.GROUP_DOMAINS)
     return f"{sketch.stem}.example"
 
 
@@ -175,7 +173,7 @@ def _match_reason(rng: Random, topic: str) -> str | None:
     if rng.random() < 0.01:
         return None
     opening = f'Close to "{topic[:60]}" in what it sells and to whom it sells. '
-    return (opening + " ".join(rng.sample(_words.REASONS, rng.randint(2, 4))))[:306]
+    return (opening + " ".join(rng.sample(vocabulary.REASONS, rng.randint(2, 4))))[:306]
 
 
 def _ten_more(sketch: _Sketch) -> Row:
@@ -183,7 +181,7 @@ def _ten_more(sketch: _Sketch) -> Row:
     revenue = min(_MOST_REVENUE, int(rng.lognormvariate(16, 2.5)) * 1000)
     return {
         "rerank_score": None,
-        "funding_stage": _or_null(rng, 0.33, rng.choice(_words.STAGES)),
+        "funding_stage": _or_null(rng, 0.33, rng.choice(vocabulary.STAGES)),
         "revenue_usd": _or_null(rng, 0.7, revenue),
         "industries": _or_null(rng, 0.04, _industries(rng)),
         "hq_city": _or_null(rng, 0.2, place.city),
@@ -191,7 +189,7 @@ def _ten_more(sketch: _Sketch) -> Row:
         "hq_country": _or_null(rng, 0.19, place.country),
         "linkedin_follower_count": _or_null(rng, 0.05, int(rng.paretovariate(0.4))),
         "description": _or_empty(rng, _description(rng)),
-        "tagline": _or_empty(rng, rng.choice(_words.SENTENCES).strip()),
+        "tagline": _or_empty(rng, rng.choice(vocabulary.SENTENCES).strip()),
     }
 
 
@@ -208,10 +206,12 @@ def _or_empty(rng: Random, text: str) -> str | None:
 
 
 def _industries(rng: Random) -> list[str]:
-    most = len(_words.INDUSTRIES)
-    return rng.sample(_words.INDUSTRIES, min(16, most, int(rng.paretovariate(0.8))))
+    most = len(vocabulary.INDUSTRIES)
+    return rng.sample(vocabulary.INDUSTRIES, min(16, most, int(rng.paretovariate(0.8))))
 
 
 def _description(rng: Random) -> str:
     count = rng.randint(4, 34)
-    return " ".join(rng.choice(_words.SENTENCES) for _ in range(count))[:2240].strip()
+    return " ".join(rng.choice(vocabulary.SENTENCES) for _ in range(count))[
+        :2240
+    ].strip()

@@ -1,7 +1,5 @@
 """One connection through a proxy, carried from its accept to its end."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 from collections.abc import Iterator
@@ -9,8 +7,8 @@ from contextlib import suppress
 
 import attrs
 
-from ._proxy_lane import Lane
-from ._proxy_plans import (
+from openfunnel_async.sandbox._proxy.bandwidth import Lane
+from openfunnel_async.sandbox._proxy.plans import (
     CloseIdle,
     ConnectionPlan,
     CutAfter,
@@ -22,7 +20,7 @@ from ._proxy_plans import (
     SilentAfter,
     Trickle,
 )
-from ._sockets import reset_on_close
+from openfunnel_async.sandbox._sockets import reset_on_close
 
 _MOST_AT_ONCE = 65_536
 

@@ -1,7 +1,5 @@
 """A limit in requests per second, in front of the service."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable
@@ -11,8 +9,8 @@ from typing import Literal
 import attrs
 from attrs import validators
 
-from ._faults import Target
-from ._messages import Kind, SandboxReply, json_reply
+from openfunnel_async.sandbox._service.fault import Target
+from openfunnel_async.sandbox._service.messages import Kind, SandboxReply, json_reply
 
 RetryAfterStyle = float | Literal["seconds", "date"] | None
 """What a `RateLimit` says of the wait: see its ``retry_after``."""
@@ -55,6 +53,8 @@ class RateLimit:
         status: 429, or the 503 that some gateways send here.
         wall_clock: The seconds since 1970 that dates are made of.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     per_second: float = attrs.field(validator=validators.gt(0))
     on: Target = "any"

@@ -1,7 +1,5 @@
 """The words the sandbox's companies are made of. None of them exists."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

@@ -1,16 +1,14 @@
 """What a test may look at: everything that arrived, and the truth about the jobs."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import attrs
 
-from ._companies import Row
-from ._jobs import Job, Status
-from ._ledger import Ledger
-from ._lives import Ending
-from ._messages import Kind
+from openfunnel_async.sandbox._service.companies import Row
+from openfunnel_async.sandbox._service.job_lifetimes import Ending
+from openfunnel_async.sandbox._service.jobs import Job, Status
+from openfunnel_async.sandbox._service.ledger import Ledger
+from openfunnel_async.sandbox._service.messages import Kind
 
 KEY_HEADER = "x-api-key"
 
@@ -33,6 +31,8 @@ class SeenRequest:
             that happened before the request took effect.
         answered: Whether an answer went out, if only a part of it.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     time: float
     kind: Kind
@@ -62,6 +62,8 @@ class JobView:
     Attributes:
         time: The moment this view was taken.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     time: float
     _job: Job = attrs.field(alias="job", repr=False)

@@ -1,7 +1,5 @@
 """The whole service without a socket: a request in, a reply out, time by clock."""
 
-from __future__ import annotations
-
 import functools
 import math
 import time
@@ -12,22 +10,25 @@ from types import MappingProxyType
 import attrs
 from attrs import validators
 
-from . import _routes
-from ._accounts import Account, Accounts, derived_key
-from ._clock import Clock
-from ._companies import RowShape
-from ._deliveries import Dropped
-from ._evidence import KEY_HEADER, JobView, SeenRequest
-from ._faults import Fault
-from ._front import Visit, answer
-from ._jobs import Job, JobState
-from ._ledger import Ledger
-from ._lives import JobLife, realistic_life
-from ._messages import Kind, SandboxReply, SandboxRequest
-from ._operations import Operations
-from ._rate_limit import RateLimit, TokenBucket
-from ._sign_up import CodeSent, SignUpDesk
-from ._unknowns import Unknowns
+from openfunnel_async.sandbox._service.accounts import Account, Accounts, derived_key
+from openfunnel_async.sandbox._service.clock import Clock
+from openfunnel_async.sandbox._service.companies import RowShape
+from openfunnel_async.sandbox._service.deliveries import Dropped
+from openfunnel_async.sandbox._service.evidence import KEY_HEADER, JobView, SeenRequest
+from openfunnel_async.sandbox._service.fault import Fault
+from openfunnel_async.sandbox._service.job_lifetimes import JobLife, realistic_life
+from openfunnel_async.sandbox._service.jobs import Job, JobState
+from openfunnel_async.sandbox._service.ledger import Ledger
+from openfunnel_async.sandbox._service.messages import (
+    Kind,
+    SandboxReply,
+    SandboxRequest,
+)
+from openfunnel_async.sandbox._service.operations import Operations
+from openfunnel_async.sandbox._service.rate_limit import RateLimit, TokenBucket
+from openfunnel_async.sandbox._service.routing import Visit, answer, find_route
+from openfunnel_async.sandbox._service.sign_up import CodeSent, SignUpDesk
+from openfunnel_async.sandbox._service.unknowns import Unknowns
 
 Plan = Callable[[int, int], JobLife]
 """Plans a job by its number, counted from 0, and the limit asked for."""
@@ -90,6 +91,8 @@ class Service:
         code_sent: Told of each sign-up code, by address and code: no mail brings it.
         requests: Everything that arrived, oldest first.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     speed: float = attrs.field(default=1.0, validator=validators.ge(0))
     seed: str = attrs.field(default="openfunnel", converter=str)
@@ -197,7 +200,7 @@ class Service:
     def _visit(self, request: SandboxRequest) -> Visit:
         return Visit(
             request=request,
-            route=_routes.find(request.method, request.path),
+            route=find_route(request.method, request.path),
             account=self._accounts.find(request.headers.get(KEY_HEADER, "")),
             moment=self._settle(),
         )

@@ -1,15 +1,18 @@
 """The body of a read: status, manifest and one page of rows."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 
-from ._jobs import Job, JobState
-from ._ledger import Ledger
-from ._lives import PAGE_SIZE
-from ._messages import Issue, SandboxReply, invalid, json_reply
-from ._unknowns import Unknowns
+from openfunnel_async.sandbox._service.job_lifetimes import PAGE_SIZE
+from openfunnel_async.sandbox._service.jobs import Job, JobState
+from openfunnel_async.sandbox._service.ledger import Ledger
+from openfunnel_async.sandbox._service.messages import (
+    Issue,
+    SandboxReply,
+    invalid,
+    json_reply,
+)
+from openfunnel_async.sandbox._service.unknowns import Unknowns
 
 _NUMBERED = re.compile(r"page_([0-9]{4,})")
 

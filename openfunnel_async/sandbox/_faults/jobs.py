@@ -1,17 +1,16 @@
 """Faults of jobs: what an answer says of one, and when one ends."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 import attrs
 from attrs import validators
 
-from ._faults import Exchange, Fault, TargetedFault, edited
-from ._gateway_faults import GatewayPage
-from ._jobs import JobState
-from ._messages import SandboxReply, json_reply
+from openfunnel_async.sandbox._faults.answers import edited
+from openfunnel_async.sandbox._faults.gateways import GatewayPage
+from openfunnel_async.sandbox._service.fault import Exchange, Fault, TargetedFault
+from openfunnel_async.sandbox._service.jobs import JobState
+from openfunnel_async.sandbox._service.messages import SandboxReply, json_reply
 
 _NOBODYS_JOB = "00000000-0000-4000-8000-000000000000"
 _STATUS_THAT_FOLLOWS = {"submit": "pending", "cancel": "cancelling"}
@@ -27,6 +26,8 @@ class UnknownStatus(Fault):
     Attributes:
         word: The word.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     word: str
 
@@ -52,6 +53,8 @@ class StaleRead(Fault):
     always goes backwards.
     """
 
+    __module__ = "openfunnel_async.sandbox"
+
     def strikes(self, exchange: Exchange) -> bool:
         """Tell whether this reads a job that has a past."""
         return self._past(exchange) is not None
@@ -72,6 +75,8 @@ class CompletesUnderCancel(Fault):
 
     The cancel then answers 409, as for any job that got there first.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     def strikes(self, exchange: Exchange) -> bool:
         """Tell whether this cancels a job nobody cancelled yet."""
@@ -97,6 +102,8 @@ class OtherJob(TargetedFault):
         processed: Whether a submit or cancel took effect. If not, the answer still
             says that it did. A read never has an effect.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     job_id: str | None = _NOBODYS_JOB
     processed: bool = True
@@ -131,6 +138,8 @@ class VanishedJob(TargetedFault):
         page: Who seems to answer: the service (``json``), or a gateway without a
             backend, with a page (``html``) or a line (``text``).
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     page: Literal["json", "html", "text"] = attrs.field(
         default="json", validator=validators.in_(("json", "html", "text"))
@@ -168,6 +177,8 @@ class UnfinishedManifest(Fault):
             struck, however many; ``times`` does not count then. None for ``times``
             reads, at any time and of any job that has ended.
     """
+
+    __module__ = "openfunnel_async.sandbox"
 
     missing: tuple[str, ...] = ("credits_consumed",)
     nulls: tuple[str, ...] = ()

@@ -1,7 +1,5 @@
 """The sandbox's own time: a factor over a monotonic clock, or moved by hand."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

@@ -1,0 +1,131 @@
+"""Which operation a request means, and whether its key may use it."""
+
+from urllib.parse import unquote
+
+import attrs
+
+from openfunnel_async.sandbox._service.accounts import Account
+from openfunnel_async.sandbox._service.evidence import KEY_HEADER
+from openfunnel_async.sandbox._service.jobs import JobState
+from openfunnel_async.sandbox._service.messages import (
+    Issue,
+    Kind,
+    SandboxReply,
+    SandboxRequest,
+    invalid,
+    json_reply,
+)
+from openfunnel_async.sandbox._service.operations import Operations
+
+_JOBS = ("api", "v1", "account", "search-lookalikes-bulk")
+_FIXED: dict[tuple[str, ...], tuple[str, Kind]] = {
+    _JOBS: ("POST", "submit"),
+    ("api", "v1", "credits", "balance"): ("GET", "balance"),
+    ("api", "v1", "agent", "sign-up"): ("POST", "sign-up"),
+    ("api", "v1", "agent", "verify"): ("POST", "verify"),
+}
+
+
+@attrs.frozen(kw_only=True)
+class Route:
+    """Where a request goes.
+
+    Attributes:
+        kind: The operation, ``other`` where there is none.
+        job_id: The job its path names, decoded, or None.
+        allowed: The only method the path takes, or None for an unknown path.
+    """
+
+    kind: Kind = "other"
+    job_id: str | None = None
+    allowed: str | None = None
+
+
+def find_route(method: str, path: str) -> Route:
+    """Find the operation; a slash inside an encoded job id does not split it."""
+    allowed, kind, job_id = _operation(path)
+    if method != allowed:
+        return Route(job_id=job_id, allowed=allowed)
+    return Route(kind=kind, job_id=job_id, allowed=allowed)
+
+
+def astray(route: Route) -> SandboxReply:
+    """Answer a request that means no operation: 405 on a known path, else 404."""
+    if route.allowed is None:
+        return json_reply(404, {"detail": "Not Found"})
+    headers = {"allow": route.allowed}
+    return json_reply(405, {"detail": "Method Not Allowed"}, headers=headers)
+
+
+def _operation(path: str) -> tuple[str | None, Kind, str | None]:
+    parts = tuple(unquote(part) for part in path.removeprefix("/").split("/"))
+    if parts in _FIXED:
+        return (*_FIXED[parts], None)
+    if parts[: len(_JOBS)] != _JOBS:
+        return (None, "other", None)
+    match parts[len(_JOBS) :]:
+        case (job_id,) if job_id:
+            return ("GET", "read", job_id)
+        case (job_id, "cancel") if job_id:
+            return ("POST", "cancel", job_id)
+        case _:
+            return (None, "other", None)
+
+
+@attrs.frozen(kw_only=True)
+class Visit:
+    """One request with everything that is known on its arrival.
+
+    Attributes:
+        request: What arrived.
+        route: Where it goes.
+        account: Whose key it carries, None for no key or a wrong one.
+        moment: Sandbox time.
+    """
+
+    request: SandboxRequest
+    route: Route
+    account: Account | None
+    moment: float
+
+
+def answer(
+    operations: Operations, visit: Visit, shown: JobState | None
+) -> SandboxReply:
+    """Let a request take effect; a read shows ``shown`` in place of now."""
+    match visit.route.kind:
+        case "other":
+            return astray(visit.route)
+        case "sign-up":
+            return operations.sign_up(visit.request, visit.moment)
+        case "verify":
+            return operations.verify(visit.request, visit.moment)
+        case _ if visit.account is None:
+            return _turned_away(visit.request, operations.unknowns.wrong_key_status)
+        case _:
+            return _serve(operations, visit, visit.account, shown)
+
+
+def _serve(
+    operations: Operations, visit: Visit, account: Account, shown: JobState | None
+) -> SandboxReply:
+    request, moment, job_id = visit.request, visit.moment, visit.route.job_id or ""
+    match visit.route.kind:
+        case "submit":
+            return operations.submit(account, request, moment)
+        case "cancel":
+            return operations.cancel(account, job_id, moment)
+        case "balance":
+            return operations.balance(account)
+        case _:
+            return operations.read(account, job_id, request, moment, shown)
+
+
+def _turned_away(request: SandboxRequest, wrong_key_status: int) -> SandboxReply:
+    """Refuse a missing or a wrong key; contract/facts.md, "Access"."""
+    key = request.headers.get(KEY_HEADER)
+    if key:
+        detail = "This API key is not known."
+        return json_reply(wrong_key_status, {"detail": detail})
+    loc, msg = ("header", "X-API-Key"), "Field required"
+    return invalid([Issue(type="missing", loc=loc, msg=msg, input=key)])

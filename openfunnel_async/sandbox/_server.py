@@ -116,6 +116,6 @@ class Sandbox(Service):
             query=tuple(request.rel_url.query.items()),
             headers={name.lower(): text for name, text in request.headers.items()},
         )
-        if self._ends_at_the_head(head):
+        if self._fault_ignores_body(head):
             return head
         return attrs.evolve(head, body=await request.read())

@@ -191,7 +191,7 @@ class Service:
         self.requests.append(_seen(visit, job_id, reply))
         return reply
 
-    def _ends_at_the_head(self, request: SandboxRequest) -> bool:
+    def _fault_ignores_body(self, request: SandboxRequest) -> bool:
         """Tell whether a fault strikes a request without waiting for its body."""
         call = self._call(self._visit(request))
         fault = next((fault for fault in self.faults if fault.strikes(call)), None)

@@ -75,7 +75,7 @@ async def serve(sandbox: Sandbox, listening: Callable[[], object]) -> None:
 
 
 def code_line(email: str, code: str) -> str:
-    """Say a sign-up code, as a mail would."""
+    """Return a sign-up code, as a mail would."""
     # An address may be any text, and must not move the terminal's cursor.
     shown = "".join(sign if sign.isprintable() else "?" for sign in email)
     return f"The code for {shown} is {code}\n"
@@ -87,7 +87,7 @@ def _print(text: str) -> None:
 
 
 def welcome(sandbox: Sandbox) -> str:
-    """Say where the sandbox listens, and how to use it."""
+    """Return where the sandbox listens, and how to use it."""
     return f"""\
 A local OpenFunnel listens on {sandbox.base_url}
 {_reach(sandbox.host)}Its key is {sandbox.api_key}
@@ -102,13 +102,13 @@ Ctrl-C ends it.
 """
 
 
-def _reach(host: str) -> str:
+def _describe_host(host: str) -> str:
     if ip_address(host).is_loopback:
         return ""
     return f"It listens on {host} (--host): other machines may reach it.\n"
 
 
-def _pace(speed: float) -> str:
+def _describe_speed(speed: float) -> str:
     if speed == 0:
         return "Time stands still here (--speed 0): jobs stay pending."
     page = 18 / speed

@@ -15,7 +15,7 @@ from openfunnel_async.sandbox._service.deliveries import (
     Paced,
     Padded,
     Whole,
-    packed,
+    pack_gzip,
 )
 from openfunnel_async.sandbox._service.messages import SandboxReply
 from openfunnel_async.sandbox._sockets import reset_on_close
@@ -50,7 +50,9 @@ async def _deliver(request: web.BaseRequest, reply: SandboxReply) -> web.StreamR
             return await _padded(request, reply, delivery)
         case Whole() | Dropped() | Cut() | Garbled():
             reset = isinstance(delivery, Dropped | Cut) and delivery.reset
-            return await _end(request, _last_words(reply, delivery), reset=reset)
+            return await _end(
+                request, _bytes_before_close(reply, delivery), reset=reset
+            )
         case _ as never:
             assert_never(never)
 
@@ -61,7 +63,7 @@ def _whole(request: web.BaseRequest, reply: SandboxReply) -> web.Response:
     accepted = request.headers.get("Accept-Encoding", "")
     if "gzip" in accepted and len(body) >= _SMALLEST_WORTH_PACKING:
         headers["content-encoding"] = "gzip"
-        body = packed(body)
+        body = pack_gzip(body)
     response = web.Response(status=reply.status, headers=headers, body=body)
     for name, text in reply.repeated:
         response.headers.add(name, text)
@@ -102,7 +104,7 @@ async def _padded(
     return response
 
 
-def _last_words(
+def _bytes_before_close(
     reply: SandboxReply, delivery: Whole | Dropped | Cut | Garbled
 ) -> bytes:
     """Write all that goes out before the connection ends."""

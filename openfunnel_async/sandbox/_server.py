@@ -10,15 +10,15 @@ from aiohttp import web
 from attrs import validators
 
 from openfunnel_async.sandbox._reply_writer import deliver
-from openfunnel_async.sandbox._service.accounts import derived_key
+from openfunnel_async.sandbox._service.accounts import derive_key
 from openfunnel_async.sandbox._service.messages import SandboxRequest
 from openfunnel_async.sandbox._service.service import Service
 from openfunnel_async.sandbox._sockets import HOST
 
 
-def _valid_host(sandbox: Service, _: object, host: str) -> None:
+def _check_host(sandbox: Service, _: object, host: str) -> None:
     """Refuse a name, and a key of the caller's own where others listen."""
-    made_up = sandbox.api_key in ("", derived_key(sandbox.seed))
+    made_up = sandbox.api_key in ("", derive_key(sandbox.seed))
     if not ip_address(host).is_loopback and not made_up:
         raise ValueError(f"a sandbox on {host} only takes its made-up key")
 
@@ -53,7 +53,7 @@ class Sandbox(Service):
 
     __module__ = "openfunnel_async.sandbox"
 
-    host: str = attrs.field(default=HOST, validator=_valid_host)
+    host: str = attrs.field(default=HOST, validator=_check_host)
     port: int = attrs.field(default=0, validator=validators.ge(0))
     keep_alive: float = attrs.field(default=3600.0, validator=validators.gt(0))
     _runner: web.ServerRunner | None = attrs.field(init=False, default=None)
@@ -100,7 +100,7 @@ class Sandbox(Service):
             await runner.cleanup()
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        reply = self.handle(await self._arrived(request))
+        reply = self.handle(await self._read_request(request))
         task = cast("asyncio.Task[object]", asyncio.current_task())
         self._answering.add(task)
         try:
@@ -108,7 +108,7 @@ class Sandbox(Service):
         finally:
             self._answering.discard(task)
 
-    async def _arrived(self, request: web.BaseRequest) -> SandboxRequest:
+    async def _read_request(self, request: web.BaseRequest) -> SandboxRequest:
         """Read a request, its body only if a fault does not strike before that."""
         head = SandboxRequest(
             method=request.method,

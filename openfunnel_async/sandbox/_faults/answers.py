@@ -138,10 +138,10 @@ class EditedAnswer(TargetedFault):
 
     def answer(self, exchange: Exchange) -> SandboxReply:
         """Serve, and edit what was to be said."""
-        return edited(exchange.serve(), self.edit)
+        return edit_reply(exchange.serve(), self.edit)
 
 
-def edited(
+def edit_reply(
     reply: SandboxReply, edit: Callable[[dict[str, Any]], object]
 ) -> SandboxReply:
     """Put a JSON object in a reply through a function."""

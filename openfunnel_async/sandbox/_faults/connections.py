@@ -16,7 +16,7 @@ from openfunnel_async.sandbox._service.deliveries import (
     Late,
     Paced,
     Padded,
-    valid_keep,
+    check_keep,
 )
 from openfunnel_async.sandbox._service.fault import Exchange, TargetedFault
 from openfunnel_async.sandbox._service.messages import SandboxReply
@@ -31,7 +31,7 @@ _INSTEAD_OF_A_HEAD = {
 }
 
 
-def _served(exchange: Exchange, delivery: Delivery) -> SandboxReply:
+def _serve_with_delivery(exchange: Exchange, delivery: Delivery) -> SandboxReply:
     """Let the request take effect; its answer has its own fate."""
     return attrs.evolve(exchange.serve(), delivery=delivery)
 
@@ -44,7 +44,7 @@ class LostAnswer(TargetedFault):
 
     def answer(self, exchange: Exchange) -> SandboxReply:
         """Serve, and drop what was to be said."""
-        return _served(exchange, Dropped())
+        return _serve_with_delivery(exchange, Dropped())
 
 
 @attrs.frozen(kw_only=True)
@@ -64,13 +64,13 @@ class ResetConnection(TargetedFault):
 
     @property
     def waits_for_body(self) -> bool:
-        """Tell whether it lets the request take effect."""
+        """Return whether it lets the request take effect."""
         return self.after == "processing"
 
     def answer(self, exchange: Exchange) -> SandboxReply:
         """Serve or not, and break off."""
         if self.after == "processing":
-            return _served(exchange, Dropped(reset=True))
+            return _serve_with_delivery(exchange, Dropped(reset=True))
         return SandboxReply(status=0, delivery=Dropped(reset=True))
 
 
@@ -89,7 +89,7 @@ class CutBody(TargetedFault):
 
     __module__ = "openfunnel_async.sandbox"
 
-    keep: float = attrs.field(default=0.5, validator=valid_keep)
+    keep: float = attrs.field(default=0.5, validator=check_keep)
     framed: bool = True
     gzip: bool = False
     reset: bool = False
@@ -97,7 +97,7 @@ class CutBody(TargetedFault):
     def answer(self, exchange: Exchange) -> SandboxReply:
         """Serve, and cut what is said."""
         cut = Cut(keep=self.keep, framed=self.framed, gzip=self.gzip, reset=self.reset)
-        return _served(exchange, cut)
+        return _serve_with_delivery(exchange, cut)
 
 
 @attrs.frozen(kw_only=True)
@@ -115,7 +115,7 @@ class SlowAnswer(TargetedFault):
 
     def answer(self, exchange: Exchange) -> SandboxReply:
         """Serve, and pause."""
-        return _served(exchange, Late(seconds=self.delay))
+        return _serve_with_delivery(exchange, Late(seconds=self.delay))
 
 
 @attrs.frozen(kw_only=True)
@@ -135,7 +135,7 @@ class TrickledBody(TargetedFault):
 
     def answer(self, exchange: Exchange) -> SandboxReply:
         """Serve, and take time."""
-        return _served(exchange, Paced(chunk=self.chunk, pause=self.pause))
+        return _serve_with_delivery(exchange, Paced(chunk=self.chunk, pause=self.pause))
 
 
 @attrs.frozen(kw_only=True)
@@ -160,7 +160,7 @@ class OversizedBody(TargetedFault):
     def answer(self, exchange: Exchange) -> SandboxReply:
         """Serve, and pad what is said."""
         size = max(1, round(self.megabytes * _MEGABYTE))
-        return _served(exchange, Padded(size=size, gzip=self.gzip))
+        return _serve_with_delivery(exchange, Padded(size=size, gzip=self.gzip))
 
 
 @attrs.frozen(kw_only=True)

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 import attrs
 from attrs import validators
 
-from openfunnel_async.sandbox._faults.answers import edited
+from openfunnel_async.sandbox._faults.answers import edit_reply
 from openfunnel_async.sandbox._faults.gateways import GatewayPage
 from openfunnel_async.sandbox._service.fault import Exchange, Fault, TargetedFault
 from openfunnel_async.sandbox._service.jobs import JobState
@@ -32,7 +32,7 @@ class UnknownStatus(Fault):
     word: str
 
     def strikes(self, exchange: Exchange) -> bool:
-        """Tell whether this reads a job that is still going."""
+        """Return whether this reads a job that is still going."""
         if exchange.kind != "read" or exchange.job is None:
             return False
         return not exchange.job.at(exchange.moment).is_terminal
@@ -42,7 +42,7 @@ class UnknownStatus(Fault):
         reply = exchange.serve()
         if reply.status != 200:
             return reply
-        return edited(reply, lambda body: body | {"status": self.word})
+        return edit_reply(reply, lambda body: body | {"status": self.word})
 
 
 @attrs.frozen(kw_only=True)
@@ -56,7 +56,7 @@ class StaleRead(Fault):
     __module__ = "openfunnel_async.sandbox"
 
     def strikes(self, exchange: Exchange) -> bool:
-        """Tell whether this reads a job that has a past."""
+        """Return whether this reads a job that has a past."""
         return self._past(exchange) is not None
 
     def answer(self, exchange: Exchange) -> SandboxReply:
@@ -79,7 +79,7 @@ class CompletesUnderCancel(Fault):
     __module__ = "openfunnel_async.sandbox"
 
     def strikes(self, exchange: Exchange) -> bool:
-        """Tell whether this cancels a job nobody cancelled yet."""
+        """Return whether this cancels a job nobody cancelled yet."""
         if exchange.kind != "cancel" or exchange.job is None:
             return False
         return exchange.job.at(exchange.moment).status in ("pending", "running")
@@ -119,7 +119,7 @@ class OtherJob(TargetedFault):
         status = _STATUS_THAT_FOLLOWS.get(exchange.kind)
         if self.processed or status is None:
             reply = exchange.serve()
-            return reply if reply.status >= 300 else edited(reply, self._other)
+            return reply if reply.status >= 300 else edit_reply(reply, self._other)
         body = {"message": "The request was accepted.", "status": status}
         return json_reply(200, self._other(body))
 
@@ -199,19 +199,21 @@ class UnfinishedManifest(Fault):
 
     def answer(self, exchange: Exchange) -> SandboxReply:
         """Serve, and take from the manifest what is not there yet."""
-        return edited(exchange.serve(), self._unfinished)
+        return edit_reply(exchange.serve(), self._edit_body)
 
     def used_once(self) -> Self | None:
         """Return what is left of the fault after a strike."""
         return super().used_once() if self.seconds is None else self
 
-    def _unfinished(self, body: dict[str, Any]) -> dict[str, Any]:
+    def _edit_body(self, body: dict[str, Any]) -> dict[str, Any]:
         manifest = body.get("manifest")
         if not manifest:
             return body
-        return body | {"manifest": None if self.absent else self._less(manifest)}
+        return body | {
+            "manifest": None if self.absent else self._edit_manifest(manifest)
+        }
 
-    def _less(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    def _edit_manifest(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
         changed = {
             **manifest,
             "count": manifest["count"] - self.count_short_by,

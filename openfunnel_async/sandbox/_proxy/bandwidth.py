@@ -13,7 +13,7 @@ _SLACK = 0.02
 
 
 @attrs.define(eq=False)
-class Lane:
+class BandwidthLimit:
     """One direction of the line, first come first served, in small chunks.
 
     A connection asks for one chunk at a time. So all that want to send take turns,

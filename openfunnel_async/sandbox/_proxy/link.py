@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import attrs
 
-from openfunnel_async.sandbox._proxy.bandwidth import Lane
+from openfunnel_async.sandbox._proxy.bandwidth import BandwidthLimit
 from openfunnel_async.sandbox._proxy.plans import (
     CloseIdle,
     ConnectionPlan,
@@ -22,7 +22,7 @@ from openfunnel_async.sandbox._proxy.plans import (
 )
 from openfunnel_async.sandbox._sockets import reset_on_close
 
-_MOST_AT_ONCE = 65_536
+_READ_SIZE = 65_536
 
 
 @attrs.frozen(kw_only=True)
@@ -39,7 +39,7 @@ class Upstream:
 
 
 @attrs.frozen(kw_only=True)
-class Lanes:
+class Bandwidth:
     """The line to the upstream and the line back, shared by all connections.
 
     Attributes:
@@ -47,8 +47,8 @@ class Lanes:
         down: The way back.
     """
 
-    up: Lane
-    down: Lane
+    up: BandwidthLimit
+    down: BandwidthLimit
 
 
 class _PlanEnds(Exception):  # noqa: N818 -- a turn of events, not an error
@@ -56,10 +56,10 @@ class _PlanEnds(Exception):  # noqa: N818 -- a turn of events, not an error
 
 
 @attrs.define(eq=False)
-class _Way:
+class _Direction:
     """One direction, which may end after so many bytes."""
 
-    lane: Lane
+    bandwidth: BandwidthLimit
     limit: int | None = None
     passed: int = 0
 
@@ -71,7 +71,7 @@ class _Way:
         """
         left = None if self.limit is None else self.limit - self.passed
         allowed = data[:left]
-        await self.lane.turn(len(allowed))
+        await self.bandwidth.turn(len(allowed))
         await asyncio.get_running_loop().sock_sendall(to, allowed)
         self.passed += len(allowed)
         if self.passed == self.limit:
@@ -83,9 +83,9 @@ class Link:
     """A connection of a client's and one to the upstream, and what is between."""
 
     plan: ConnectionPlan
-    lanes: Lanes
-    _up: _Way = attrs.field(init=False)
-    _down: _Way = attrs.field(init=False)
+    bandwidth: Bandwidth
+    _up: _Direction = attrs.field(init=False)
+    _down: _Direction = attrs.field(init=False)
     _idle: asyncio.Timeout | None = attrs.field(init=False, default=None)
     _ended: Ended | None = attrs.field(init=False, default=None)
     _silent: bool = attrs.field(init=False, default=False)
@@ -94,12 +94,12 @@ class Link:
         sent = received = None
         if isinstance(self.plan, ResetAfter | CutAfter | SilentAfter):
             sent, received = self.plan.sent, self.plan.received
-        self._up = _Way(self.lanes.up, sent)
-        self._down = _Way(self.lanes.down, received)
+        self._up = _Direction(self.bandwidth.up, sent)
+        self._down = _Direction(self.bandwidth.down, received)
 
     @property
     def record(self) -> ProxyConnection:
-        """Tell what has happened so far."""
+        """Return what has happened so far."""
         return ProxyConnection(
             plan=self.plan,
             sent=self._up.passed,
@@ -124,26 +124,26 @@ class Link:
                 side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             ended: Ended = "proxy"
             try:
-                ended = await self._outcome(client, far, upstream)
+                ended = await self._run_to_end(client, far, upstream)
             finally:
                 self._ended = ended
                 # A socket whose other side has gone may take no orders any more.
                 with suppress(OSError):
                     await self._part(client, far)
 
-    async def _outcome(
+    async def _run_to_end(
         self, client: socket.socket, far: socket.socket, upstream: Upstream
     ) -> Ended:
         """Carry the connection, and tell what ended it."""
         try:
-            await self._between(client, far, upstream)
+            await self._connect_and_pass(client, far, upstream)
         except _PlanEnds:
             return "plan"
         except OSError:
             return "broken"
         return "closed"
 
-    async def _between(
+    async def _connect_and_pass(
         self, client: socket.socket, far: socket.socket, upstream: Upstream
     ) -> None:
         if isinstance(self.plan, ResetOnAccept):
@@ -168,7 +168,7 @@ class Link:
 
     async def _carry_up(self, client: socket.socket, far: socket.socket) -> None:
         try:
-            while data := await self._heard(client):
+            while data := await self._receive(client):
                 await self._pass_on(self._up, data, far)
         except OSError:
             if not self._silent:
@@ -176,9 +176,9 @@ class Link:
         if not self._silent:
             far.shutdown(socket.SHUT_WR)
 
-    async def _pass_on(self, way: _Way, data: bytes, to: socket.socket) -> None:
+    async def _pass_on(self, way: _Direction, data: bytes, to: socket.socket) -> None:
         """Pass bytes on in turns; those of a silent connection are dropped."""
-        for chunk in way.lane.chunks(data):
+        for chunk in way.bandwidth.chunks(data):
             if self._silent:
                 return
             try:
@@ -188,12 +188,12 @@ class Link:
                     raise
                 self.silence()
 
-    async def _heard(self, client: socket.socket) -> bytes:
+    async def _receive(self, client: socket.socket) -> bytes:
         """Wait for the client; for how long, the other way says as bytes pass."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(None) as self._idle:
-                return await loop.sock_recv(client, _MOST_AT_ONCE)
+                return await loop.sock_recv(client, _READ_SIZE)
         except TimeoutError:
             raise _PlanEnds from None
         finally:
@@ -202,7 +202,7 @@ class Link:
     async def _carry_down(self, far: socket.socket, client: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         try:
-            while data := await loop.sock_recv(far, _MOST_AT_ONCE):
+            while data := await loop.sock_recv(far, _READ_SIZE):
                 await self._answer(data, client)
                 self._count_idle(loop.time())
         except OSError:
@@ -234,18 +234,18 @@ class Link:
         """Make the closing that follows a good-bye or a reset."""
         if self._ended == "plan" and isinstance(self.plan, CutAfter):
             far.close()
-            await _say_good_bye(client)
-        elif self._ended != "closed" and not self._was_idle:
+            await _close_cleanly(client)
+        elif self._ended != "closed" and not self._ended_idle:
             for side in (client, far):
                 reset_on_close(side)
 
     @property
-    def _was_idle(self) -> bool:
+    def _ended_idle(self) -> bool:
         return self._ended == "plan" and isinstance(self.plan, CloseIdle)
 
 
-async def _say_good_bye(client: socket.socket) -> None:
+async def _close_cleanly(client: socket.socket) -> None:
     """Hear the client out: closing on what it still says would be a reset."""
     client.shutdown(socket.SHUT_WR)
-    while await asyncio.get_running_loop().sock_recv(client, _MOST_AT_ONCE):
+    while await asyncio.get_running_loop().sock_recv(client, _READ_SIZE):
         pass

@@ -11,23 +11,23 @@ from urllib.parse import SplitResult, urlsplit
 import attrs
 from attrs import validators
 
-from openfunnel_async.sandbox._proxy.bandwidth import Lane
-from openfunnel_async.sandbox._proxy.link import Lanes, Link, Upstream
+from openfunnel_async.sandbox._proxy.bandwidth import BandwidthLimit
+from openfunnel_async.sandbox._proxy.link import Bandwidth, Link, Upstream
 from openfunnel_async.sandbox._proxy.plans import (
     ConnectionPlan,
     PassThrough,
     ProxyConnection,
 )
-from openfunnel_async.sandbox._sockets import HOST, bound
+from openfunnel_async.sandbox._sockets import HOST, bind_port
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def _changeable(plan: Iterable[ConnectionPlan]) -> list[ConnectionPlan]:
+def _copy_list(plan: Iterable[ConnectionPlan]) -> list[ConnectionPlan]:
     return list(plan)
 
 
-def _valid_upstream(_: object, __: object, url: str) -> None:
+def _check_upstream(_: object, __: object, url: str) -> None:
     """Refuse an upstream without a host or a port."""
     parts = urlsplit(url)
     if not parts.hostname or not _port(parts):
@@ -68,40 +68,40 @@ class FaultyProxy:
 
     __module__ = "openfunnel_async.sandbox"
 
-    upstream: str = attrs.field(validator=_valid_upstream)
+    upstream: str = attrs.field(validator=_check_upstream)
     plan: list[ConnectionPlan] = attrs.field(
-        factory=list[ConnectionPlan], converter=_changeable
+        factory=list[ConnectionPlan], converter=_copy_list
     )
     bytes_per_second: float | None = attrs.field(
         default=None, validator=validators.optional(validators.gt(0))
     )
     port: int = attrs.field(init=False, default=0)
     _links: list[Link] = attrs.field(init=False, factory=list[Link])
-    _carrying: set[asyncio.Task[None]] = attrs.field(
+    _running: set[asyncio.Task[None]] = attrs.field(
         init=False, factory=set["asyncio.Task[None]"]
     )
     _accepting: asyncio.Task[None] | None = attrs.field(init=False, default=None)
-    _leads_to: Upstream = attrs.field(init=False)
-    _lanes: Lanes = attrs.field(init=False)
+    _upstream_address: Upstream = attrs.field(init=False)
+    _bandwidth: Bandwidth = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Lay the line that the connections share."""
         rate = self.bytes_per_second
-        self._lanes = Lanes(up=Lane(rate), down=Lane(rate))
+        self._bandwidth = Bandwidth(up=BandwidthLimit(rate), down=BandwidthLimit(rate))
 
     def __repr__(self) -> str:
-        """Show where it leads, and how many connections it has seen."""
+        """Return where it leads, and how many connections it has seen."""
         return f"<FaultyProxy to {self.upstream}, {len(self._links)} connections>"
 
     @property
     def base_url(self) -> str:
-        """Tell the upstream's URL with this proxy's address in it."""
+        """Return the upstream's URL with this proxy's address in it."""
         parts = urlsplit(self.upstream)
         return parts._replace(netloc=f"{HOST}:{self.port}").geturl()
 
     @property
     def connections(self) -> tuple[ProxyConnection, ...]:
-        """Tell what has happened to every connection so far, oldest first."""
+        """Return what has happened to every connection so far, oldest first."""
         return tuple(link.record for link in self._links)
 
     async def __aenter__(self) -> Self:
@@ -110,8 +110,8 @@ class FaultyProxy:
         (family, *_, address), *_ = await asyncio.get_running_loop().getaddrinfo(
             parts.hostname, _port(parts), type=socket.SOCK_STREAM
         )
-        self._leads_to = Upstream(family=family, address=address)
-        self._listen(bound(0))
+        self._upstream_address = Upstream(family=family, address=address)
+        self._listen(bind_port(0))
         return self
 
     async def __aexit__(
@@ -123,9 +123,9 @@ class FaultyProxy:
         """Stop listening and reset what is open; what was seen stays."""
         # In this order every connection accepted is under a task that closes it.
         await self._stop_listening()
-        for task in self._carrying:
+        for task in self._running:
             task.cancel()
-        await asyncio.gather(*self._carrying, return_exceptions=True)
+        await asyncio.gather(*self._running, return_exceptions=True)
 
     @asynccontextmanager
     async def refusing(self) -> AsyncGenerator[None]:
@@ -135,7 +135,7 @@ class FaultyProxy:
         and no plan is used up.
         """
         await self._stop_listening()
-        reserved = bound(self.port)
+        reserved = bind_port(self.port)
         try:
             yield
         finally:
@@ -169,11 +169,11 @@ class FaultyProxy:
                     client.close()
                     return
                 plan = self.plan.pop(0) if self.plan else PassThrough()
-                link = Link(plan, self._lanes)
+                link = Link(plan, self._bandwidth)
                 self._links.append(link)
-                task = loop.create_task(link.carry(client, self._leads_to))
-                self._carrying.add(task)
-                task.add_done_callback(self._carrying.discard)
+                task = loop.create_task(link.carry(client, self._upstream_address))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
 
     async def _stop_listening(self) -> None:
         """Wake the task that accepts, and let it go.

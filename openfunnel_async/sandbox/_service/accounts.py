@@ -9,7 +9,7 @@ from openfunnel_async.sandbox._service.jobs import Job
 from openfunnel_async.sandbox._service.ledger import Ledger, LedgerEntry
 
 
-def derived_key(seed: str, owner: str = "") -> str:
+def derive_key(seed: str, owner: str = "") -> str:
     """Make a key of the documented form, ``of_`` and 64 hex digits."""
     return f"of_{hashlib.sha256(f'{seed}/key/{owner}'.encode()).hexdigest()}"
 
@@ -29,7 +29,7 @@ class Account:
     jobs: dict[str, Job] = attrs.field(init=False, factory=dict[str, Job])
 
     def free_credits(self, moment: float) -> float:
-        """Tell the credits that no job of this account may still take."""
+        """Return the credits that no job of this account may still take."""
         going = (job for job in self.jobs.values() if moment < job.ends_at)
         return self.ledger.balance - sum(job.reserved for job in going)
 
@@ -76,19 +76,19 @@ class Accounts:
         self._by_key = {self.first.key: self.first}
 
     def find(self, key: str) -> Account | None:
-        """Give the account of a key."""
+        """Return the account of a key."""
         return self._by_key.get(key)
 
     def open(self, owner: str) -> str:
-        """Give an owner's key, opening an account the first time."""
-        key = derived_key(self.seed, owner)
+        """Return an owner's key, opening an account the first time."""
+        key = derive_key(self.seed, owner)
         if key not in self._by_key:
             ledger = Ledger(total=self.credits)
             self._by_key[key] = Account(key=key, ledger=ledger)
         return key
 
     def key_of(self, email: str) -> str:
-        """Give the first address the sandbox's own key, any other its own."""
+        """Return the first address the sandbox's own key, any other its own."""
         if email not in self._owners:
             key = self.open(email) if self._owners else self.first.key
             self._owners[email] = key

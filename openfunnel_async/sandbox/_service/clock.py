@@ -26,7 +26,7 @@ class Clock:
         self._started = self.source()
 
     def now(self) -> float:
-        """Tell the sandbox time in seconds."""
+        """Return the sandbox time in seconds."""
         return (self.source() - self._started) * self.speed + self._added
 
     def advance(self, seconds: float) -> None:

@@ -17,14 +17,14 @@ from openfunnel_async.sandbox._service.search import Search
 Row = dict[str, object]
 RowShape = Literal["six", "sixteen"]
 
-_TAKEN = 0.3
-_WALK_OF_A_FILTER = 40_000
+_SHARE_FOUND = 0.3
+_MOST_FILTERED = 40_000
 _MOST_EMPLOYEES = 152_642
 _MOST_REVENUE = 29_938_000_000
 
 
 @attrs.frozen(kw_only=True)
-class _Sketch:
+class _Draft:
     """What a filter needs to know of a company, and the draws that are left."""
 
     rng: Random
@@ -40,7 +40,7 @@ class _Sketch:
 
 
 @attrs.define(eq=False, kw_only=True)
-class Deck:
+class FoundCompanies:
     """The companies of one job in their order, drawn when they are looked at.
 
     Attributes:
@@ -61,21 +61,21 @@ class Deck:
         return len(self.numbers)
 
     def rows(self, start: int, stop: int) -> list[Row]:
-        """Give the rows from ``start`` up to, not including, ``stop``."""
+        """Return the rows from ``start`` up to, not including, ``stop``."""
         return [self._row(number) for number in self.numbers[start:stop]]
 
     def _row(self, number: int) -> Row:
         row = self._drawn.get(number)
         if row is None:
-            sketch = _sketch(self.seed, number)
-            row = _six(sketch, self.topic)
+            draft = _draft_company(self.seed, number)
+            row = _six(draft, self.topic)
             if self.shape == "sixteen":
-                row |= _ten_more(sketch)
+                row |= _ten_more(draft)
             self._drawn[number] = row
         return row
 
 
-def deal(search: Search, *, seed: str, shape: RowShape) -> Deck:
+def find_companies(search: Search, *, seed: str, shape: RowShape) -> FoundCompanies:
     """Find the companies of a search: those its filters let through, to its limit.
 
     Funding stages and the search type change nothing here. A company of unknown
@@ -85,7 +85,7 @@ def deal(search: Search, *, seed: str, shape: RowShape) -> Deck:
     rng = Random(f"{seed}/search/{search.query}/{'/'.join(search.seed_domains)}")
     found = list(_numbers(search, seed, rng))
     rng.shuffle(found)
-    return Deck(seed=seed, numbers=found, topic=topic, shape=shape)
+    return FoundCompanies(seed=seed, numbers=found, topic=topic, shape=shape)
 
 
 def _numbers(search: Search, seed: str, rng: Random) -> Iterator[int]:
@@ -93,24 +93,24 @@ def _numbers(search: Search, seed: str, rng: Random) -> Iterator[int]:
         None, None, (),
     )  # fmt: skip
     found = number = 0
-    while found < search.limit and not (filtered and number > _WALK_OF_A_FILTER):
+    while found < search.limit and not (filtered and number > _MOST_FILTERED):
         number += 1
-        if rng.random() >= _TAKEN:
+        if rng.random() >= _SHARE_FOUND:
             continue
-        if filtered and not _matches(_sketch(seed, number), search):
+        if filtered and not _matches(_draft_company(seed, number), search):
             continue
         found += 1
         yield number
 
 
-def _matches(sketch: _Sketch, search: Search) -> bool:
+def _matches(draft: _Draft, search: Search) -> bool:
     least = search.min_employees or 0
     most = search.max_employees
     if (search.min_employees, most) != (None, None):
         too_many = math.inf if most is None else most
-        if sketch.employees is None or not least <= sketch.employees <= too_many:
+        if draft.employees is None or not least <= draft.employees <= too_many:
             return False
-    code = sketch.place.code
+    code = draft.place.code
     return (
         not search.locations
         or code in search.locations
@@ -118,23 +118,23 @@ def _matches(sketch: _Sketch, search: Search) -> bool:
     )
 
 
-def _sketch(seed: str, number: int) -> _Sketch:
+def _draft_company(seed: str, number: int) -> _Draft:
     rng = Random(f"{seed}/company/{number}")
     size = min(_MOST_EMPLOYEES, int(rng.lognormvariate(4.0, 2.0)))
     employees = None if rng.random() < 0.067 else size
     place = rng.choice(vocabulary.PLACES)
-    return _Sketch(rng=rng, number=number, employees=employees, place=place)
+    return _Draft(rng=rng, number=number, employees=employees, place=place)
 
 
-def _six(sketch: _Sketch, topic: str) -> Row:
-    rng = sketch.rng
+def _six(draft: _Draft, topic: str) -> Row:
+    rng = draft.rng
     return {
         "name": _name(rng),
-        "domain": _domain(sketch),
-        "linkedin_url": _linkedin_url(sketch),
-        "headquarters": _headquarters(sketch),
+        "domain": _domain(draft),
+        "linkedin_url": _linkedin_url(draft),
+        "headquarters": _headquarters(draft),
         "match_reason": _match_reason(rng, topic),
-        "employee_count": sketch.employees,
+        "employee_count": draft.employees,
     }
 
 
@@ -145,27 +145,27 @@ def _name(rng: Random) -> str:
     return words + rng.choice(vocabulary.SUFFIXES)
 
 
-def _domain(sketch: _Sketch) -> str:
+def _domain(draft: _Draft) -> str:
     """Draw a host: 5.5 % have none, and a few share their group's."""
-    draw = sketch.rng.random()
+    draw = draft.rng.random()
     if draw < 0.055:
         return ""
     if draw < 0.0725:
-        return sketch.rng.choice(vocabulary.GROUP_DOMAINS)
+        return draft.rng.choice(vocabulary.GROUP_DOMAINS)
     return f"{sketch.stem}.example"
 
 
-def _linkedin_url(sketch: _Sketch) -> str:
-    raw = "société-" if sketch.rng.random() < 0.01 else ""
+def _linkedin_url(draft: _Draft) -> str:
+    raw = "société-" if draft.rng.random() < 0.01 else ""
     return f"https://www.linkedin.com/company/{raw}{sketch.stem}-sandbox"
 
 
-def _headquarters(sketch: _Sketch) -> str | None:
-    draw = sketch.rng.random()
+def _headquarters(draft: _Draft) -> str | None:
+    draw = draft.rng.random()
     if draw < 0.12:
         return None
     if draw < 0.2:
-        return sketch.place.country
+        return draft.place.country
     return f"{sketch.place.city}, {sketch.place.country}"
 
 
@@ -176,8 +176,8 @@ def _match_reason(rng: Random, topic: str) -> str | None:
     return (opening + " ".join(rng.sample(vocabulary.REASONS, rng.randint(2, 4))))[:306]
 
 
-def _ten_more(sketch: _Sketch) -> Row:
-    rng, place = sketch.rng, sketch.place
+def _ten_more(draft: _Draft) -> Row:
+    rng, place = draft.rng, draft.place
     revenue = min(_MOST_REVENUE, int(rng.lognormvariate(16, 2.5)) * 1000)
     return {
         "rerank_score": None,

@@ -15,7 +15,7 @@ from attrs import validators
 _BLOCK = b"0" * 65_536
 
 
-def packed(body: bytes) -> bytes:
+def pack_gzip(body: bytes) -> bytes:
     """Pack a body as gzip, the same bytes each time."""
     return gzip.compress(body, compresslevel=1, mtime=0)
 
@@ -47,7 +47,7 @@ class Dropped:
     reset: bool = False
 
 
-def valid_keep(_: object, __: object, keep: float) -> None:
+def check_keep(_: object, __: object, keep: float) -> None:
     """Refuse a negative number and a broken number of bytes."""
     if keep < 0 or (keep >= 1 and keep != int(keep)):
         raise ValueError(f"keep is a share below 1 or whole bytes, not {keep}")
@@ -69,14 +69,14 @@ class Cut:
 
     __module__ = "openfunnel_async.sandbox"
 
-    keep: float = attrs.field(default=0.5, validator=valid_keep)
+    keep: float = attrs.field(default=0.5, validator=check_keep)
     framed: bool = True
     gzip: bool = False
     reset: bool = False
 
     def parts(self, body: bytes) -> tuple[bytes, bytes]:
         """Part a body, packed if need be, into what goes out and what does not."""
-        whole = packed(body) if self.gzip else body
+        whole = pack_gzip(body) if self.gzip else body
         given = len(whole) * self.keep if self.keep < 1 else self.keep
         at = max(0, min(int(given), len(whole) - 1))
         return whole[:at], whole[at:]
@@ -132,7 +132,7 @@ class Padded:
         return max(self.size, len(self._start(body)) + len(_END))
 
     def pieces(self, body: bytes) -> Iterator[bytes]:
-        """Give the bytes that go out; some pieces are empty, none is large."""
+        """Return the bytes that go out; some pieces are empty, none is large."""
         plain = self._plain(body)
         if not self.gzip:
             yield from plain

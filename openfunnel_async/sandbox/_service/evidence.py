@@ -47,7 +47,7 @@ class SeenRequest:
 
     @property
     def key(self) -> Literal["right", "wrong"] | None:
-        """Tell whether the request carried a key, and whether it was right."""
+        """Return whether the request carried a key, and whether it was right."""
         word = dict(self.headers).get(KEY_HEADER)
         return None if word is None else ("right" if word == "right" else "wrong")
 
@@ -71,7 +71,7 @@ class JobView:
 
     @property
     def id(self) -> str:
-        """Tell the job's id."""
+        """Return the job's id."""
         return self._job.id
 
     @property
@@ -81,12 +81,12 @@ class JobView:
 
     @property
     def status(self) -> Status:
-        """Tell its status now."""
+        """Return its status now."""
         return self._job.at(self.time).status
 
     @property
     def processed(self) -> int | None:
-        """Tell the companies delivered by now; None before it started."""
+        """Return the companies delivered by now; None before it started."""
         return self._job.at(self.time).processed
 
     @property
@@ -96,37 +96,37 @@ class JobView:
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """Give all rows the job has delivered when it ends, in order."""
+        """Return all rows the job has delivered when it ends, in order."""
         return tuple(self._job.rows(0, self._job.delivered))
 
     @property
     def created_at(self) -> float:
-        """Tell when it was submitted."""
+        """Return when it was submitted."""
         return self._job.timeline.created_at
 
     @property
     def running_at(self) -> float:
-        """Tell when it leaves the queue, if it is not stopped before."""
+        """Return when it leaves the queue, if it is not stopped before."""
         return self._job.timeline.running_at
 
     @property
     def page_times(self) -> tuple[float, ...]:
-        """Tell when each of its pages is whole; a cancelled job stops short."""
+        """Return when each of its pages is whole; a cancelled job stops short."""
         ends_at = self._job.ends_at
         return tuple(at for at in self._job.timeline.page_times if at <= ends_at)
 
     @property
     def ends_at(self) -> float:
-        """Tell when it ends."""
+        """Return when it ends."""
         return self._job.ends_at
 
     @property
     def ends(self) -> Ending | Literal["cancelled"]:
-        """Tell the status it ends with."""
+        """Return the status it ends with."""
         return self._job.ends
 
     @property
     def credits(self) -> float | None:
-        """Tell what it was billed; None until it has ended."""
+        """Return what it was billed; None until it has ended."""
         billed = self._ledger.has(self._job.id)
         return self._ledger.credits_of(self._job.id) if billed else None

@@ -17,17 +17,17 @@ class Exchange(Protocol):
 
     @property
     def kind(self) -> Kind:
-        """Tell the operation asked for."""
+        """Return the operation asked for."""
         ...
 
     @property
     def moment(self) -> float:
-        """Tell the sandbox time of the request."""
+        """Return the sandbox time of the request."""
         ...
 
     @property
     def job(self) -> Job | None:
-        """Give the job the request names, if its key has it."""
+        """Return the job the request names, if its key has it."""
         ...
 
     def serve(self, *, shown: JobState | None = None) -> SandboxReply:
@@ -55,19 +55,19 @@ class Fault(ABC):
 
     @property
     def waits_for_body(self) -> bool:
-        """Tell whether the request's body is read before the fault acts."""
+        """Return whether the request's body is read before the fault acts."""
         return True
 
     @abstractmethod
     def strikes(self, exchange: Exchange) -> bool:
-        """Tell whether this request is one of those meant."""
+        """Return whether this request is one of those meant."""
 
     @abstractmethod
     def answer(self, exchange: Exchange) -> SandboxReply:
         """Answer in place of the service, which may be let have its turn."""
 
     def used_once(self) -> Self | None:
-        """Give what is left of the fault after a strike."""
+        """Return what is left of the fault after a strike."""
         return attrs.evolve(self, times=self.times - 1) if self.times > 1 else None
 
 
@@ -84,5 +84,5 @@ class TargetedFault(Fault):
     on: Target = "any"
 
     def strikes(self, exchange: Exchange) -> bool:
-        """Tell whether the request is of this kind."""
+        """Return whether the request is of this kind."""
         return self.on in ("any", exchange.kind)

@@ -96,7 +96,7 @@ class Timeline:
         quarters = int(4 * (moment - began) / (self.page_times[page] - began))
         return min(PAGE_SIZE, self.rows - page * PAGE_SIZE) * quarters // 4
 
-    def hurried(self, moment: float) -> Self:
+    def complete_at(self, moment: float) -> Self:
         """Let the job complete at ``moment``, all its rows delivered."""
         return attrs.evolve(
             self,
@@ -109,7 +109,7 @@ class Timeline:
         )
 
 
-def lay_out(life: JobLife, *, at: float, most: int, grows: bool) -> Timeline:
+def make_timeline(life: JobLife, *, at: float, most: int, grows: bool) -> Timeline:
     """Put a life onto the clock.
 
     Args:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import attrs
 
-from openfunnel_async.sandbox._service.companies import Deck, Row
+from openfunnel_async.sandbox._service.companies import FoundCompanies, Row
 from openfunnel_async.sandbox._service.job_lifetimes import PAGE_SIZE, Ending, Timeline
 from openfunnel_async.sandbox._service.search import Search
 
@@ -36,7 +36,7 @@ class JobState:
 
     @property
     def is_terminal(self) -> bool:
-        """Tell whether nothing more will happen."""
+        """Return whether nothing more will happen."""
         return self.status in TERMINAL
 
     @property
@@ -64,7 +64,7 @@ class Job:
 
     id: str
     search: Search
-    deck: Deck
+    deck: FoundCompanies
     timeline: Timeline
     reserved: int
     cancelled_at: float = math.inf
@@ -73,13 +73,13 @@ class Job:
 
     @property
     def ends(self) -> Ending | Literal["cancelled"]:
-        """Tell the terminal status; a job that ends by its checkpoint wins."""
+        """Return the terminal status; a job that ends by its checkpoint wins."""
         cancelled = self.settles_at < self.timeline.ends_at
         return "cancelled" if cancelled else self.timeline.ends
 
     @property
     def ends_at(self) -> float:
-        """Tell the moment of the terminal status."""
+        """Return the moment of the terminal status."""
         return min(self.settles_at, self.timeline.ends_at)
 
     @property
@@ -91,11 +91,11 @@ class Job:
         """Take a cancel; the job stops at its next checkpoint."""
         self.cancelled_at = moment
         if settle == "next_page":
-            self.settles_at = self._after_page(moment) + _FLUSH
+            self.settles_at = self._end_of_page(moment) + _FLUSH
         else:
             self.settles_at = moment + settle
 
-    def _after_page(self, moment: float) -> float:
+    def _end_of_page(self, moment: float) -> float:
         """Find the page a job is busy with; after its last one it just ends."""
         if moment < self.timeline.counting_at:
             return moment
@@ -105,10 +105,10 @@ class Job:
 
     def finish(self, moment: float) -> None:
         """Let the job complete at once, all its rows delivered."""
-        self.timeline = self.timeline.hurried(moment)
+        self.timeline = self.timeline.complete_at(moment)
 
     def at(self, moment: float) -> JobState:
-        """Tell what is true of the job at ``moment``."""
+        """Return what is true of the job at ``moment``."""
         status = self._status(moment)
         written = self.timeline.written(min(moment, self.ends_at))
         started = min(moment, self.ends_at) >= self.timeline.counting_at
@@ -120,11 +120,11 @@ class Job:
         )
 
     def rows(self, start: int, stop: int) -> list[Row]:
-        """Give rows in their order, whether they are written yet or not."""
+        """Return rows in their order, whether they are written yet or not."""
         return self.deck.rows(start, stop)
 
     def previous_state(self, moment: float) -> JobState | None:
-        """Tell what was true just before the status of ``moment`` began."""
+        """Return what was true just before the status of ``moment`` began."""
         turns = (self.timeline.running_at, self.cancelled_at, self.ends_at)
         now = self._status(moment)
         for turn in sorted((at for at in turns if at <= moment), reverse=True):

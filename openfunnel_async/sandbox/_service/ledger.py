@@ -38,7 +38,7 @@ class Ledger:
     )
 
     def __repr__(self) -> str:
-        """Show the number of bills and the totals."""
+        """Return the number of bills and the totals."""
         bills = f"{len(self._entries)} bill{'' if len(self._entries) == 1 else 's'}"
         return f"<Ledger {bills}, {self.used:.12g} of {self.total:.12g} credits used>"
 
@@ -54,15 +54,15 @@ class Ledger:
 
     @property
     def balance(self) -> float:
-        """Tell the credits left."""
+        """Return the credits left."""
         return self.total - self.used
 
     def has(self, job_id: str) -> bool:
-        """Tell whether the job was billed."""
+        """Return whether the job was billed."""
         return job_id in self._entries
 
     def credits_of(self, job_id: str) -> float:
-        """Tell what a job cost, 0.0 while it is not billed."""
+        """Return what a job cost, 0.0 while it is not billed."""
         entry = self._entries.get(job_id)
         return 0.0 if entry is None else entry.credits
 

@@ -91,13 +91,13 @@ def json_reply(
     )
 
 
-def invalid(issues: Iterable[Issue]) -> SandboxReply:
+def validation_reply(issues: Iterable[Issue]) -> SandboxReply:
     """Answer 422 in the shape of contract/facts.md, "Rows"."""
     detail = [attrs.asdict(issue) for issue in issues]
     return json_reply(422, {"detail": detail})
 
 
-def refusal(
+def error_reply(
     status: int,
     error_code: str,
     message: str,

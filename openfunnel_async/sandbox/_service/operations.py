@@ -7,16 +7,16 @@ from uuid import UUID
 import attrs
 
 from openfunnel_async.sandbox._service.accounts import Account
-from openfunnel_async.sandbox._service.companies import RowShape, deal
-from openfunnel_async.sandbox._service.job_lifetimes import JobLife, lay_out
+from openfunnel_async.sandbox._service.companies import RowShape, find_companies
+from openfunnel_async.sandbox._service.job_lifetimes import JobLife, make_timeline
 from openfunnel_async.sandbox._service.jobs import Job, JobState
 from openfunnel_async.sandbox._service.messages import (
     Issue,
     SandboxReply,
     SandboxRequest,
-    invalid,
+    error_reply,
     json_reply,
-    refusal,
+    validation_reply,
 )
 from openfunnel_async.sandbox._service.pages import read_page
 from openfunnel_async.sandbox._service.search import (
@@ -26,7 +26,7 @@ from openfunnel_async.sandbox._service.search import (
     read_search,
     text_issues,
 )
-from openfunnel_async.sandbox._service.sign_up import SignUpDesk
+from openfunnel_async.sandbox._service.sign_up import SignUps
 from openfunnel_async.sandbox._service.unknowns import Unknowns
 
 
@@ -47,7 +47,7 @@ class Operations:
     unknowns: Unknowns
     row_shape: RowShape
     life_of: Callable[[int, int], JobLife]
-    desk: SignUpDesk
+    sign_ups: SignUps
     jobs: dict[str, tuple[Account, Job]] = attrs.field(
         init=False, factory=dict[str, tuple[Account, Job]]
     )
@@ -58,12 +58,12 @@ class Operations:
         """Start a job, or say why not."""
         search = read_search(request)
         if not isinstance(search, Search):
-            return invalid(search)
+            return validation_reply(search)
         least = self.unknowns.least_limit
         search = attrs.evolve(search, limit=max(search.limit, least))
         free = max(0, int(account.free_credits(moment)))
         if search.limit > free and self.unknowns.low_credits == "refuse":
-            return self._too_few_credits(search.limit, free)
+            return self._reject_for_credits(search.limit, free)
         job = self._new_job(search, moment, free)
         account.jobs[job.id] = job
         self.jobs[job.id] = (account, job)
@@ -77,14 +77,14 @@ class Operations:
         moment: float,
         shown: JobState | None,
     ) -> SandboxReply:
-        """Tell a job's status and one page of it; ``shown`` stands in for now."""
+        """Return a job's status and one page of it; ``shown`` stands in for now."""
         query = dict(request.query)
         issues = tuple(_limit_issues(query))
         if issues:
-            return invalid(issues)
+            return validation_reply(issues)
         job = self._visible(account, job_id, moment)
         if job is None:
-            return self._bare(404, "This key has no job with that id.")
+            return self._error_without_code(404, "This key has no job with that id.")
         job.was_read = True
         state = shown or job.at(moment)
         return read_page(job, state, query.get("cursor"), account.ledger, self.unknowns)
@@ -93,18 +93,18 @@ class Operations:
         """Ask a job to stop at its next checkpoint."""
         job = self._visible(account, job_id, moment)
         if job is None:
-            return self._bare(404, "This key has no job with that id.")
+            return self._error_without_code(404, "This key has no job with that id.")
         status = job.at(moment).status
         if status == "cancelling" and self.unknowns.second_cancel == 409:
-            return self._bare(409, "The job is being cancelled already.")
+            return self._error_without_code(409, "The job is being cancelled already.")
         if status in ("pending", "running"):
             job.cancel(moment, settle=self.unknowns.settle)
         elif status != "cancelling":
-            return self._bare(409, "The job has already ended.")
+            return self._error_without_code(409, "The job has already ended.")
         return self._cancelled(job)
 
     def balance(self, account: Account) -> SandboxReply:
-        """Tell an account's credits."""
+        """Return an account's credits."""
         ledger = account.ledger
         return json_reply(
             200,
@@ -119,20 +119,20 @@ class Operations:
         """Send a code to an address."""
         fields = _texts(request, "email")
         if not isinstance(fields, dict):
-            return invalid(fields)
-        return self.desk.sign_up(fields["email"], moment)
+            return validation_reply(fields)
+        return self.sign_ups.sign_up(fields["email"], moment)
 
     def verify(self, request: SandboxRequest, moment: float) -> SandboxReply:
         """Trade a code for a key."""
         fields = _texts(request, "email", "otp_code")
         if not isinstance(fields, dict):
-            return invalid(fields)
-        return self.desk.verify(fields["email"], fields["otp_code"], moment)
+            return validation_reply(fields)
+        return self.sign_ups.verify(fields["email"], fields["otp_code"], moment)
 
     def _new_job(self, search: Search, moment: float, free: int) -> Job:
         """Make a job; one that would outrun the credits fails where they end."""
         number = len(self.jobs)
-        deck = deal(search, seed=self.seed, shape=self.row_shape)
+        deck = find_companies(search, seed=self.seed, shape=self.row_shape)
         life = self.life_of(number, search.limit)
         rows = len(deck) if life.rows is None else min(life.rows, len(deck))
         if rows > free:
@@ -144,7 +144,7 @@ class Operations:
             id=_job_id(self.seed, number),
             search=search,
             deck=deck,
-            timeline=lay_out(life, at=moment, most=len(deck), grows=grows),
+            timeline=make_timeline(life, at=moment, most=len(deck), grows=grows),
             reserved=min(search.limit, free),
         )
 
@@ -172,15 +172,15 @@ class Operations:
             body["status"] = "cancelling"
         return json_reply(200, body)
 
-    def _too_few_credits(self, limit: int, free: int) -> SandboxReply:
-        return refusal(
+    def _reject_for_credits(self, limit: int, free: int) -> SandboxReply:
+        return error_reply(
             400,
             "CREDITS_EXCEEDED",
             f"This search may cost {limit} credits; {free} are free.",
             nesting=self.unknowns.error_nesting,
         )
 
-    def _bare(self, status: int, detail: str) -> SandboxReply:
+    def _error_without_code(self, status: int, detail: str) -> SandboxReply:
         """Answer 404 or 409 of a job, whose body the contract leaves open."""
         if self.unknowns.bare_bodies == "empty":
             return SandboxReply(status=status)

@@ -9,8 +9,8 @@ from openfunnel_async.sandbox._service.ledger import Ledger
 from openfunnel_async.sandbox._service.messages import (
     Issue,
     SandboxReply,
-    invalid,
     json_reply,
+    validation_reply,
 )
 from openfunnel_async.sandbox._service.unknowns import Unknowns
 
@@ -31,7 +31,7 @@ def read_page(
     """
     index = 0 if cursor is None else _index(job, cursor, state.pages, unknowns)
     if index is None:
-        return _past_end(job, state, cursor, ledger, unknowns)
+        return _answer_unknown_cursor(job, state, cursor, ledger, unknowns)
     body = _status(job, state, ledger) | _page(job, state, index, unknowns)
     if state.status == "pending":
         body = _pending(body, job, unknowns)
@@ -85,7 +85,7 @@ def _page(
 def _pending(
     body: dict[str, object], job: Job, unknowns: Unknowns
 ) -> dict[str, object]:
-    """Give a job without pages the shape the switch asks for."""
+    """Return a job without pages the shape the switch asks for."""
     if unknowns.pending_shape == "absent":
         return {name: body[name] for name in ("job_id", "status")}
     if unknowns.pending_shape == "empty":
@@ -94,7 +94,7 @@ def _pending(
     return body
 
 
-def _past_end(
+def _answer_unknown_cursor(
     job: Job,
     state: JobState,
     cursor: str | None,
@@ -105,7 +105,7 @@ def _past_end(
     if unknowns.past_end_cursor == "404":
         return json_reply(404, {"detail": "There is no such page."})
     if unknowns.past_end_cursor == "422":
-        return invalid(
+        return validation_reply(
             [
                 Issue(
                     type="value_error",
@@ -127,8 +127,8 @@ def _past_end(
 def _manifest(job: Job, state: JobState, ledger: Ledger) -> dict[str, object]:
     """Sum a finished job up; the bill is the ledger's."""
     seeds = job.search.seed_domains
-    found = [domain for domain in seeds if _resolves(domain)]
-    lost = [domain for domain in seeds if not _resolves(domain)]
+    found = [domain for domain in seeds if _is_resolvable(domain)]
+    lost = [domain for domain in seeds if not _is_resolvable(domain)]
     return {
         "count": state.written,
         "pages": state.pages,
@@ -142,6 +142,6 @@ def _manifest(job: Job, state: JobState, ledger: Ledger) -> dict[str, object]:
     }
 
 
-def _resolves(domain: str) -> bool:
+def _is_resolvable(domain: str) -> bool:
     """Take a seed for known unless it has no dot or ends in ``.invalid``."""
     return "." in domain and not domain.endswith(".invalid")

@@ -19,7 +19,7 @@ RetryAfterStyle = float | Literal["seconds", "date"] | None
 _ROUNDING = 1e-6
 
 
-def _valid_style(_: object, __: object, style: RetryAfterStyle) -> None:
+def _check_retry_after(_: object, __: object, style: RetryAfterStyle) -> None:
     """Refuse a wait that is neither seconds nor one of the words."""
     if isinstance(style, str):
         if style not in ("seconds", "date"):
@@ -65,7 +65,7 @@ class RateLimit:
         validator=validators.ge(1),
     )
     retry_after: RetryAfterStyle = attrs.field(
-        default="seconds", validator=_valid_style
+        default="seconds", validator=_check_retry_after
     )
     status: Literal[429, 503] = attrs.field(
         default=429, validator=validators.in_((429, 503))

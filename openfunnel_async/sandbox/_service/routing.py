@@ -12,8 +12,8 @@ from openfunnel_async.sandbox._service.messages import (
     Kind,
     SandboxReply,
     SandboxRequest,
-    invalid,
     json_reply,
+    validation_reply,
 )
 from openfunnel_async.sandbox._service.operations import Operations
 
@@ -49,7 +49,7 @@ def find_route(method: str, path: str) -> Route:
     return Route(kind=kind, job_id=job_id, allowed=allowed)
 
 
-def astray(route: Route) -> SandboxReply:
+def reject_unknown_route(route: Route) -> SandboxReply:
     """Answer a request that means no operation: 405 on a known path, else 404."""
     if route.allowed is None:
         return json_reply(404, {"detail": "Not Found"})
@@ -73,7 +73,7 @@ def _operation(path: str) -> tuple[str | None, Kind, str | None]:
 
 
 @attrs.frozen(kw_only=True)
-class Visit:
+class RoutedRequest:
     """One request with everything that is known on its arrival.
 
     Attributes:
@@ -90,27 +90,30 @@ class Visit:
 
 
 def answer(
-    operations: Operations, visit: Visit, shown: JobState | None
+    operations: Operations, routed: RoutedRequest, shown: JobState | None
 ) -> SandboxReply:
     """Let a request take effect; a read shows ``shown`` in place of now."""
-    match visit.route.kind:
+    match routed.route.kind:
         case "other":
-            return astray(visit.route)
+            return reject_unknown_route(routed.route)
         case "sign-up":
-            return operations.sign_up(visit.request, visit.moment)
+            return operations.sign_up(routed.request, routed.moment)
         case "verify":
-            return operations.verify(visit.request, visit.moment)
-        case _ if visit.account is None:
-            return _turned_away(visit.request, operations.unknowns.wrong_key_status)
+            return operations.verify(routed.request, routed.moment)
+        case _ if routed.account is None:
+            return _reject_key(routed.request, operations.unknowns.wrong_key_status)
         case _:
-            return _serve(operations, visit, visit.account, shown)
+            return _serve(operations, routed, routed.account, shown)
 
 
 def _serve(
-    operations: Operations, visit: Visit, account: Account, shown: JobState | None
+    operations: Operations,
+    routed: RoutedRequest,
+    account: Account,
+    shown: JobState | None,
 ) -> SandboxReply:
-    request, moment, job_id = visit.request, visit.moment, visit.route.job_id or ""
-    match visit.route.kind:
+    request, moment, job_id = routed.request, routed.moment, routed.route.job_id or ""
+    match routed.route.kind:
         case "submit":
             return operations.submit(account, request, moment)
         case "cancel":
@@ -121,11 +124,11 @@ def _serve(
             return operations.read(account, job_id, request, moment, shown)
 
 
-def _turned_away(request: SandboxRequest, wrong_key_status: int) -> SandboxReply:
+def _reject_key(request: SandboxRequest, wrong_key_status: int) -> SandboxReply:
     """Refuse a missing or a wrong key; contract/facts.md, "Access"."""
     key = request.headers.get(KEY_HEADER)
     if key:
         detail = "This API key is not known."
         return json_reply(wrong_key_status, {"detail": detail})
     loc, msg = ("header", "X-API-Key"), "Field required"
-    return invalid([Issue(type="missing", loc=loc, msg=msg, input=key)])
+    return validation_reply([Issue(type="missing", loc=loc, msg=msg, input=key)])

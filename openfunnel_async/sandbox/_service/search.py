@@ -50,7 +50,7 @@ def read_json(request: SandboxRequest) -> object | Issue:
     try:
         return cast(
             "object",
-            json.loads(request.body, parse_constant=_refuse, parse_float=_finite),
+            json.loads(request.body, parse_constant=_refuse, parse_float=_parse_float),
         )
     except (ValueError, RecursionError):
         return Issue(
@@ -91,7 +91,7 @@ def _refuse(constant: str) -> object:
     raise ValueError(constant)
 
 
-def _finite(number: str) -> float:
+def _parse_float(number: str) -> float:
     value = float(number)
     return value if math.isfinite(value) else cast("float", _refuse(number))
 

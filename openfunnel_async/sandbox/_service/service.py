@@ -10,7 +10,7 @@ from types import MappingProxyType
 import attrs
 from attrs import validators
 
-from openfunnel_async.sandbox._service.accounts import Account, Accounts, derived_key
+from openfunnel_async.sandbox._service.accounts import Account, Accounts, derive_key
 from openfunnel_async.sandbox._service.clock import Clock
 from openfunnel_async.sandbox._service.companies import RowShape
 from openfunnel_async.sandbox._service.deliveries import Dropped
@@ -26,29 +26,29 @@ from openfunnel_async.sandbox._service.messages import (
 )
 from openfunnel_async.sandbox._service.operations import Operations
 from openfunnel_async.sandbox._service.rate_limit import RateLimit, TokenBucket
-from openfunnel_async.sandbox._service.routing import Visit, answer, find_route
-from openfunnel_async.sandbox._service.sign_up import CodeSent, SignUpDesk
+from openfunnel_async.sandbox._service.routing import RoutedRequest, answer, find_route
+from openfunnel_async.sandbox._service.sign_up import CodeSent, SignUps
 from openfunnel_async.sandbox._service.unknowns import Unknowns
 
 Plan = Callable[[int, int], JobLife]
 """Plans a job by its number, counted from 0, and the limit asked for."""
 
 
-def _or_blank(key: str | None) -> str:
+def _text_or_empty(key: str | None) -> str:
     return key or ""
 
 
-def _finite(_: object, __: object, credits: float) -> None:  # noqa: A002 -- its name
+def _check_finite(_: object, __: object, credits: float) -> None:  # noqa: A002 -- its name
     """Refuse credits that no JSON number can state."""
     if not math.isfinite(credits):
         raise ValueError(f"credits are a finite number, not {credits}")
 
 
-def _in_order(lives: Iterable[JobLife]) -> tuple[JobLife, ...]:
+def _copy_tuple(lives: Iterable[JobLife]) -> tuple[JobLife, ...]:
     return tuple(lives)
 
 
-def _changeable(faults: Iterable[Fault]) -> list[Fault]:
+def _copy_list(faults: Iterable[Fault]) -> list[Fault]:
     return list(faults)
 
 
@@ -96,15 +96,15 @@ class Service:
 
     speed: float = attrs.field(default=1.0, validator=validators.ge(0))
     seed: str = attrs.field(default="openfunnel", converter=str)
-    api_key: str = attrs.field(default=None, converter=_or_blank)
-    credits: float = attrs.field(default=50_000.0, validator=_finite)
+    api_key: str = attrs.field(default=None, converter=_text_or_empty)
+    credits: float = attrs.field(default=50_000.0, validator=_check_finite)
     row_shape: RowShape = attrs.field(
         default="sixteen", validator=validators.in_(("six", "sixteen"))
     )
-    faults: list[Fault] = attrs.field(factory=list[Fault], converter=_changeable)
+    faults: list[Fault] = attrs.field(factory=list[Fault], converter=_copy_list)
     rate_limit: RateLimit | None = None
     unknowns: Unknowns = attrs.field(factory=Unknowns)
-    lives: tuple[JobLife, ...] = attrs.field(default=(), converter=_in_order)
+    lives: tuple[JobLife, ...] = attrs.field(default=(), converter=_copy_tuple)
     plan: Plan | None = None
     clock: Callable[[], float] = time.monotonic
     code_sent: CodeSent | None = None
@@ -116,7 +116,7 @@ class Service:
 
     def __attrs_post_init__(self) -> None:
         """Start the clock and open the first account."""
-        self.api_key = self.api_key or derived_key(self.seed)
+        self.api_key = self.api_key or derive_key(self.seed)
         self._time = Clock(speed=self.speed, source=self.clock)
         ledger = Ledger(total=float(self.credits))
         first = Account(key=self.api_key, ledger=ledger)
@@ -125,8 +125,8 @@ class Service:
             seed=self.seed,
             unknowns=self.unknowns,
             row_shape=self.row_shape,
-            life_of=self._life_of,
-            desk=SignUpDesk(
+            life_of=self._choose_life,
+            sign_ups=SignUps(
                 seed=self.seed,
                 nesting=self.unknowns.error_nesting,
                 key_of=self._accounts.key_of,
@@ -135,13 +135,13 @@ class Service:
         )
 
     def __repr__(self) -> str:
-        """Show the seed and the time, never the key."""
+        """Return the seed and the time, never the key."""
         name = type(self).__name__
         return f"<{name} seed={self.seed!r} time={self.now:.1f} s>"
 
     @property
     def now(self) -> float:
-        """Tell the sandbox time, in seconds since the sandbox was made."""
+        """Return the sandbox time, in seconds since the sandbox was made."""
         return self._time.now()
 
     def advance(self, seconds: float) -> None:
@@ -154,8 +154,8 @@ class Service:
 
     @property
     def jobs(self) -> Mapping[str, JobView]:
-        """Show the truth about every job, in the order of the submits."""
-        moment = self._settle()
+        """Return the truth about every job, in the order of the submits."""
+        moment = self._bill_ended_jobs()
         jobs = self._operations.jobs
         views = {
             id_: JobView(time=moment, job=job, ledger=account.ledger)
@@ -165,14 +165,14 @@ class Service:
 
     @property
     def ledger(self) -> Ledger:
-        """Show the first account's credits and bills as of now."""
-        self._settle()
+        """Return the first account's credits and bills as of now."""
+        self._bill_ended_jobs()
         return self._accounts.first.ledger
 
     @property
     def codes(self) -> Mapping[str, str]:
-        """Show the sign-up codes on their way, by address."""
-        return MappingProxyType(self._operations.desk.codes)
+        """Return the sign-up codes on their way, by address."""
+        return MappingProxyType(self._operations.sign_ups.codes)
 
     def open_account(self, owner: str) -> str:
         """Open one more account, with its own credits, and give its key.
@@ -184,45 +184,45 @@ class Service:
 
     def handle(self, request: SandboxRequest) -> SandboxReply:
         """Answer a request, and write it into `requests`."""
-        visit = self._visit(request)
+        routed = self._route_request(request)
         made = len(self._operations.jobs)
-        reply = self._through_faults(self._call(visit))
-        job_id = next(islice(self._operations.jobs, made, None), visit.route.job_id)
-        self.requests.append(_seen(visit, job_id, reply))
+        reply = self._apply_faults(self._call(routed))
+        job_id = next(islice(self._operations.jobs, made, None), routed.route.job_id)
+        self.requests.append(_record_request(routed, job_id, reply))
         return reply
 
     def _fault_ignores_body(self, request: SandboxRequest) -> bool:
-        """Tell whether a fault strikes a request without waiting for its body."""
-        call = self._call(self._visit(request))
+        """Return whether a fault strikes a request without waiting for its body."""
+        call = self._call(self._route_request(request))
         fault = next((fault for fault in self.faults if fault.strikes(call)), None)
         return fault is not None and not fault.waits_for_body
 
-    def _visit(self, request: SandboxRequest) -> Visit:
-        return Visit(
+    def _route_request(self, request: SandboxRequest) -> RoutedRequest:
+        return RoutedRequest(
             request=request,
             route=find_route(request.method, request.path),
             account=self._accounts.find(request.headers.get(KEY_HEADER, "")),
-            moment=self._settle(),
+            moment=self._bill_ended_jobs(),
         )
 
-    def _call(self, visit: Visit) -> _Call:
-        jobs = {} if visit.account is None else visit.account.jobs
+    def _call(self, routed: RoutedRequest) -> _Call:
+        jobs = {} if routed.account is None else routed.account.jobs
         return _Call(
-            kind=visit.route.kind,
-            moment=visit.moment,
-            job=jobs.get(visit.route.job_id or ""),
-            answer=functools.partial(self._answer, visit),
+            kind=routed.route.kind,
+            moment=routed.moment,
+            job=jobs.get(routed.route.job_id or ""),
+            answer=functools.partial(self._answer, routed),
         )
 
-    def _answer(self, visit: Visit, shown: JobState | None) -> SandboxReply:
+    def _answer(self, routed: RoutedRequest, shown: JobState | None) -> SandboxReply:
         """Let a request take effect, unless it comes too early."""
         if self.rate_limit is not None:
-            kind, now = visit.route.kind, self.clock()
+            kind, now = routed.route.kind, self.clock()
             if wait := self._bucket.take(self.rate_limit, kind, now):
                 return self.rate_limit.refusal(wait)
-        return answer(self._operations, visit, shown)
+        return answer(self._operations, routed, shown)
 
-    def _through_faults(self, call: _Call) -> SandboxReply:
+    def _apply_faults(self, call: _Call) -> SandboxReply:
         """Let the first fault that strikes answer, else the service."""
         for index, fault in enumerate(self.faults):
             if fault.strikes(call):
@@ -231,14 +231,14 @@ class Service:
                 return fault.answer(call)
         return call.serve()
 
-    def _settle(self) -> float:
+    def _bill_ended_jobs(self) -> float:
         """Bill what has ended, and tell the time."""
         moment = self._time.now()
         billed = self.unknowns.failed_rows_billed
         self._accounts.settle(moment, failed_rows_billed=billed)
         return moment
 
-    def _life_of(self, number: int, limit: int) -> JobLife:
+    def _choose_life(self, number: int, limit: int) -> JobLife:
         if number < len(self.lives):
             return self.lives[number]
         if self.plan is not None:
@@ -246,14 +246,16 @@ class Service:
         return realistic_life(self.seed, number, limit)
 
 
-def _seen(visit: Visit, job_id: str | None, reply: SandboxReply) -> SeenRequest:
-    request = visit.request
+def _record_request(
+    routed: RoutedRequest, job_id: str | None, reply: SandboxReply
+) -> SeenRequest:
+    request = routed.request
     headers = dict(request.headers)
     if KEY_HEADER in headers:
-        headers[KEY_HEADER] = "wrong" if visit.account is None else "right"
+        headers[KEY_HEADER] = "wrong" if routed.account is None else "right"
     return SeenRequest(
-        time=visit.moment,
-        kind=visit.route.kind,
+        time=routed.moment,
+        kind=routed.route.kind,
         method=request.method,
         path=request.path,
         query=request.query,

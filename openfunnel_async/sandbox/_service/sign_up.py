@@ -7,7 +7,11 @@ from typing import Literal
 
 import attrs
 
-from openfunnel_async.sandbox._service.messages import SandboxReply, json_reply, refusal
+from openfunnel_async.sandbox._service.messages import (
+    SandboxReply,
+    error_reply,
+    json_reply,
+)
 
 CodeSent = Callable[[str, str], object]
 """Is told of a sign-up code: the address, and the code."""
@@ -25,7 +29,7 @@ class _Pending:
 
 
 @attrs.define(eq=False, kw_only=True)
-class SignUpDesk:
+class SignUps:
     """Sends codes and trades them; contract/facts.md, "Access".
 
     A code lives 24 hours and ten attempts; a new one is sent at most every thirty
@@ -48,7 +52,7 @@ class SignUpDesk:
 
     @property
     def codes(self) -> dict[str, str]:
-        """Show the codes on their way, by address."""
+        """Return the codes on their way, by address."""
         return {email: pending.code for email, pending in self._pending.items()}
 
     def sign_up(self, email: str, moment: float) -> SandboxReply:
@@ -80,9 +84,9 @@ class SignUpDesk:
             return self._refuse(
                 400, "OTP_INVALID", "That is not the code.", remaining_attempts=left
             )
-        return self._trade(email)
+        return self._exchange_code(email)
 
-    def _trade(self, email: str) -> SandboxReply:
+    def _exchange_code(self, email: str) -> SandboxReply:
         del self._pending[email]
         is_new_user = email not in self._known
         self._known.add(email)
@@ -94,6 +98,6 @@ class SignUpDesk:
     def _refuse(
         self, status: int, error_code: str, message: str, **details: object
     ) -> SandboxReply:
-        return refusal(
+        return error_reply(
             status, error_code, message, nesting=self.nesting, details=details
         )

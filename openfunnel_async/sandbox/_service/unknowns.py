@@ -6,7 +6,7 @@ import attrs
 from attrs import validators
 
 
-def _valid_settle(_: object, __: object, settle: float | str) -> None:
+def _check_settle(_: object, __: object, settle: float | str) -> None:
     """Refuse a settling time that is neither seconds nor the one word."""
     if isinstance(settle, str):
         if settle != "next_page":
@@ -89,7 +89,7 @@ class Unknowns:
         default=200, validator=validators.in_((200, 201, 202))
     )
     settle: float | Literal["next_page"] = attrs.field(
-        default=2.0, validator=_valid_settle
+        default=2.0, validator=_check_settle
     )
     bare_bodies: Literal["json", "empty"] = attrs.field(
         default="json", validator=validators.in_(("json", "empty"))

@@ -1,4 +1,4 @@
-"""Acts a reply's delivery out on the connection its request came by."""
+"""Writes a reply to the connection of its request, as its delivery describes."""
 
 import asyncio
 from collections.abc import Mapping
@@ -20,15 +20,15 @@ from openfunnel_async.sandbox._service.deliveries import (
 from openfunnel_async.sandbox._service.messages import SandboxReply
 from openfunnel_async.sandbox._sockets import reset_on_close
 
-_SMALLEST_WORTH_PACKING = 500
+_SMALLEST_COMPRESSED = 500
 
 
 async def deliver(request: web.BaseRequest, reply: SandboxReply) -> web.StreamResponse:
-    """Send a reply the way its delivery says.
+    """Send a reply as its delivery describes.
 
     Returns:
-        What aiohttp is to send next; nothing of it goes out where the connection
-        was ended here or the client has left.
+        The response that aiohttp sends next. Nothing of it is sent if the connection
+        was closed here or by the client.
     """
     try:
         return await _deliver(request, reply)
@@ -58,10 +58,10 @@ async def _deliver(request: web.BaseRequest, reply: SandboxReply) -> web.StreamR
 
 
 def _whole(request: web.BaseRequest, reply: SandboxReply) -> web.Response:
-    """Make aiohttp's response, packed where that pays and the client takes it."""
+    """Make aiohttp's response; a large body is compressed if the client accepts it."""
     headers, body = dict(reply.headers), reply.body
     accepted = request.headers.get("Accept-Encoding", "")
-    if "gzip" in accepted and len(body) >= _SMALLEST_WORTH_PACKING:
+    if "gzip" in accepted and len(body) >= _SMALLEST_COMPRESSED:
         headers["content-encoding"] = "gzip"
         body = pack_gzip(body)
     response = web.Response(status=reply.status, headers=headers, body=body)
@@ -99,7 +99,7 @@ async def _padded(
     for piece in delivery.pieces(reply.body):
         if piece:
             await response.write(piece)
-        # Packing takes its time, and a write that need not wait gives none away.
+        # Compressing takes time, and a write that need not wait does not yield.
         await asyncio.sleep(0)
     return response
 
@@ -107,7 +107,7 @@ async def _padded(
 def _bytes_before_close(
     reply: SandboxReply, delivery: Whole | Dropped | Cut | Garbled
 ) -> bytes:
-    """Write all that goes out before the connection ends."""
+    """Return all bytes that are sent before the connection is closed."""
     match delivery:
         case Dropped():
             return b""
@@ -122,7 +122,7 @@ def _bytes_before_close(
 
 
 def _cut(reply: SandboxReply, delivery: Cut) -> bytes:
-    """Write the head, and the part of the body."""
+    """Return the head and the sent part of the body."""
     kept, lost = delivery.parts(reply.body)
     headers: dict[str, str] = {}
     if delivery.gzip:
@@ -133,12 +133,12 @@ def _cut(reply: SandboxReply, delivery: Cut) -> bytes:
 
 
 def _undated(reply: SandboxReply) -> bytes:
-    """Write a whole reply with no header of the server's own."""
+    """Return a whole reply without the headers that the server would add."""
     return _head(reply, {"content-length": str(len(reply.body))}) + reply.body
 
 
 def _head(reply: SandboxReply, headers: Mapping[str, str]) -> bytes:
-    """Write the head of a reply that is the last one on its connection."""
+    """Return the head of the last reply on a connection."""
     lines = [f"HTTP/1.1 {reply.status} {responses.get(reply.status, '')}"]
     pairs = (*reply.header_lines, ("connection", "close"), *headers.items())
     lines += [f"{name}: {text}" for name, text in pairs]
@@ -148,11 +148,11 @@ def _head(reply: SandboxReply, headers: Mapping[str, str]) -> bytes:
 async def _end(
     request: web.BaseRequest, data: bytes, *, reset: bool
 ) -> web.StreamResponse:
-    """Send bytes and end the connection behind aiohttp's back."""
+    """Send bytes and close the connection without aiohttp."""
     transport = request.transport
     if transport is not None and data:
-        # With no room to wait in, drained means handed to the system: a reset
-        # throws away what still waits here.
+        # Without a buffer, drained means passed to the system. A reset would discard
+        # the bytes that are still in the buffer.
         transport.set_write_buffer_limits(0)
         await request.writer.write(data)
         await request.writer.drain()

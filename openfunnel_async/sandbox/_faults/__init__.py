@@ -1,1 +1,1 @@
-"""What can go wrong, as values that a `Service` applies to its requests."""
+"""The faults, as values that a `Service` applies to its requests."""

@@ -12,23 +12,22 @@ from openfunnel_async.sandbox._service.fault import Exchange, TargetedFault
 from openfunnel_async.sandbox._service.messages import SandboxReply, json_reply
 
 RetryAfter = float | str | None | tuple[float | str, ...]
-"""One Retry-After header or several: seconds, or any text; None for none."""
+"""One or several Retry-After headers: seconds, or any text; None for none."""
 
 
 @attrs.frozen(kw_only=True)
 class StatusFault(TargetedFault):
-    """Answers with a status of its own.
+    """Answers with a chosen status.
 
     Attributes:
         status: The status code.
         retry_after: The Retry-After header: seconds, or any text; None for none. A
             tuple sends one header line for each of its items.
-        dated: Whether the answer has a Date header. Without one a date in
-            ``retry_after`` can be read against the client's clock only.
-        body: The body, bytes as they are or anything JSON can say; None stands for
-            a short JSON object.
-        processed: Whether the request took effect although its answer does not
-            say so.
+        dated: Whether the answer has a Date header. Without one a client can compare
+            a date in ``retry_after`` with its own clock only.
+        body: The body: bytes, sent unchanged, or a value that is sent as JSON; None
+            sends a short JSON object.
+        processed: Whether the request takes effect in spite of the status.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -56,7 +55,7 @@ class StatusFault(TargetedFault):
 
 
 def with_retry_after(reply: SandboxReply, given: RetryAfter) -> SandboxReply:
-    """Add the Retry-After headers that a fault was given."""
+    """Add the Retry-After headers of a fault."""
     items = given if isinstance(given, tuple) else (given,)
     lines = [_header_text(item) for item in items if item is not None]
     if not lines:
@@ -74,12 +73,12 @@ def _header_text(given: float | str) -> str:
 
 @attrs.frozen(kw_only=True)
 class BodyFault(TargetedFault):
-    """Lets the request take effect and answers with a body of its own.
+    """Lets the request take effect and answers with a chosen body.
 
     Attributes:
         body: The bytes.
         status: The status code.
-        content_type: What the answer claims the bytes are.
+        content_type: The Content-Type header.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -99,19 +98,19 @@ class BodyFault(TargetedFault):
 
 @attrs.frozen(kw_only=True)
 class EditedAnswer(TargetedFault):
-    """Lets the request take effect and puts its JSON answer through a function.
+    """Lets the request take effect and changes its JSON answer with a function.
 
-    For an envelope of wrong types, rows that are null or changed, a cursor that
-    leads back:
+    For fields of wrong types, for rows that are null or changed, for a cursor that
+    repeats an earlier page:
 
         EditedAnswer(on="read", edit=lambda page: page | {"rows": None})
 
-    For fields of unexpected types that only inform:
+    For unexpected types in fields that are only informative:
 
         ODD = {"processed": 12.0, "progress_message": {"stage": "rerank"}}
         EditedAnswer(on="read", edit=lambda page: page | ODD)
 
-    For a manifest with such fields, in answers that have one:
+    For a manifest with such fields, in the answers that have one:
 
         ODD = {"credits_consumed": -3.5, "unresolved_seed_domains": [{"domain": "x"}]}
 
@@ -120,16 +119,16 @@ class EditedAnswer(TargetedFault):
 
         EditedAnswer(on="read", edit=odd)
 
-    For a submit whose answer names a larger limit than was asked for (a service
-    that also delivers more is ``Unknowns(least_limit=...)``):
+    For a submit whose answer states a larger limit than was requested (for a service
+    that also delivers more see ``Unknowns(least_limit=...)``):
 
         EditedAnswer(on="submit", edit=lambda body: body | {"requested_limit": 500})
 
-    An answer whose body is no JSON object stays as it is.
+    An answer whose body is not a JSON object is not changed.
 
     Attributes:
-        edit: Takes the object and gives what is said in its place: anything JSON
-            can say, and NaN and Infinity, which it cannot.
+        edit: Takes the object and returns the value that replaces it: any JSON value,
+            and also NaN and Infinity, which are not valid JSON.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -137,14 +136,14 @@ class EditedAnswer(TargetedFault):
     edit: Callable[[dict[str, Any]], object]
 
     def answer(self, exchange: Exchange) -> SandboxReply:
-        """Serve, and edit what was to be said."""
+        """Serve, and edit the answer."""
         return edit_reply(exchange.serve(), self.edit)
 
 
 def edit_reply(
     reply: SandboxReply, edit: Callable[[dict[str, Any]], object]
 ) -> SandboxReply:
-    """Put a JSON object in a reply through a function."""
+    """Replace the JSON object in a reply by what a function returns for it."""
     content: object = json.loads(reply.body) if reply.body else None
     if not isinstance(content, dict):
         return reply
@@ -154,11 +153,11 @@ def edit_reply(
 
 @attrs.frozen(kw_only=True)
 class Redirect(TargetedFault):
-    """Sends the client elsewhere; the request takes no effect here.
+    """Redirects the client to another URL; the request takes no effect here.
 
     Attributes:
-        location: Where to, as the Location header has it.
-        status: Which redirect.
+        location: The Location header.
+        status: The status code.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -169,7 +168,7 @@ class Redirect(TargetedFault):
     )
 
     def answer(self, exchange: Exchange) -> SandboxReply:  # noqa: ARG002 -- not served
-        """Answer with the place to go."""
+        """Answer with the redirect."""
         return SandboxReply(status=self.status, headers={"location": self.location})
 
 

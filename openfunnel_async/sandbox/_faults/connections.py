@@ -1,7 +1,4 @@
-"""Faults of the wire: what becomes of an answer on its way, or of the connection.
-
-Each is a `TargetedFault` around a delivery; see `_deliveries` for what the bytes do.
-"""
+"""Faults that change how an answer is delivered, or that close the connection."""
 
 from typing import Literal
 
@@ -23,7 +20,7 @@ from openfunnel_async.sandbox._service.messages import SandboxReply
 
 _MEGABYTE = 1_000_000
 
-_INSTEAD_OF_A_HEAD = {
+_MALFORMED_STARTS = {
     "status_line": b"HTTP/1.1 OK\r\ncontent-type: application/json\r\n\r\n",
     "header": b"HTTP/1.1 200 OK\r\ncontent-type application/json\r\n\r\n",
     "chunk": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nmany\r\n",
@@ -32,7 +29,7 @@ _INSTEAD_OF_A_HEAD = {
 
 
 def _serve_with_delivery(exchange: Exchange, delivery: Delivery) -> SandboxReply:
-    """Let the request take effect; its answer has its own fate."""
+    """Let the request take effect, and set the delivery of its answer."""
     return attrs.evolve(exchange.serve(), delivery=delivery)
 
 
@@ -43,7 +40,7 @@ class LostAnswer(TargetedFault):
     __module__ = "openfunnel_async.sandbox"
 
     def answer(self, exchange: Exchange) -> SandboxReply:
-        """Serve, and drop what was to be said."""
+        """Serve, and drop the answer."""
         return _serve_with_delivery(exchange, Dropped())
 
 
@@ -52,8 +49,8 @@ class ResetConnection(TargetedFault):
     """Resets the connection (RST, not FIN) without an answer.
 
     Attributes:
-        after: ``headers``: as soon as those have been read, the body unread and
-            nothing done. ``processing``: once the request has taken effect.
+        after: ``headers``: when the headers were read; the body is not read and the
+            request takes no effect. ``processing``: when the request took effect.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -64,11 +61,11 @@ class ResetConnection(TargetedFault):
 
     @property
     def waits_for_body(self) -> bool:
-        """Return whether it lets the request take effect."""
+        """Return whether the request takes effect."""
         return self.after == "processing"
 
     def answer(self, exchange: Exchange) -> SandboxReply:
-        """Serve or not, and break off."""
+        """Serve or not, and reset the connection."""
         if self.after == "processing":
             return _serve_with_delivery(exchange, Dropped(reset=True))
         return SandboxReply(status=0, delivery=Dropped(reset=True))
@@ -76,14 +73,14 @@ class ResetConnection(TargetedFault):
 
 @attrs.frozen(kw_only=True)
 class CutBody(TargetedFault):
-    """Lets the request take effect and ends the connection in mid-answer.
+    """Lets the request take effect and closes the connection within the answer's body.
 
     Attributes:
-        keep: How much of the body goes out: a share below 1, or whole bytes. Its
-            last byte never does.
-        framed: Whether the head announces the whole body's Content-Length. Without
-            one the cut body looks like a whole one.
-        gzip: Whether it is a gzip stream that is cut, whatever the client takes.
+        keep: How much of the body is sent: a share below 1, or a number of bytes. The
+            last byte is never sent.
+        framed: Whether the head has the Content-Length of the whole body. Without it a
+            client cannot see that the body was cut.
+        gzip: Whether a gzip stream is cut, whatever the client accepts.
         reset: Whether the connection is reset rather than closed.
     """
 
@@ -95,7 +92,7 @@ class CutBody(TargetedFault):
     reset: bool = False
 
     def answer(self, exchange: Exchange) -> SandboxReply:
-        """Serve, and cut what is said."""
+        """Serve, and cut the answer."""
         cut = Cut(keep=self.keep, framed=self.framed, gzip=self.gzip, reset=self.reset)
         return _serve_with_delivery(exchange, cut)
 
@@ -105,8 +102,8 @@ class SlowAnswer(TargetedFault):
     """Lets the request take effect and pauses before the status line.
 
     Attributes:
-        delay: The pause in real seconds, those of the event loop: a sandbox's
-            ``speed`` does not shorten it.
+        delay: The pause in seconds of the event loop; the sandbox's ``speed`` does
+            not change it.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -120,12 +117,12 @@ class SlowAnswer(TargetedFault):
 
 @attrs.frozen(kw_only=True)
 class TrickledBody(TargetedFault):
-    """Lets the request take effect and sends the answer's body in dribs.
+    """Lets the request take effect and sends the answer's body in small pieces.
 
     Attributes:
-        chunk: Bytes of a piece; the first one goes out with the head.
-        pause: Real seconds between two pieces, those of the event loop: a sandbox's
-            ``speed`` does not shorten them.
+        chunk: Bytes of a piece; the first piece is sent with the head.
+        pause: Seconds of the event loop between two pieces; the sandbox's ``speed``
+            does not change them.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -134,22 +131,22 @@ class TrickledBody(TargetedFault):
     pause: float = attrs.field(default=0.01, validator=validators.ge(0))
 
     def answer(self, exchange: Exchange) -> SandboxReply:
-        """Serve, and take time."""
+        """Serve, and send slowly."""
         return _serve_with_delivery(exchange, Paced(chunk=self.chunk, pause=self.pause))
 
 
 @attrs.frozen(kw_only=True)
 class OversizedBody(TargetedFault):
-    """Lets the request take effect and answers far too much.
+    """Lets the request take effect and answers with an enormous body.
 
-    The answer is what it would have been, and a key ``padding`` of zeros beside it;
-    so a client that has no limit reads it without complaint. It is made as it is
-    sent, never held in memory.
+    The answer is the normal one with an additional key ``padding`` full of zeros, so a
+    client without a limit reads it without an error. The padding is generated while it
+    is sent and is never in memory as a whole.
 
     Attributes:
-        megabytes: Its size, before packing.
-        gzip: Whether it goes out as a gzip bomb of about a thousandth of that,
-            whatever the client takes.
+        megabytes: The size of the body, before compression.
+        gzip: Whether it is sent as a gzip bomb of about a thousandth of that size,
+            whatever the client accepts.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -158,29 +155,29 @@ class OversizedBody(TargetedFault):
     gzip: bool = False
 
     def answer(self, exchange: Exchange) -> SandboxReply:
-        """Serve, and pad what is said."""
+        """Serve, and pad the answer."""
         size = max(1, round(self.megabytes * _MEGABYTE))
         return _serve_with_delivery(exchange, Padded(size=size, gzip=self.gzip))
 
 
 @attrs.frozen(kw_only=True)
 class MalformedAnswer(TargetedFault):
-    """Lets the request take effect and answers what is no HTTP, then closes.
+    """Lets the request take effect and answers with invalid HTTP, then closes.
 
     Attributes:
         kind: What is wrong: a ``status_line`` without a status, a ``header`` without
-            a colon, a ``chunk`` whose size is no number, or the body alone, as in
-            HTTP before it had heads (``http09``).
+            a colon, a ``chunk`` whose size is not a number, or the body without a head
+            as in HTTP/0.9 (``http09``).
     """
 
     __module__ = "openfunnel_async.sandbox"
 
     kind: Literal["status_line", "header", "chunk", "http09"] = attrs.field(
-        default="status_line", validator=validators.in_(_INSTEAD_OF_A_HEAD)
+        default="status_line", validator=validators.in_(_MALFORMED_STARTS)
     )
 
     def answer(self, exchange: Exchange) -> SandboxReply:
-        """Serve, and garble what is said."""
+        """Serve, and make the answer malformed."""
         reply = exchange.serve()
-        data = _INSTEAD_OF_A_HEAD[self.kind] + reply.body
+        data = _MALFORMED_STARTS[self.kind] + reply.body
         return attrs.evolve(reply, delivery=Garbled(data=data))

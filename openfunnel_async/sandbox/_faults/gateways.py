@@ -1,8 +1,8 @@
-"""Answers that the service did not write: those of gateways and login pages.
+"""Faults that answer as a gateway or a login page would.
 
-Between a client and the service there may be a load balancer, an ingress, a captive
-portal. Their answers have a content type, a Server header and a body of their own,
-and nothing in them is JSON.
+Between a client and the service there can be a load balancer, an ingress or a captive
+portal. Their answers have another content type, Server header and body, and are not
+JSON.
 """
 
 from http.client import responses
@@ -16,7 +16,7 @@ from openfunnel_async.sandbox._service.messages import SandboxReply
 
 _HTML = "text/html; charset=utf-8"
 _TEXT = "text/plain; charset=utf-8"
-# RFC 9110, 11.6.1 and 11.7.1: these answers name a scheme.
+# RFC 9110, 11.6.1 and 11.7.1: these answers must name a scheme.
 _CHALLENGES = {401: "www-authenticate", 407: "proxy-authenticate"}
 _LOGIN_PAGE = """\
 <!DOCTYPE html>
@@ -35,18 +35,18 @@ _LOGIN_PAGE = """\
 
 @attrs.frozen(kw_only=True)
 class GatewayPage(TargetedFault):
-    """Answers with a page that a gateway wrote, not the service.
+    """Answers with an error page of a gateway.
 
-    A 401 or 407 carries the header that names its scheme, as HTTP demands.
+    A 401 or 407 has the header that names its scheme, as HTTP requires.
 
     Attributes:
         status: The status code.
-        server: The Server header, and what the page's last line names.
-        text: A line sent as ``text/plain`` in place of the HTML page, such as
+        server: The Server header; also the last line of the page.
+        text: A line that is sent as ``text/plain`` instead of the HTML page, such as
             ``default backend - 404``; None for the HTML page.
         retry_after: The Retry-After header, as `StatusFault` takes it.
-        processed: Whether the request took effect behind the gateway, as with a
-            504 that came while the service still worked.
+        processed: Whether the request takes effect behind the gateway, as with a 504
+            that is sent while the service is still working.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -77,9 +77,9 @@ class GatewayPage(TargetedFault):
 
 @attrs.frozen(kw_only=True)
 class LoginPage(TargetedFault):
-    """Answers 200 with the HTML page of a captive portal; the service sees nothing.
+    """Answers 200 with the HTML page of a captive portal.
 
-    For a portal that redirects first see `Redirect`.
+    The request takes no effect. For a portal that redirects first see `Redirect`.
 
     Attributes:
         server: The Server header.
@@ -97,14 +97,14 @@ class LoginPage(TargetedFault):
 
 @attrs.frozen(kw_only=True)
 class EmptyAnswer(TargetedFault):
-    """Answers a 2xx without a body.
+    """Answers with a 2xx status and no body.
 
-    Unless it was processed, such an answer to a cancel is a lie: the job continues,
-    and bills.
+    If the request is not processed, such an answer to a cancel is false: the job
+    continues and is billed.
 
     Attributes:
-        status: Which 2xx.
-        processed: Whether the request took effect.
+        status: The status code.
+        processed: Whether the request takes effect.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -115,14 +115,14 @@ class EmptyAnswer(TargetedFault):
     processed: bool = False
 
     def answer(self, exchange: Exchange) -> SandboxReply:
-        """Serve or not, and answer with nothing."""
+        """Serve or not, and answer without a body."""
         if self.processed:
             exchange.serve()
         return SandboxReply(status=self.status)
 
 
 def _page(status: int, server: str) -> str:
-    """Write an error page the way nginx does."""
+    """Return an error page in the form that nginx writes."""
     title = f"{status} {responses.get(status, '')}".strip()
     lines = (
         "<html>",

@@ -1,4 +1,4 @@
-"""Faults of jobs: what an answer says of one, and when one ends."""
+"""Faults that change what is answered about a job, or when it ends."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, Self
@@ -12,16 +12,16 @@ from openfunnel_async.sandbox._service.fault import Exchange, Fault, TargetedFau
 from openfunnel_async.sandbox._service.jobs import JobState
 from openfunnel_async.sandbox._service.messages import SandboxReply, json_reply
 
-_NOBODYS_JOB = "00000000-0000-4000-8000-000000000000"
-_STATUS_THAT_FOLLOWS = {"submit": "pending", "cancel": "cancelling"}
+_UNKNOWN_JOB = "00000000-0000-4000-8000-000000000000"
+_STATUS_AFTER = {"submit": "pending", "cancel": "cancelling"}
 
 
 @attrs.frozen(kw_only=True)
 class UnknownStatus(Fault):
-    """Says an unheard-of word in place of a job's status.
+    """Answers with an undocumented word as a job's status.
 
-    Strikes reads of jobs that are still going: facts.md, "Read", takes any other
-    word for that.
+    It applies to reads of jobs that are not terminal: contract/facts.md, "Read", treats
+    every other word as not terminal.
 
     Attributes:
         word: The word.
@@ -32,13 +32,13 @@ class UnknownStatus(Fault):
     word: str
 
     def strikes(self, exchange: Exchange) -> bool:
-        """Return whether this reads a job that is still going."""
+        """Return whether the request reads a job that is not terminal."""
         if exchange.kind != "read" or exchange.job is None:
             return False
         return not exchange.job.at(exchange.moment).is_terminal
 
     def answer(self, exchange: Exchange) -> SandboxReply:
-        """Serve, and put the word in."""
+        """Serve, and replace the status."""
         reply = exchange.serve()
         if reply.status != 200:
             return reply
@@ -47,23 +47,23 @@ class UnknownStatus(Fault):
 
 @attrs.frozen(kw_only=True)
 class StaleRead(Fault):
-    """Answers a read with the job as it was just before its status changed.
+    """Answers a read with the state just before the job's last change of status.
 
-    Strikes reads of jobs that have been something else before, so the status
-    always goes backwards.
+    It applies to reads of jobs that had another status before, so the status always
+    moves backwards.
     """
 
     __module__ = "openfunnel_async.sandbox"
 
     def strikes(self, exchange: Exchange) -> bool:
-        """Return whether this reads a job that has a past."""
-        return self._past(exchange) is not None
+        """Return whether the request reads a job that had another status before."""
+        return self._earlier_state(exchange) is not None
 
     def answer(self, exchange: Exchange) -> SandboxReply:
-        """Serve the past."""
-        return exchange.serve(shown=self._past(exchange))
+        """Serve with the earlier state."""
+        return exchange.serve(shown=self._earlier_state(exchange))
 
-    def _past(self, exchange: Exchange) -> JobState | None:
+    def _earlier_state(self, exchange: Exchange) -> JobState | None:
         if exchange.kind != "read" or exchange.job is None:
             return None
         return exchange.job.previous_state(exchange.moment)
@@ -71,21 +71,21 @@ class StaleRead(Fault):
 
 @attrs.frozen(kw_only=True)
 class CompletesUnderCancel(Fault):
-    """Lets a job complete, all rows delivered, in the instant its cancel arrives.
+    """Completes a job, with all its rows, at the moment its cancel arrives.
 
-    The cancel then answers 409, as for any job that got there first.
+    The cancel is then answered with 409, as for any job that is already terminal.
     """
 
     __module__ = "openfunnel_async.sandbox"
 
     def strikes(self, exchange: Exchange) -> bool:
-        """Return whether this cancels a job nobody cancelled yet."""
+        """Return whether the request is the first cancel of an active job."""
         if exchange.kind != "cancel" or exchange.job is None:
             return False
         return exchange.job.at(exchange.moment).status in ("pending", "running")
 
     def answer(self, exchange: Exchange) -> SandboxReply:
-        """Finish the job, then serve."""
+        """Complete the job, then serve."""
         if exchange.job is not None:
             exchange.job.finish(exchange.moment)
         return exchange.serve()
@@ -93,37 +93,37 @@ class CompletesUnderCancel(Fault):
 
 @attrs.frozen(kw_only=True)
 class OtherJob(TargetedFault):
-    """Answers a submit, a read or a cancel as if it were about another job.
+    """Answers a submit, a read or a cancel with the id of another job.
 
-    Where the service itself answers with an error, that error is the answer.
+    An error of the service is answered unchanged.
 
     Attributes:
-        job_id: The id in the answer; None for an answer that has none.
-        processed: Whether a submit or cancel took effect. If not, the answer still
-            says that it did. A read never has an effect.
+        job_id: The id in the answer; None for an answer without an id.
+        processed: Whether a submit or cancel takes effect. If not, the answer still
+            states that it did. A read never has an effect.
     """
 
     __module__ = "openfunnel_async.sandbox"
 
-    job_id: str | None = _NOBODYS_JOB
+    job_id: str | None = _UNKNOWN_JOB
     processed: bool = True
 
     def strikes(self, exchange: Exchange) -> bool:
-        """Report whether the answer has a job's id, and is of this kind."""
+        """Return whether the request is of this kind and its answer has a job's id."""
         if exchange.kind not in ("submit", "read", "cancel"):
             return False
         return self.on in ("any", exchange.kind)
 
     def answer(self, exchange: Exchange) -> SandboxReply:
-        """Serve or not, and put the other id in."""
-        status = _STATUS_THAT_FOLLOWS.get(exchange.kind)
+        """Serve or not, and replace the id."""
+        status = _STATUS_AFTER.get(exchange.kind)
         if self.processed or status is None:
             reply = exchange.serve()
-            return reply if reply.status >= 300 else edit_reply(reply, self._other)
+            return reply if reply.status >= 300 else edit_reply(reply, self._replace_id)
         body = {"message": "The request was accepted.", "status": status}
-        return json_reply(200, self._other(body))
+        return json_reply(200, self._replace_id(body))
 
-    def _other(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _replace_id(self, body: Mapping[str, Any]) -> dict[str, Any]:
         kept = {name: value for name, value in body.items() if name != "job_id"}
         return kept if self.job_id is None else kept | {"job_id": self.job_id}
 
@@ -132,11 +132,11 @@ class OtherJob(TargetedFault):
 class VanishedJob(TargetedFault):
     """Answers 404 for a job that a read has shown before.
 
-    The request takes no effect. Strikes reads and cancels, once the job was read.
+    The request takes no effect. It applies to reads and cancels after the first read.
 
     Attributes:
-        page: Who seems to answer: the service (``json``), or a gateway without a
-            backend, with a page (``html``) or a line (``text``).
+        page: The form of the answer: that of the service (``json``), or of a gateway
+            without a backend: a page (``html``) or a line (``text``).
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -146,7 +146,7 @@ class VanishedJob(TargetedFault):
     )
 
     def strikes(self, exchange: Exchange) -> bool:
-        """Report whether the request names a job that was read."""
+        """Return whether the request names a job that was read before."""
         if exchange.job is None or not exchange.job.was_read:
             return False
         return self.on in ("any", exchange.kind)
@@ -161,21 +161,20 @@ class VanishedJob(TargetedFault):
 
 @attrs.frozen(kw_only=True)
 class UnfinishedManifest(Fault):
-    """Answers reads of a job that has ended with a manifest that is not complete yet.
+    """Answers reads of a terminal job with an incomplete manifest.
 
-    Reads after those show the right manifest; the bill in the ledger is right from
-    the start.
+    Later reads return the correct manifest; the bill in the ledger is always correct.
 
     Attributes:
-        missing: Keys that are left out.
+        missing: Keys that are omitted.
         nulls: Keys whose value is null.
-        absent: Whether the manifest is null as a whole.
+        absent: Whether the whole manifest is null.
         count_short_by: Rows by which ``count`` is too low; below 0, too high.
         billed_short_by: Credits by which ``credits_consumed`` is too low; below 0,
             too high.
-        seconds: Sandbox seconds after the end of a job in which its reads are
-            struck, however many; ``times`` does not count then. None for ``times``
-            reads, at any time and of any job that has ended.
+        seconds: For how many sandbox seconds after the end of a job the fault applies
+            to every read of it; ``times`` has no effect then. None: it applies to
+            ``times`` reads, at any time, of any terminal job.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -190,7 +189,7 @@ class UnfinishedManifest(Fault):
     )
 
     def strikes(self, exchange: Exchange) -> bool:
-        """Report whether this reads a job that has ended, and recently enough."""
+        """Return whether the request reads a terminal job, within ``seconds``."""
         job = exchange.job
         if exchange.kind != "read" or job is None or exchange.moment < job.ends_at:
             return False
@@ -198,11 +197,11 @@ class UnfinishedManifest(Fault):
         return self.seconds is None or age < self.seconds
 
     def answer(self, exchange: Exchange) -> SandboxReply:
-        """Serve, and take from the manifest what is not there yet."""
+        """Serve, and make the manifest incomplete."""
         return edit_reply(exchange.serve(), self._edit_body)
 
     def used_once(self) -> Self | None:
-        """Return what is left of the fault after a strike."""
+        """Return the fault for later requests, or None after its last one."""
         return super().used_once() if self.seconds is None else self
 
     def _edit_body(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A slow line that all connections of a proxy share."""
+"""The bandwidth that all connections of a proxy share."""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,36 +7,36 @@ import attrs
 
 _CHUNKS_PER_SECOND = 50
 _LARGEST_CHUNK = 16_384
-# A sleep ends a little late. So much of it is made up for, and not more, so that an
-# idle line saves nothing up.
-_SLACK = 0.02
+# A sleep ends a little late, which is compensated up to this limit. Without it, an
+# idle time would be compensated too, by a burst.
+_MOST_COMPENSATED = 0.02
 
 
 @attrs.define(eq=False)
 class BandwidthLimit:
-    """One direction of the line, first come first served, in small chunks.
+    """The limit of one direction, in small chunks and in the order of the calls.
 
-    A connection asks for one chunk at a time. So all that want to send take turns,
-    and each gets its share.
+    A connection sends one chunk at a time, so connections that send at the same time
+    take turns and get equal shares.
 
     Attributes:
-        bytes_per_second: What all connections get together; None for no limit.
+        bytes_per_second: The rate of all connections together; None for no limit.
     """
 
     bytes_per_second: float | None
     _free_at: float = attrs.field(init=False, default=0.0)
 
     def chunks(self, data: bytes) -> Iterator[bytes]:
-        """Cut data into what goes out in one turn."""
+        """Split data into chunks that are sent in one turn each."""
         size = self._chunk or len(data)
         return (data[at : at + size] for at in range(0, len(data), size))
 
-    async def turn(self, size: int) -> None:
-        """Wait until ``size`` bytes have had the time they take on the line."""
+    async def wait_for_turn(self, size: int) -> None:
+        """Wait for the time that ``size`` bytes take at this rate."""
         if self.bytes_per_second is None:
             return
         now = asyncio.get_running_loop().time()
-        start = max(self._free_at, now - _SLACK)
+        start = max(self._free_at, now - _MOST_COMPENSATED)
         self._free_at = start + size / self.bytes_per_second
         await asyncio.sleep(self._free_at - now)
 

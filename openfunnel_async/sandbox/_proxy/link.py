@@ -1,4 +1,4 @@
-"""One connection through a proxy, carried from its accept to its end."""
+"""One connection through a proxy, from its accept to its end."""
 
 import asyncio
 import socket
@@ -27,11 +27,11 @@ _READ_SIZE = 65_536
 
 @attrs.frozen(kw_only=True)
 class Upstream:
-    """Where a proxy's connections lead.
+    """The address that a proxy connects to.
 
     Attributes:
-        family: The address family, as the socket module numbers them.
-        address: The address, as that family writes them.
+        family: The address family, a number of the socket module.
+        address: The address, in the form of that family.
     """
 
     family: int
@@ -40,38 +40,38 @@ class Upstream:
 
 @attrs.frozen(kw_only=True)
 class Bandwidth:
-    """The line to the upstream and the line back, shared by all connections.
+    """The limits of both directions, shared by all connections.
 
     Attributes:
-        up: The way to the upstream.
-        down: The way back.
+        up: The limit towards the upstream.
+        down: The limit towards the clients.
     """
 
     up: BandwidthLimit
     down: BandwidthLimit
 
 
-class _PlanEnds(Exception):  # noqa: N818 -- a turn of events, not an error
-    """The plan has come to the end of the connection."""
+class _PlanEnds(Exception):  # noqa: N818 -- a signal, not an error
+    """The plan ends the connection now."""
 
 
 @attrs.define(eq=False)
 class _Direction:
-    """One direction, which may end after so many bytes."""
+    """One direction of a connection, which may end after N bytes."""
 
     bandwidth: BandwidthLimit
     limit: int | None = None
     passed: int = 0
 
-    async def put(self, data: bytes, to: socket.socket) -> None:
-        """Pass bytes on, as many as may.
+    async def send(self, data: bytes, to: socket.socket) -> None:
+        """Pass bytes on, up to the limit.
 
         Raises:
-            _PlanEnds: Those were the last.
+            _PlanEnds: The limit is reached.
         """
         left = None if self.limit is None else self.limit - self.passed
         allowed = data[:left]
-        await self.bandwidth.turn(len(allowed))
+        await self.bandwidth.wait_for_turn(len(allowed))
         await asyncio.get_running_loop().sock_sendall(to, allowed)
         self.passed += len(allowed)
         if self.passed == self.limit:
@@ -80,7 +80,7 @@ class _Direction:
 
 @attrs.define(eq=False)
 class Link:
-    """A connection of a client's and one to the upstream, and what is between."""
+    """The connection of a client and its connection to the upstream."""
 
     plan: ConnectionPlan
     bandwidth: Bandwidth
@@ -99,7 +99,7 @@ class Link:
 
     @property
     def record(self) -> ProxyConnection:
-        """Return what has happened so far."""
+        """Return a record of the connection so far."""
         return ProxyConnection(
             plan=self.plan,
             sent=self._up.passed,
@@ -109,15 +109,15 @@ class Link:
         )
 
     def silence(self) -> None:
-        """Pass nothing on from now on, and no ending, but keep reading."""
+        """Stop passing on bytes and ends of sides from now on, but continue to read."""
         if self._ended is not None:
             return
         self._silent = True
         if self._idle is not None and not self._idle.expired():
             self._idle.reschedule(None)
 
-    async def carry(self, client: socket.socket, upstream: Upstream) -> None:
-        """Carry the connection to its end, and close both of its sockets."""
+    async def run(self, client: socket.socket, upstream: Upstream) -> None:
+        """Run the connection to its end, and close both of its sockets."""
         with client, socket.socket(upstream.family, socket.SOCK_STREAM) as far:
             for side in (client, far):
                 side.setblocking(False)
@@ -127,14 +127,14 @@ class Link:
                 ended = await self._run_to_end(client, far, upstream)
             finally:
                 self._ended = ended
-                # A socket whose other side has gone may take no orders any more.
+                # A socket option can fail when the other side has disconnected.
                 with suppress(OSError):
-                    await self._part(client, far)
+                    await self._close(client, far)
 
     async def _run_to_end(
         self, client: socket.socket, far: socket.socket, upstream: Upstream
     ) -> Ended:
-        """Carry the connection, and tell what ended it."""
+        """Run the connection, and return what ended it."""
         try:
             await self._connect_and_pass(client, far, upstream)
         except _PlanEnds:
@@ -152,10 +152,10 @@ class Link:
             await asyncio.sleep(self.plan.connect)
         loop = asyncio.get_running_loop()
         await loop.sock_connect(far, upstream.address)
-        # No TaskGroup: below Python 3.13 it can use a cancellation up.
+        # No TaskGroup: below Python 3.13 it can swallow a cancellation.
         ways = (
-            loop.create_task(self._carry_up(client, far)),
-            loop.create_task(self._carry_down(far, client)),
+            loop.create_task(self._pass_up(client, far)),
+            loop.create_task(self._pass_down(far, client)),
         )
         try:
             done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_EXCEPTION)
@@ -166,7 +166,7 @@ class Link:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
 
-    async def _carry_up(self, client: socket.socket, far: socket.socket) -> None:
+    async def _pass_up(self, client: socket.socket, far: socket.socket) -> None:
         try:
             while data := await self._receive(client):
                 await self._pass_on(self._up, data, far)
@@ -177,19 +177,19 @@ class Link:
             far.shutdown(socket.SHUT_WR)
 
     async def _pass_on(self, way: _Direction, data: bytes, to: socket.socket) -> None:
-        """Pass bytes on in turns; those of a silent connection are dropped."""
+        """Pass bytes on in turns; drop them if the connection is silent."""
         for chunk in way.bandwidth.chunks(data):
             if self._silent:
                 return
             try:
-                await way.put(chunk, to)
+                await way.send(chunk, to)
             except _PlanEnds:
                 if not isinstance(self.plan, SilentAfter):
                     raise
                 self.silence()
 
     async def _receive(self, client: socket.socket) -> bytes:
-        """Wait for the client; for how long, the other way says as bytes pass."""
+        """Receive from the client until the idle timeout, if there is one."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(None) as self._idle:
@@ -199,19 +199,19 @@ class Link:
         finally:
             self._idle = None
 
-    async def _carry_down(self, far: socket.socket, client: socket.socket) -> None:
+    async def _pass_down(self, far: socket.socket, client: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         try:
             while data := await loop.sock_recv(far, _READ_SIZE):
-                await self._answer(data, client)
-                self._count_idle(loop.time())
+                await self._pass_answer(data, client)
+                self._restart_idle_timeout(loop.time())
         except OSError:
             if not self._silent:
                 raise
         if not self._silent:
             client.shutdown(socket.SHUT_WR)
 
-    async def _answer(self, data: bytes, client: socket.socket) -> None:
+    async def _pass_answer(self, data: bytes, client: socket.socket) -> None:
         if isinstance(self.plan, Delay) and not self._down.passed:
             await asyncio.sleep(self.plan.first_byte)
         for piece in self._pieces(data):
@@ -223,15 +223,15 @@ class Link:
         size = self.plan.size if isinstance(self.plan, Trickle) else len(data)
         return (data[at : at + size] for at in range(0, len(data), size))
 
-    def _count_idle(self, now: float) -> None:
-        """Count the time without a byte from now on."""
+    def _restart_idle_timeout(self, now: float) -> None:
+        """Restart the idle timeout."""
         if not isinstance(self.plan, CloseIdle) or self._idle is None or self._silent:
             return
         if not self._idle.expired():
             self._idle.reschedule(now + self.plan.after)
 
-    async def _part(self, client: socket.socket, far: socket.socket) -> None:
-        """Make the closing that follows a good-bye or a reset."""
+    async def _close(self, client: socket.socket, far: socket.socket) -> None:
+        """Make the close that follows either a clean end or a reset."""
         if self._ended == "plan" and isinstance(self.plan, CutAfter):
             far.close()
             await _close_cleanly(client)
@@ -245,7 +245,7 @@ class Link:
 
 
 async def _close_cleanly(client: socket.socket) -> None:
-    """Hear the client out: closing on what it still says would be a reset."""
+    """End cleanly: a close with unread bytes of the client would be a reset."""
     client.shutdown(socket.SHUT_WR)
     while await asyncio.get_running_loop().sock_recv(client, _READ_SIZE):
         pass

@@ -1,7 +1,7 @@
-"""What a `FaultyProxy` does to one connection, and what it has seen of one.
+"""What a `FaultyProxy` does to one connection, and its record of one.
 
-All seconds are real ones, those of the event loop. All bytes are those of TCP: the
-proxy knows nothing of HTTP, and carries TLS as well.
+All seconds are seconds of the event loop. All bytes are those of TCP: the proxy does
+not parse HTTP, and TLS passes through it too.
 """
 
 from typing import Literal
@@ -14,17 +14,17 @@ _BYTES = validators.optional(validators.ge(0))
 
 @attrs.frozen(kw_only=True)
 class PassThrough:
-    """Carries every byte both ways, and every ending."""
+    """Passes on every byte, and the end of each side."""
 
     __module__ = "openfunnel_async.sandbox"
 
 
 @attrs.frozen(kw_only=True)
 class ResetOnAccept:
-    """Resets the connection as it is made; the upstream never hears of it.
+    """Resets the connection when it is accepted; the upstream is not contacted.
 
-    A client's connect succeeds all the same: the system answers it. For one that
-    is refused see `FaultyProxy.refusing`.
+    A client's connect still succeeds, because the operating system accepts it. For a
+    connect that is refused see `FaultyProxy.refusing`.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -32,28 +32,28 @@ class ResetOnAccept:
 
 @attrs.frozen(kw_only=True)
 class _AfterBytes:
-    """An end after so many bytes of one side.
+    """An end after N bytes of one side.
 
     Attributes:
         sent: Bytes of the client that are passed on; the next one is not.
         received: Bytes of the upstream that are passed on. At 0 the end comes with
-            the first byte of the answer: the request has been acted on.
+            the first byte of the answer: the request took effect.
     """
 
     sent: int | None = attrs.field(default=None, validator=_BYTES)
     received: int | None = attrs.field(default=None, validator=_BYTES)
 
     def __attrs_post_init__(self) -> None:
-        """Ask for the one side whose bytes are counted."""
+        """Reject both sides, and none."""
         if (self.sent is None) == (self.received is None):
             raise ValueError("give one of sent and received")
 
 
 @attrs.frozen(kw_only=True)
 class ResetAfter(_AfterBytes):
-    """Resets both sides after so many bytes of one.
+    """Resets both sides after N bytes of one side.
 
-    Whether an upstream still acts on bytes a reset follows is a matter of chance.
+    It is not defined whether an upstream still reads the bytes before a reset.
 
     Attributes:
         sent: Bytes of the client that are passed on; at 0 the end comes with its
@@ -67,7 +67,7 @@ class ResetAfter(_AfterBytes):
 
 @attrs.frozen(kw_only=True)
 class CutAfter(_AfterBytes):
-    """Says a clean good-bye (FIN) to both sides after so many bytes of one.
+    """Ends both sides cleanly (FIN) after N bytes of one side.
 
     Attributes:
         sent: Bytes of the client that are passed on; at 0 the end comes with its
@@ -81,9 +81,9 @@ class CutAfter(_AfterBytes):
 
 @attrs.frozen(kw_only=True)
 class SilentAfter(_AfterBytes):
-    """Goes silent after N bytes of one side, and stays open.
+    """Makes the connection silent after N bytes of one side.
 
-    From then on it is as after `FaultyProxy.silence`.
+    It stays open, as after `FaultyProxy.silence`.
 
     Attributes:
         sent: Bytes of the client that are passed on; at 0 its first byte is not.
@@ -96,11 +96,11 @@ class SilentAfter(_AfterBytes):
 
 @attrs.frozen(kw_only=True)
 class Trickle:
-    """Passes the upstream's bytes on in dribs; the client's go as they come.
+    """Passes the upstream's bytes on in small pieces; the client's at once.
 
     Attributes:
-        size: Bytes of a write.
-        pause: Seconds after each.
+        size: Bytes of a piece.
+        pause: Seconds after each piece.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -111,11 +111,11 @@ class Trickle:
 
 @attrs.frozen(kw_only=True)
 class Delay:
-    """Takes its time, once a connection.
+    """Delays a connection.
 
     Attributes:
-        connect: Seconds before it connects to the upstream. The client is connected
-            meanwhile, which is the system's doing, but nothing is passed on.
+        connect: Seconds before the proxy connects to the upstream. The client is
+            connected by then, because the operating system accepts it.
         first_byte: Seconds before the first byte of the upstream is passed on.
     """
 
@@ -127,10 +127,10 @@ class Delay:
 
 @attrs.frozen(kw_only=True)
 class CloseIdle:
-    """Closes the connection when it has lain idle after an answer.
+    """Closes the connection when it is idle after an answer.
 
-    A request sent at that very moment is lost, as with any server that closes its
-    idle connections. An answer with a longer pause in it counts as idle, too.
+    A request sent at that moment is lost, as with every server that closes idle
+    connections. A pause inside an answer counts as idle too.
 
     Attributes:
         after: Seconds without a byte since the upstream's last one.
@@ -161,13 +161,13 @@ class ProxyConnection:
     """One connection a proxy has accepted.
 
     Attributes:
-        plan: What was to happen to it.
+        plan: Its plan.
         sent: Bytes of the client that were passed on.
         received: Bytes of the upstream that were passed on.
-        ended: What ended it: ``closed``: both sides said good-bye; ``broken``: one
-            side reset it, or there was no upstream; ``plan``: the plan; ``proxy``:
-            the proxy itself ended. None while it is open.
-        silent: Whether it went silent.
+        ended: What ended it: ``closed``: both sides ended cleanly; ``broken``: one
+            side reset it, or the upstream did not answer; ``plan``: the plan;
+            ``proxy``: the proxy stopped. None while it is open.
+        silent: Whether it became silent.
     """
 
     __module__ = "openfunnel_async.sandbox"

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that resets, cuts, trickles and delays by plan."""
+"""The proxy: it listens, and gives each connection its plan."""
 
 import asyncio
 import socket
@@ -28,7 +28,7 @@ def _copy_list(plan: Iterable[ConnectionPlan]) -> list[ConnectionPlan]:
 
 
 def _check_upstream(_: object, __: object, url: str) -> None:
-    """Refuse an upstream without a host or a port."""
+    """Reject an upstream without a host or a port."""
     parts = urlsplit(url)
     if not parts.hostname or not _port(parts):
         raise ValueError(f"an upstream is like http://127.0.0.1:8787, not {url!r}")
@@ -40,10 +40,10 @@ def _port(parts: SplitResult) -> int | None:
 
 @attrs.define(eq=False, kw_only=True, repr=False)
 class FaultyProxy:
-    """A TCP proxy in front of any address: an async context manager.
+    """A TCP proxy in front of any server: an async context manager.
 
-    Each connection takes the next plan off the list; those after the last pass
-    through. On leaving, every connection is reset and everything closed.
+    Each connection takes the next plan from the list; connections after the last plan
+    pass through. On exit the proxy resets every connection and closes its port.
 
     Example:
         >>> async def main() -> None:
@@ -55,15 +55,14 @@ class FaultyProxy:
         ...         print(proxy.base_url)
 
     Attributes:
-        upstream: The base URL it stands in front of.
-        plan: What happens to the connections to come; may be changed at any time.
-        bytes_per_second: A slow line: bytes a second in each direction for all
-            connections together, which take turns in chunks of about 20 ms. None
-            for no limit.
-        port: Its own port, once it runs.
+        upstream: The base URL of the server.
+        plan: The plans of the next connections; may be changed at any time.
+        bytes_per_second: The bandwidth in each direction, which all connections share
+            in turns of about 20 ms. None for no limit.
+        port: The port of the proxy, while it runs.
 
     Raises:
-        OSError: On entry, when the upstream's name is not known.
+        OSError: On entry, when the upstream's name cannot be resolved.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -85,23 +84,23 @@ class FaultyProxy:
     _bandwidth: Bandwidth = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Lay the line that the connections share."""
+        """Make the bandwidth that the connections share."""
         rate = self.bytes_per_second
         self._bandwidth = Bandwidth(up=BandwidthLimit(rate), down=BandwidthLimit(rate))
 
     def __repr__(self) -> str:
-        """Return where it leads, and how many connections it has seen."""
+        """Show the upstream and the number of connections so far."""
         return f"<FaultyProxy to {self.upstream}, {len(self._links)} connections>"
 
     @property
     def base_url(self) -> str:
-        """Return the upstream's URL with this proxy's address in it."""
+        """Return the upstream's URL with the address of this proxy."""
         parts = urlsplit(self.upstream)
         return parts._replace(netloc=f"{HOST}:{self.port}").geturl()
 
     @property
     def connections(self) -> tuple[ProxyConnection, ...]:
-        """Return what has happened to every connection so far, oldest first."""
+        """Return a record of every connection so far, oldest first."""
         return tuple(link.record for link in self._links)
 
     async def __aenter__(self) -> Self:
@@ -120,8 +119,8 @@ class FaultyProxy:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop listening and reset what is open; what was seen stays."""
-        # In this order every connection accepted is under a task that closes it.
+        """Stop listening and reset every open connection; the records stay."""
+        # In this order every accepted connection has a task that closes it.
         await self._stop_listening()
         for task in self._running:
             task.cancel()
@@ -129,10 +128,10 @@ class FaultyProxy:
 
     @asynccontextmanager
     async def refusing(self) -> AsyncGenerator[None]:
-        """Refuse every connection meanwhile; those there are go on.
+        """Refuse new connections inside this context; open ones continue.
 
-        The port stays this proxy's, but nobody listens: a client's connect fails,
-        and no plan is used up.
+        The port stays bound but nothing listens on it: a client's connect fails, and
+        no plan is used.
         """
         await self._stop_listening()
         reserved = bind_port(self.port)
@@ -142,14 +141,14 @@ class FaultyProxy:
             self._listen(reserved)
 
     def silence(self) -> None:
-        """Let every connection accepted so far go silent, as after a NAT change.
+        """Make every connection accepted so far silent, as after a NAT change.
 
-        They stay open, and neither side learns of it: what a side sends is accepted
-        and dropped, and no ending of the other side is passed on. Connections made
-        later work.
+        They stay open, and neither side is notified: bytes that a side sends are
+        accepted and dropped, and the end of one side is not passed to the other.
+        Connections made later work.
 
-        A packet filter does not acknowledge what it drops; the system under this
-        proxy does. So TCP_USER_TIMEOUT and keep-alive probes notice nothing here.
+        A packet filter does not acknowledge what it drops; the operating system of
+        this proxy does. So TCP_USER_TIMEOUT and keep-alive probes detect nothing.
         """
         for link in self._links:
             link.silence()
@@ -160,7 +159,7 @@ class FaultyProxy:
         self._accepting = asyncio.create_task(self._accept(listener))
 
     async def _accept(self, listener: socket.socket) -> None:
-        """Accept until `_stop_listening` knocks."""
+        """Accept connections until `_stop_listening` connects."""
         loop = asyncio.get_running_loop()
         with listener:
             while True:
@@ -171,21 +170,21 @@ class FaultyProxy:
                 plan = self.plan.pop(0) if self.plan else PassThrough()
                 link = Link(plan, self._bandwidth)
                 self._links.append(link)
-                task = loop.create_task(link.carry(client, self._upstream_address))
+                task = loop.create_task(link.run(client, self._upstream_address))
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
 
     async def _stop_listening(self) -> None:
-        """Wake the task that accepts, and let it go.
+        """End the accepting task by a connection of our own.
 
-        A cancellation in the instant of an accept would leave a socket that nobody
-        knows, and nobody closes.
+        A cancellation at the moment of an accept would leave a socket that nothing
+        closes.
         """
         accepting, self._accepting = self._accepting, None
         if accepting is None:
             return
-        with socket.socket() as knock:
-            knock.setblocking(False)
+        with socket.socket() as waker:
+            waker.setblocking(False)
             loop = asyncio.get_running_loop()
-            await loop.sock_connect(knock, (HOST, self.port))
+            await loop.sock_connect(waker, (HOST, self.port))
             await accepting

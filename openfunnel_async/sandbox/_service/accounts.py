@@ -1,4 +1,4 @@
-"""Accounts: a key, its credits and the jobs nobody else can see."""
+"""Accounts: a key, its credits and its jobs, which no other key can read."""
 
 import hashlib
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from openfunnel_async.sandbox._service.ledger import Ledger, LedgerEntry
 
 
 def derive_key(seed: str, owner: str = "") -> str:
-    """Make a key of the documented form, ``of_`` and 64 hex digits."""
+    """Make a key of the documented form: ``of_`` and 64 hexadecimal digits."""
     return f"of_{hashlib.sha256(f'{seed}/key/{owner}'.encode()).hexdigest()}"
 
 
 @attrs.define(eq=False, kw_only=True)
 class Account:
-    """What belongs to one key.
+    """A key and its credits and jobs.
 
     Attributes:
         key: The key.
@@ -29,13 +29,13 @@ class Account:
     jobs: dict[str, Job] = attrs.field(init=False, factory=dict[str, Job])
 
     def free_credits(self, moment: float) -> float:
-        """Return the credits that no job of this account may still take."""
-        going = (job for job in self.jobs.values() if moment < job.ends_at)
-        return self.ledger.balance - sum(job.reserved for job in going)
+        """Return the credits that no active job of this account has reserved."""
+        active = (job for job in self.jobs.values() if moment < job.ends_at)
+        return self.ledger.balance - sum(job.reserved for job in active)
 
-    def settle(self, moment: float, *, failed_rows_billed: bool) -> None:
-        """Bill every job that has ended by now, in the order they ended."""
-        for job in sorted(self._unbilled(moment), key=_end):
+    def bill_ended_jobs(self, moment: float, *, failed_rows_billed: bool) -> None:
+        """Bill every job that ended by ``moment``, in the order of their ends."""
+        for job in sorted(self._unbilled(moment), key=_ends_at):
             free = job.ends == "failed" and not failed_rows_billed
             self.ledger.post(
                 LedgerEntry(
@@ -52,7 +52,7 @@ class Account:
                 yield job
 
 
-def _end(job: Job) -> float:
+def _ends_at(job: Job) -> float:
     return job.ends_at
 
 
@@ -61,9 +61,9 @@ class Accounts:
     """Every account of a sandbox.
 
     Attributes:
-        seed: What the keys are made of.
-        credits: Credits each account starts with.
-        first: The account whose key the sandbox shows.
+        seed: The text from which the keys are made.
+        credits: Credits of each account at its start.
+        first: The account of the sandbox's own key.
     """
 
     seed: str
@@ -76,11 +76,11 @@ class Accounts:
         self._by_key = {self.first.key: self.first}
 
     def find(self, key: str) -> Account | None:
-        """Return the account of a key."""
+        """Return the account of a key, or None."""
         return self._by_key.get(key)
 
     def open(self, owner: str) -> str:
-        """Return an owner's key, opening an account the first time."""
+        """Return an owner's key; the first call opens the account."""
         key = derive_key(self.seed, owner)
         if key not in self._by_key:
             ledger = Ledger(total=self.credits)
@@ -94,7 +94,7 @@ class Accounts:
             self._owners[email] = key
         return self._owners[email]
 
-    def settle(self, moment: float, *, failed_rows_billed: bool) -> None:
-        """Bill every job that has ended by now."""
+    def bill_ended_jobs(self, moment: float, *, failed_rows_billed: bool) -> None:
+        """Bill every job that ended by ``moment``."""
         for account in self._by_key.values():
-            account.settle(moment, failed_rows_billed=failed_rows_billed)
+            account.bill_ended_jobs(moment, failed_rows_billed=failed_rows_billed)

@@ -1,4 +1,4 @@
-"""The sandbox's own time: a factor over a monotonic clock, or moved by hand."""
+"""Sandbox time: a monotonic clock times a factor, or moved by `Clock.advance`."""
 
 import time
 from collections.abc import Callable
@@ -8,11 +8,11 @@ import attrs
 
 @attrs.define(eq=False, kw_only=True)
 class Clock:
-    """Sandbox time in seconds, 0.0 when the clock is made.
+    """Sandbox time in seconds; it starts at 0.0.
 
     Attributes:
-        speed: Sandbox seconds to one second of ``source``. At 0 time stands
-            still until `advance` moves it.
+        speed: Sandbox seconds per second of ``source``. At 0 only `advance` moves
+            the time.
         source: A monotonic clock in seconds.
     """
 
@@ -22,18 +22,18 @@ class Clock:
     _added: float = attrs.field(init=False, default=0.0)
 
     def __attrs_post_init__(self) -> None:
-        """Take the source's present as the beginning of sandbox time."""
+        """Start sandbox time."""
         self._started = self.source()
 
     def now(self) -> float:
-        """Return the sandbox time in seconds."""
+        """Return sandbox time in seconds."""
         return (self.source() - self._started) * self.speed + self._added
 
     def advance(self, seconds: float) -> None:
         """Move time forward by ``seconds``, at any speed.
 
         Raises:
-            ValueError: ``seconds`` is negative; this time has no way back.
+            ValueError: ``seconds`` is negative.
         """
         if seconds < 0:
             raise ValueError(f"time only moves forward, not by {seconds} s")

@@ -1,7 +1,7 @@
-"""Companies nobody has heard of, the same ones for the same seed.
+"""Made-up companies, the same ones for the same seed.
 
-The population has no end: company n is drawn from the seed and n alone. A search
-takes three of ten as it walks along, so two searches of one sandbox share some.
+There are infinitely many: company n depends on the seed and n only. A search finds
+three of ten, so two searches of one sandbox share some companies.
 """
 
 import math
@@ -25,7 +25,7 @@ _MOST_REVENUE = 29_938_000_000
 
 @attrs.frozen(kw_only=True)
 class _Draft:
-    """What a filter needs to know of a company, and the draws that are left."""
+    """The part of a company that filters read, and the generator of the rest."""
 
     rng: Random
     number: int
@@ -34,30 +34,30 @@ class _Draft:
 
     @property
     def stem(self) -> str:
-        """Name the company's pages, like no other company's."""
+        """Return a name for URLs that no other company has."""
         word = vocabulary.STEMS[self.number % len(vocabulary.STEMS)].lower()
         return f"{word}-{self.number:x}"
 
 
 @attrs.define(eq=False, kw_only=True)
 class FoundCompanies:
-    """The companies of one job in their order, drawn when they are looked at.
+    """The companies of one job in their order; each is made when it is first read.
 
     Attributes:
         seed: The sandbox's seed.
-        numbers: Which companies of the population.
-        topic: What the search was about, for the reasons.
-        shape: Six documented keys a row, or the sixteen seen live.
+        numbers: The numbers of the companies.
+        topic: The subject of the search, for the match reasons.
+        shape: Whether a row has the six documented keys or the sixteen observed ones.
     """
 
     seed: str
     numbers: Sequence[int]
     topic: str
     shape: RowShape
-    _drawn: dict[int, Row] = attrs.field(init=False, factory=dict[int, Row])
+    _made: dict[int, Row] = attrs.field(init=False, factory=dict[int, Row])
 
     def __len__(self) -> int:
-        """Count the companies found."""
+        """Return the number of companies found."""
         return len(self.numbers)
 
     def rows(self, start: int, stop: int) -> list[Row]:
@@ -65,21 +65,21 @@ class FoundCompanies:
         return [self._row(number) for number in self.numbers[start:stop]]
 
     def _row(self, number: int) -> Row:
-        row = self._drawn.get(number)
+        row = self._made.get(number)
         if row is None:
             draft = _draft_company(self.seed, number)
-            row = _six(draft, self.topic)
+            row = _six_keys(draft, self.topic)
             if self.shape == "sixteen":
-                row |= _ten_more(draft)
-            self._drawn[number] = row
+                row |= _ten_further_keys(draft)
+            self._made[number] = row
         return row
 
 
 def find_companies(search: Search, *, seed: str, shape: RowShape) -> FoundCompanies:
-    """Find the companies of a search: those its filters let through, to its limit.
+    """Find the companies that match a search's filters, up to its limit.
 
-    Funding stages and the search type change nothing here. A company of unknown
-    size matches no bound on the size.
+    Funding stages and the search type have no effect. A company of unknown size does
+    not match a filter on the size.
     """
     topic = search.query or ", ".join(search.seed_domains)
     rng = Random(f"{seed}/search/{search.query}/{'/'.join(search.seed_domains)}")
@@ -107,8 +107,8 @@ def _matches(draft: _Draft, search: Search) -> bool:
     least = search.min_employees or 0
     most = search.max_employees
     if (search.min_employees, most) != (None, None):
-        too_many = math.inf if most is None else most
-        if draft.employees is None or not least <= draft.employees <= too_many:
+        upper = math.inf if most is None else most
+        if draft.employees is None or not least <= draft.employees <= upper:
             return False
     code = draft.place.code
     return (
@@ -126,7 +126,7 @@ def _draft_company(seed: str, number: int) -> _Draft:
     return _Draft(rng=rng, number=number, employees=employees, place=place)
 
 
-def _six(draft: _Draft, topic: str) -> Row:
+def _six_keys(draft: _Draft, topic: str) -> Row:
     rng = draft.rng
     return {
         "name": _name(rng),
@@ -146,18 +146,18 @@ def _name(rng: Random) -> str:
 
 
 def _domain(draft: _Draft) -> str:
-    """Draw a host: 5.5 % have none, and a few share their group's."""
+    """Draw a host: 5.5 % have none, and some share one with other companies."""
     draw = draft.rng.random()
     if draw < 0.055:
         return ""
     if draw < 0.0725:
         return draft.rng.choice(vocabulary.GROUP_DOMAINS)
-    return f"{sketch.stem}.example"
+    return f"{draft.stem}.example"
 
 
 def _linkedin_url(draft: _Draft) -> str:
     raw = "société-" if draft.rng.random() < 0.01 else ""
-    return f"https://www.linkedin.com/company/{raw}{sketch.stem}-sandbox"
+    return f"https://www.linkedin.com/company/{raw}{draft.stem}-sandbox"
 
 
 def _headquarters(draft: _Draft) -> str | None:
@@ -166,7 +166,7 @@ def _headquarters(draft: _Draft) -> str | None:
         return None
     if draw < 0.2:
         return draft.place.country
-    return f"{sketch.place.city}, {sketch.place.country}"
+    return f"{draft.place.city}, {draft.place.country}"
 
 
 def _match_reason(rng: Random, topic: str) -> str | None:
@@ -176,7 +176,7 @@ def _match_reason(rng: Random, topic: str) -> str | None:
     return (opening + " ".join(rng.sample(vocabulary.REASONS, rng.randint(2, 4))))[:306]
 
 
-def _ten_more(draft: _Draft) -> Row:
+def _ten_further_keys(draft: _Draft) -> Row:
     rng, place = draft.rng, draft.place
     revenue = min(_MOST_REVENUE, int(rng.lognormvariate(16, 2.5)) * 1000)
     return {
@@ -198,7 +198,7 @@ def _or_null(rng: Random, share: float, value: object) -> object:
 
 
 def _or_empty(rng: Random, text: str) -> str | None:
-    """Blank seven texts of a hundred, most of them as null."""
+    """Replace 7 % of the texts: 5 % by null, 2 % by an empty text."""
     draw = rng.random()
     if draw < 0.05:
         return None

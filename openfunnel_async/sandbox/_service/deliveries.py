@@ -1,8 +1,7 @@
-"""How a reply goes onto the wire, as values; nothing here knows of a socket.
+"""How a reply is sent, as values without a socket.
 
-The sandbox's server acts them out. Whoever puts a `Service` behind a transport in
-memory finds a reply's delivery beside it and acts out those it cares for; `Cut` and
-`Padded` give the bytes they stand for.
+The sandbox's server implements them. A transport in memory around a `Service` reads a
+reply's delivery and implements those it needs; `Cut` and `Padded` compute their bytes.
 """
 
 import gzip
@@ -16,17 +15,17 @@ _BLOCK = b"0" * 65_536
 
 
 def pack_gzip(body: bytes) -> bytes:
-    """Pack a body as gzip, the same bytes each time."""
+    """Compress a body as gzip; equal bodies give equal bytes."""
     return gzip.compress(body, compresslevel=1, mtime=0)
 
 
 @attrs.frozen(kw_only=True)
 class Whole:
-    """The reply goes out as it is.
+    """The reply is sent unchanged.
 
     Attributes:
-        dated: Whether the server adds a Date and a Server header. Without them the
-            connection is closed after the reply.
+        dated: Whether the server adds a Date and a Server header. If not, it closes the
+            connection after the reply.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -36,10 +35,10 @@ class Whole:
 
 @attrs.frozen(kw_only=True)
 class Dropped:
-    """The connection ends without a byte of the reply.
+    """The connection is closed before any byte of the reply.
 
     Attributes:
-        reset: Whether it is reset (RST) rather than closed (FIN).
+        reset: Whether it is reset (RST) instead of closed (FIN).
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -48,23 +47,23 @@ class Dropped:
 
 
 def check_keep(_: object, __: object, keep: float) -> None:
-    """Refuse a negative number and a broken number of bytes."""
+    """Reject a negative number, and a number of bytes that is not whole."""
     if keep < 0 or (keep >= 1 and keep != int(keep)):
         raise ValueError(f"keep is a share below 1 or whole bytes, not {keep}")
 
 
 @attrs.frozen(kw_only=True)
 class Cut:
-    """The head goes out and a part of the body, then the connection ends.
+    """The head and a part of the body are sent, then the connection is closed.
 
     Attributes:
-        keep: How much of the body goes out: a share below 1, or whole bytes. Its
-            last byte never does.
-        framed: Whether the head announces the whole body's Content-Length. Without
-            one the cut body looks like a whole one.
-        gzip: Whether it is a gzip stream that is cut, whatever the client takes.
-        reset: Whether the end is a reset rather than a close. What the client has
-            not received by then may be lost to it.
+        keep: How much of the body is sent: a share below 1, or a number of bytes. The
+            last byte is never sent.
+        framed: Whether the head has the Content-Length of the whole body. Without it a
+            client cannot see that the body was cut.
+        gzip: Whether a gzip stream is cut, whatever the client accepts.
+        reset: Whether the connection is reset instead of closed. The client can then
+            lose bytes that it has not read yet.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -75,7 +74,7 @@ class Cut:
     reset: bool = False
 
     def parts(self, body: bytes) -> tuple[bytes, bytes]:
-        """Part a body, packed if need be, into what goes out and what does not."""
+        """Split a body, compressed if ``gzip``, into the sent and the lost bytes."""
         whole = pack_gzip(body) if self.gzip else body
         given = len(whole) * self.keep if self.keep < 1 else self.keep
         at = max(0, min(int(given), len(whole) - 1))
@@ -84,7 +83,7 @@ class Cut:
 
 @attrs.frozen(kw_only=True)
 class Late:
-    """The whole reply goes out after a pause.
+    """The whole reply is sent after a pause.
 
     Attributes:
         seconds: The pause, in the event loop's seconds.
@@ -97,7 +96,7 @@ class Late:
 
 @attrs.frozen(kw_only=True)
 class Paced:
-    """The head goes out with the first piece of the body, then piece after piece.
+    """The head is sent with the first piece of the body, then one piece at a time.
 
     Attributes:
         chunk: Bytes of a piece.
@@ -112,14 +111,14 @@ class Paced:
 
 @attrs.frozen(kw_only=True)
 class Padded:
-    """The body, a JSON object, goes out with a key ``padding`` of enormous size.
+    """The body, a JSON object, is sent with a key ``padding`` of enormous size.
 
-    All of it is valid JSON; its size is the only thing wrong with it.
+    The body is valid JSON; only its size is wrong.
 
     Attributes:
-        size: Bytes of the padded body, before packing.
-        gzip: Whether it goes out packed, about a thousandth of that, whatever the
-            client takes.
+        size: Bytes of the padded body, before compression.
+        gzip: Whether it is sent compressed, to about a thousandth of that, whatever
+            the client accepts.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -128,11 +127,11 @@ class Padded:
     gzip: bool = False
 
     def length(self, body: bytes) -> int:
-        """Count the padded body's bytes, before packing."""
+        """Return the number of bytes of the padded body, before compression."""
         return max(self.size, len(self._start(body)) + len(_END))
 
     def pieces(self, body: bytes) -> Iterator[bytes]:
-        """Return the bytes that go out; some pieces are empty, none is large."""
+        """Yield the bytes to send; some pieces are empty, none is large."""
         plain = self._plain(body)
         if not self.gzip:
             yield from plain
@@ -144,15 +143,15 @@ class Padded:
     def _plain(self, body: bytes) -> Iterator[bytes]:
         start = self._start(body)
         yield start
-        left = self.length(body) - len(start) - len(_END)
-        while left > 0:
-            yield _BLOCK[:left]
-            left -= len(_BLOCK)
+        remaining = self.length(body) - len(start) - len(_END)
+        while remaining > 0:
+            yield _BLOCK[:remaining]
+            remaining -= len(_BLOCK)
         yield _END
 
     @staticmethod
     def _start(body: bytes) -> bytes:
-        """Open the object again; what is no object with keys gives way to one."""
+        """Remove the end of the object; replace a body that is not an object."""
         kept = body[:-1] + b"," if body[:1] == b"{" and len(body) > 2 else b"{"
         return kept + b'"padding":"'
 
@@ -162,10 +161,10 @@ _END = b'"}'
 
 @attrs.frozen(kw_only=True)
 class Garbled:
-    """Bytes go out in place of the reply, then the connection is closed.
+    """Other bytes are sent instead of the reply, then the connection is closed.
 
     Attributes:
-        data: The bytes, which need not be HTTP.
+        data: The bytes, which need not be valid HTTP.
     """
 
     __module__ = "openfunnel_async.sandbox"

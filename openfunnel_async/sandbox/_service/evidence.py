@@ -1,4 +1,4 @@
-"""What a test may look at: everything that arrived, and the truth about the jobs."""
+"""What a test can check: every request that arrived, and the truth about jobs."""
 
 from typing import Literal
 
@@ -15,21 +15,21 @@ KEY_HEADER = "x-api-key"
 
 @attrs.frozen(kw_only=True)
 class SeenRequest:
-    """A request that arrived, and how it was answered.
+    """A request that arrived, and its answer.
 
     Attributes:
         time: Sandbox time of its arrival, in seconds.
-        kind: The operation, ``other`` where there was none.
-        method: The verb.
-        path: The path as on the wire.
+        kind: The operation; ``other`` for a request that matches none.
+        method: The method.
+        path: The path, percent-encoded.
         query: Decoded pairs.
-        headers: Pairs of lower-case name and value; the key's value is not kept,
-            in its place stands ``right`` or ``wrong``.
-        body: The bytes; empty where a fault did not wait for them.
-        job_id: The job its path names; for a submit, the job it made.
-        status: The status answered, also where the answer was dropped; 0 where
-            that happened before the request took effect.
-        answered: Whether an answer went out, if only a part of it.
+        headers: Pairs of lower-case name and value. The key's value is replaced by
+            ``right`` or ``wrong``.
+        body: The bytes; empty if a fault answered before they were read.
+        job_id: The job that its path names; for a submit, the job that it made.
+        status: The status of the answer, also of a dropped one; 0 if the connection
+            was reset before the request took effect.
+        answered: Whether at least a part of the answer was sent.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -47,20 +47,20 @@ class SeenRequest:
 
     @property
     def key(self) -> Literal["right", "wrong"] | None:
-        """Return whether the request carried a key, and whether it was right."""
+        """Return whether the request's key was right; None if it had no key."""
         word = dict(self.headers).get(KEY_HEADER)
         return None if word is None else ("right" if word == "right" else "wrong")
 
 
 @attrs.frozen(kw_only=True)
 class JobView:
-    """The truth about a job, whether a client has seen it or not.
+    """The truth about a job, whether or not a client has read it.
 
-    Moments are sandbox time in seconds. A cancel or a fault can still change what
-    is said here of a job that is going; of one that has ended nothing changes.
+    All times are sandbox time in seconds. A cancel or a fault can change the values of
+    an active job; those of a terminal job do not change.
 
     Attributes:
-        time: The moment this view was taken.
+        time: The time of this view.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -76,27 +76,27 @@ class JobView:
 
     @property
     def limit(self) -> int:
-        """Return the most companies it may deliver; see `Unknowns.least_limit`."""
+        """Return the most companies it can deliver; see `Unknowns.least_limit`."""
         return self._job.search.limit
 
     @property
     def status(self) -> Status:
-        """Return its status now."""
+        """Return its status at ``time``."""
         return self._job.at(self.time).status
 
     @property
     def processed(self) -> int | None:
-        """Return the companies delivered by now; None before it started."""
+        """Return the number of companies delivered by ``time``; None before the start."""
         return self._job.at(self.time).processed
 
     @property
     def rows_written(self) -> int:
-        """Count the rows that can be read now."""
+        """Return the number of rows that can be read at ``time``."""
         return self._job.at(self.time).written
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """Return all rows the job has delivered when it ends, in order."""
+        """Return all rows that the job has delivered when it ends, in order."""
         return tuple(self._job.rows(0, self._job.delivered))
 
     @property
@@ -106,12 +106,12 @@ class JobView:
 
     @property
     def running_at(self) -> float:
-        """Return when it leaves the queue, if it is not stopped before."""
+        """Return when it leaves the queue, unless it is cancelled before."""
         return self._job.timeline.running_at
 
     @property
     def page_times(self) -> tuple[float, ...]:
-        """Return when each of its pages is whole; a cancelled job stops short."""
+        """Return when each of its pages is complete; a cancelled job has fewer."""
         ends_at = self._job.ends_at
         return tuple(at for at in self._job.timeline.page_times if at <= ends_at)
 
@@ -122,11 +122,11 @@ class JobView:
 
     @property
     def ends(self) -> Ending | Literal["cancelled"]:
-        """Return the status it ends with."""
+        """Return its terminal status."""
         return self._job.ends
 
     @property
     def credits(self) -> float | None:
-        """Return what it was billed; None until it has ended."""
+        """Return the credits of its bill; None before it ends."""
         billed = self._ledger.has(self._job.id)
         return self._ledger.credits_of(self._job.id) if billed else None

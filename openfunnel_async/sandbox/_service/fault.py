@@ -1,4 +1,8 @@
-"""A fault as the service sees it: what it may do with a request."""
+"""The interface between the service and a fault.
+
+A fault decides whether a request takes effect, changes the answer, and chooses how the
+answer is delivered. The service knows no fault by its name.
+"""
 
 from abc import ABC, abstractmethod
 from typing import Literal, Protocol, Self
@@ -13,11 +17,11 @@ Target = Literal["submit", "read", "cancel", "balance", "sign-up", "verify", "an
 
 
 class Exchange(Protocol):
-    """A request on its way through the service, as a fault sees it."""
+    """One request, as a fault sees it."""
 
     @property
     def kind(self) -> Kind:
-        """Return the operation asked for."""
+        """Return the kind of the request."""
         ...
 
     @property
@@ -27,11 +31,15 @@ class Exchange(Protocol):
 
     @property
     def job(self) -> Job | None:
-        """Return the job the request names, if its key has it."""
+        """Return the job that the request names, if it belongs to its key."""
         ...
 
     def serve(self, *, shown: JobState | None = None) -> SandboxReply:
-        """Let the request take effect; a read shows ``shown`` in place of now."""
+        """Let the request take effect.
+
+        Args:
+            shown: A state that a read returns instead of the current one.
+        """
         ...
 
 
@@ -42,11 +50,10 @@ Exchange.__module__ = "openfunnel_async.sandbox"
 class Fault(ABC):
     """Something that goes wrong.
 
-    The first fault in `Sandbox.faults` that strikes a request is the only one that
-    does, and is used up once.
+    Only the first fault in `Sandbox.faults` that applies to a request is used for it.
 
     Attributes:
-        times: Requests it still strikes.
+        times: To how many requests it still applies.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -55,28 +62,28 @@ class Fault(ABC):
 
     @property
     def waits_for_body(self) -> bool:
-        """Return whether the request's body is read before the fault acts."""
+        """Return whether the request's body is read before the fault answers."""
         return True
 
     @abstractmethod
     def strikes(self, exchange: Exchange) -> bool:
-        """Return whether this request is one of those meant."""
+        """Return whether the fault applies to this request."""
 
     @abstractmethod
     def answer(self, exchange: Exchange) -> SandboxReply:
-        """Answer in place of the service, which may be let have its turn."""
+        """Answer the request; `Exchange.serve` lets it take effect."""
 
     def used_once(self) -> Self | None:
-        """Return what is left of the fault after a strike."""
+        """Return the fault for later requests, or None after its last one."""
         return attrs.evolve(self, times=self.times - 1) if self.times > 1 else None
 
 
 @attrs.frozen(kw_only=True)
 class TargetedFault(Fault):
-    """A fault that strikes one kind of request, or any.
+    """A fault that applies to one kind of request, or to any.
 
     Attributes:
-        on: The kind; ``any`` includes requests that mean no operation.
+        on: The kind; ``any`` includes requests that match no operation.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -84,5 +91,5 @@ class TargetedFault(Fault):
     on: Target = "any"
 
     def strikes(self, exchange: Exchange) -> bool:
-        """Return whether the request is of this kind."""
+        """Return whether the request is of the kind ``on``."""
         return self.on in ("any", exchange.kind)

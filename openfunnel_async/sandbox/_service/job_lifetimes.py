@@ -1,4 +1,4 @@
-"""The course a job takes when nobody cancels it."""
+"""What a job does over time if nobody cancels it."""
 
 import math
 from bisect import bisect_right
@@ -17,19 +17,19 @@ Ending = Literal["completed", "failed"]
 
 @attrs.frozen(kw_only=True)
 class JobLife:
-    """A job's plan, in seconds of sandbox time.
+    """The plan of a job, in seconds of sandbox time.
 
     Attributes:
         queue: Seconds pending after the submit.
         processed_after: Seconds from running until ``processed`` is a number.
         first_page_after: Seconds from running until the first page is written.
-        seconds_per_page: Seconds from each page to the next, or one number for
-            each of these gaps, the last of which repeats.
+        seconds_per_page: Seconds from each page to the next, or a number for each of
+            these gaps, of which the last one repeats.
         closing: Seconds from the last page to the terminal status.
-        rows: Companies the job delivers, or None for as many as its limit; never
-            more than the limit or than the search finds.
-        ends: The terminal status if nobody cancels.
-        error_message: What a failed job says.
+        rows: Companies that the job delivers, at most its limit and at most what the
+            search finds; None for the most possible.
+        ends: The terminal status without a cancel.
+        error_message: The ``error_message`` of a failed job.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -48,7 +48,7 @@ class JobLife:
     error_message: str = "The search backend gave up on this job."
 
     def gaps(self) -> tuple[float, ...]:
-        """Spell the seconds between pages out as a tuple."""
+        """Return the seconds between pages as a tuple."""
         if isinstance(self.seconds_per_page, tuple):
             return self.seconds_per_page or (0.0,)
         return (float(self.seconds_per_page),)
@@ -56,7 +56,7 @@ class JobLife:
 
 @attrs.frozen(kw_only=True)
 class Timeline:
-    """A `JobLife` laid onto the clock: moments, not durations.
+    """A `JobLife` as sandbox times instead of durations.
 
     Attributes:
         created_at: When the submit was taken.
@@ -66,8 +66,8 @@ class Timeline:
         ends_at: When the terminal status comes.
         rows: Companies delivered by then.
         ends: That terminal status.
-        error_message: What it says if it failed.
-        grows: Whether a page shows in quarters while it is written.
+        error_message: The message of a failed job.
+        grows: Whether the quarters of a page can be read while it is written.
     """
 
     created_at: float
@@ -81,7 +81,7 @@ class Timeline:
     grows: bool
 
     def written(self, moment: float) -> int:
-        """Count the rows that can be read at ``moment``."""
+        """Return the number of rows that can be read at ``moment``."""
         whole = bisect_right(self.page_times, moment)
         rows = min(self.rows, whole * PAGE_SIZE)
         if not self.grows or whole == len(self.page_times):
@@ -90,14 +90,14 @@ class Timeline:
         return rows + self._growth(whole, began, moment)
 
     def _growth(self, page: int, began: float, moment: float) -> int:
-        """Count the rows of a page that is still being written."""
+        """Return the number of readable rows of a page that is being written."""
         if moment <= began:
             return 0
         quarters = int(4 * (moment - began) / (self.page_times[page] - began))
         return min(PAGE_SIZE, self.rows - page * PAGE_SIZE) * quarters // 4
 
     def complete_at(self, moment: float) -> Self:
-        """Let the job complete at ``moment``, all its rows delivered."""
+        """Return a timeline that completes at ``moment`` with all its rows."""
         return attrs.evolve(
             self,
             running_at=min(self.running_at, moment),
@@ -110,13 +110,13 @@ class Timeline:
 
 
 def make_timeline(life: JobLife, *, at: float, most: int, grows: bool) -> Timeline:
-    """Put a life onto the clock.
+    """Make the timeline of a plan.
 
     Args:
         life: The plan.
-        at: The moment of the submit.
-        most: Companies there are to deliver, the limit already applied.
-        grows: Whether the newest page shows in parts.
+        at: The time of the submit.
+        most: The most companies to deliver, the limit already applied.
+        grows: Whether the newest page can be read while it is written.
     """
     rows = most if life.rows is None else min(life.rows, most)
     running_at = at + life.queue
@@ -138,16 +138,16 @@ def make_timeline(life: JobLife, *, at: float, most: int, grows: bool) -> Timeli
 
 
 def realistic_life(seed: str, number: int, limit: int) -> JobLife:
-    """Draw the life a job has when nobody planned one.
+    """Draw the plan of a job that has none.
 
-    Pages come 15.3 to 27.3 s apart, most often about 18.1 s, as contract/facts.md
-    measured a hundred rows; so 250 rows take about a minute and a half, and 10,000
-    rows between 30 and 36 minutes. Every such job completes with all its rows.
+    Pages are 15.3 to 27.3 s apart, most often about 18.1 s, as measured in
+    contract/facts.md; so 250 rows take about a minute and a half, and 10,000 rows
+    between 30 and 36 minutes. Every such job completes with all its rows.
 
     Args:
         seed: The sandbox's seed.
-        number: Jobs submitted before this one.
-        limit: Companies asked for.
+        number: How many jobs were submitted before this one.
+        limit: The limit of the search.
     """
     rng = Random(f"{seed}/life/{number}")
     pages = math.ceil(limit / PAGE_SIZE)

@@ -1,4 +1,4 @@
-"""One job over time: what is true of it at a moment follows from the moment."""
+"""One job; its state at a time is computed from the time alone."""
 
 import math
 from bisect import bisect_left
@@ -18,13 +18,13 @@ _FLUSH = 1.0
 
 @attrs.frozen(kw_only=True)
 class JobState:
-    """A job at a moment.
+    """The state of a job at one time.
 
     Attributes:
-        status: One of the contract's six words.
+        status: One of the six statuses of the contract.
         written: Rows that can be read.
-        processed: Companies delivered towards the limit; None before the start.
-        progress_message: The coarse label, None once terminal.
+        processed: Companies delivered so far; None before the start.
+        progress_message: A label of the phase; None when the job is terminal.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -36,28 +36,28 @@ class JobState:
 
     @property
     def is_terminal(self) -> bool:
-        """Return whether nothing more will happen."""
+        """Return whether the job has ended."""
         return self.status in TERMINAL
 
     @property
     def pages(self) -> int:
-        """Count the pages that can be read."""
+        """Return the number of pages that can be read."""
         return math.ceil(self.written / PAGE_SIZE)
 
 
 @attrs.define(eq=False, kw_only=True)
 class Job:
-    """A job: its search, its planned life, and a cancel if one came.
+    """A job: its search, its timeline, and a cancel if there was one.
 
     Attributes:
-        id: The id the submit answered.
-        search: What was asked for.
+        id: The id in the answer of the submit.
+        search: The search.
         deck: The companies found for it.
-        timeline: What happens when nobody cancels.
-        reserved: Credits kept for it while it goes.
-        cancelled_at: When a cancel was accepted.
-        settles_at: The checkpoint where that cancel stops the job.
-        was_read: Whether a read has shown it.
+        timeline: What happens without a cancel.
+        reserved: Credits reserved for it while it is active.
+        cancelled_at: When a cancel was accepted; infinity without one.
+        settles_at: When that cancel stops the job; infinity without one.
+        was_read: Whether a read has returned it.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -73,22 +73,22 @@ class Job:
 
     @property
     def ends(self) -> Ending | Literal["cancelled"]:
-        """Return the terminal status; a job that ends by its checkpoint wins."""
+        """Return the terminal status; a cancel has no effect on an earlier end."""
         cancelled = self.settles_at < self.timeline.ends_at
         return "cancelled" if cancelled else self.timeline.ends
 
     @property
     def ends_at(self) -> float:
-        """Return the moment of the terminal status."""
+        """Return when the job becomes terminal."""
         return min(self.settles_at, self.timeline.ends_at)
 
     @property
     def delivered(self) -> int:
-        """Count the companies that are there at the end."""
+        """Return the number of companies delivered when the job ends."""
         return self.timeline.written(self.ends_at)
 
     def cancel(self, moment: float, *, settle: float | Literal["next_page"]) -> None:
-        """Take a cancel; the job stops at its next checkpoint."""
+        """Accept a cancel; the job stops at its next checkpoint."""
         self.cancelled_at = moment
         if settle == "next_page":
             self.settles_at = self._end_of_page(moment) + _FLUSH
@@ -96,7 +96,7 @@ class Job:
             self.settles_at = moment + settle
 
     def _end_of_page(self, moment: float) -> float:
-        """Find the page a job is busy with; after its last one it just ends."""
+        """Return when the current page is complete; infinity after the last but one."""
         if moment < self.timeline.counting_at:
             return moment
         pages = self.timeline.page_times
@@ -104,11 +104,11 @@ class Job:
         return pages[index] if index < len(pages) - 1 else math.inf
 
     def finish(self, moment: float) -> None:
-        """Let the job complete at once, all its rows delivered."""
+        """Complete the job at once, with all its rows."""
         self.timeline = self.timeline.complete_at(moment)
 
     def at(self, moment: float) -> JobState:
-        """Return what is true of the job at ``moment``."""
+        """Return the state of the job at ``moment``."""
         status = self._status(moment)
         written = self.timeline.written(min(moment, self.ends_at))
         started = min(moment, self.ends_at) >= self.timeline.counting_at
@@ -120,15 +120,15 @@ class Job:
         )
 
     def rows(self, start: int, stop: int) -> list[Row]:
-        """Return rows in their order, whether they are written yet or not."""
+        """Return rows in their order, also those that are not written yet."""
         return self.deck.rows(start, stop)
 
     def previous_state(self, moment: float) -> JobState | None:
-        """Return what was true just before the status of ``moment`` began."""
-        turns = (self.timeline.running_at, self.cancelled_at, self.ends_at)
+        """Return the state just before the status at ``moment`` began."""
+        changes = (self.timeline.running_at, self.cancelled_at, self.ends_at)
         now = self._status(moment)
-        for turn in sorted((at for at in turns if at <= moment), reverse=True):
-            before = self.at(math.nextafter(turn, -math.inf))
+        for change in sorted((at for at in changes if at <= moment), reverse=True):
+            before = self.at(math.nextafter(change, -math.inf))
             if before.status != now:
                 return before
         return None

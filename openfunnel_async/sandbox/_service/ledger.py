@@ -1,17 +1,17 @@
-"""Credits: what was there, and what each job that ended took of it."""
+"""The credits of an account, and the bills of its jobs."""
 
 import attrs
 
 
 @attrs.frozen(kw_only=True)
 class LedgerEntry:
-    """The one bill of a job, written when it ended.
+    """The one bill of a job, written when it ends.
 
     Attributes:
         time: Sandbox time of the end, in seconds.
         job_id: The job.
-        companies: Companies it delivered.
-        credits: What they cost; contract/facts.md, "Money": 1 credit each.
+        companies: Companies that it delivered.
+        credits: Their price, 1 credit each; see contract/facts.md, "Money".
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -27,7 +27,7 @@ class Ledger:
     """An account's credits and its bills, in the order the jobs ended.
 
     Attributes:
-        total: Credits the account was given.
+        total: Credits of the account at its start.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -44,12 +44,12 @@ class Ledger:
 
     @property
     def entries(self) -> tuple[LedgerEntry, ...]:
-        """List the bills, oldest first."""
+        """Return the bills, oldest first."""
         return tuple(self._entries.values())
 
     @property
     def used(self) -> float:
-        """Add up the credits billed so far."""
+        """Return the credits billed so far."""
         return sum((entry.credits for entry in self._entries.values()), 0.0)
 
     @property
@@ -62,15 +62,15 @@ class Ledger:
         return job_id in self._entries
 
     def credits_of(self, job_id: str) -> float:
-        """Return what a job cost, 0.0 while it is not billed."""
+        """Return the credits of a job's bill, 0.0 before it is billed."""
         entry = self._entries.get(job_id)
         return 0.0 if entry is None else entry.credits
 
     def post(self, entry: LedgerEntry) -> None:
-        """Write a bill.
+        """Add a bill.
 
         Raises:
-            ValueError: The job has one already; a job is billed once.
+            ValueError: The job was billed before.
         """
         if self.has(entry.job_id):
             raise ValueError(f"job {entry.job_id} was billed already")

@@ -1,4 +1,4 @@
-"""What goes into the sandbox's service and what comes out, free of sockets."""
+"""Requests and replies of the service, independent of sockets."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -16,11 +16,11 @@ class SandboxRequest:
     """A request as it arrived.
 
     Attributes:
-        method: The verb, in capitals.
-        path: The path as on the wire, percent-encoding and all.
-        query: Decoded pairs in the order they came.
+        method: The method, in capitals.
+        path: The path, percent-encoded.
+        query: Decoded pairs in their order.
         headers: Values by lower-case name.
-        body: The bytes, empty when there were none.
+        body: The bytes; empty without a body.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -34,16 +34,16 @@ class SandboxRequest:
 
 @attrs.frozen(kw_only=True)
 class SandboxReply:
-    """An answer before it meets a socket.
+    """An answer before it is sent.
 
     Attributes:
-        status: The status code; 0 where the request was dropped before anything
-            was decided.
+        status: The status code; 0 if the connection is reset before the request takes
+            effect.
         headers: Values by lower-case name.
         body: The bytes, not compressed.
-        repeated: Further headers, lower-case name and value, whose names may be in
-            ``headers`` already. Each is a header line of its own.
-        delivery: How the answer goes onto the wire; `Dropped` means it does not.
+        repeated: Further header lines, as lower-case name and value. Their names may
+            be in ``headers`` too.
+        delivery: How the answer is sent; with `Dropped` it is not.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -62,13 +62,13 @@ class SandboxReply:
 
 @attrs.frozen(kw_only=True)
 class Issue:
-    """One entry of a 422, with the four keys the live service sends.
+    """One entry of a 422, with the four keys that the live service sends.
 
     Attributes:
-        type: The machine's word for what is wrong.
-        loc: The place, outermost first.
-        msg: The sentence for people.
-        input: What the caller sent there, echoed.
+        type: The identifier of the problem.
+        loc: The path of the invalid value, outermost key first.
+        msg: The description for people.
+        input: The invalid value.
     """
 
     type: str
@@ -80,9 +80,9 @@ class Issue:
 def json_reply(
     status: int, content: object, *, headers: Mapping[str, str] | None = None
 ) -> SandboxReply:
-    """Answer with JSON, non-ASCII text written as it is."""
+    """Return an answer with a JSON body; non-ASCII text is not escaped."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    # A caller's lone surrogate, echoed, has no UTF-8 form; the escape has.
+    # An echoed lone surrogate cannot be encoded as UTF-8, but its escape can.
     body = text.encode("utf-8", "backslashreplace")
     return SandboxReply(
         status=status,
@@ -92,7 +92,7 @@ def json_reply(
 
 
 def validation_reply(issues: Iterable[Issue]) -> SandboxReply:
-    """Answer 422 in the shape of contract/facts.md, "Rows"."""
+    """Return a 422 in the form of contract/facts.md, "Rows"."""
     detail = [attrs.asdict(issue) for issue in issues]
     return json_reply(422, {"detail": detail})
 
@@ -105,6 +105,6 @@ def error_reply(
     nesting: Literal["top", "detail"],
     details: Mapping[str, object] | None = None,
 ) -> SandboxReply:
-    """Answer with the product's ``error_code`` shape."""
+    """Return an error with an ``error_code``."""
     error = {"error_code": error_code, "message": message, "details": details or {}}
     return json_reply(status, {"detail": error} if nesting == "detail" else error)

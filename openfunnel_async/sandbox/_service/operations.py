@@ -1,4 +1,4 @@
-"""What each operation of contract/openapi.yaml does to jobs and credits."""
+"""The operations of contract/openapi.yaml."""
 
 import hashlib
 from collections.abc import Callable
@@ -32,14 +32,14 @@ from openfunnel_async.sandbox._service.unknowns import Unknowns
 
 @attrs.define(eq=False, kw_only=True)
 class Operations:
-    """The operations, given who asks and when.
+    """The operations; each takes the account and the time of the request.
 
     Attributes:
-        seed: What ids and companies are made of.
-        unknowns: How the contract's open questions are answered.
-        row_shape: Six keys a row, or sixteen.
-        life_of: Plans a job by its number, from 0, and its limit.
-        desk: Hands out keys.
+        seed: The text from which ids and companies are made.
+        unknowns: The answers to the contract's open questions.
+        row_shape: Whether rows have six or sixteen keys.
+        life_of: Returns the plan of a job by its number, from 0, and its limit.
+        desk: Sends sign-up codes and exchanges them for keys.
         jobs: Every job with its account, in the order of the submits.
     """
 
@@ -55,7 +55,7 @@ class Operations:
     def submit(
         self, account: Account, request: SandboxRequest, moment: float
     ) -> SandboxReply:
-        """Start a job, or say why not."""
+        """Start a job, or answer with the reason why not."""
         search = read_search(request)
         if not isinstance(search, Search):
             return validation_reply(search)
@@ -77,7 +77,7 @@ class Operations:
         moment: float,
         shown: JobState | None,
     ) -> SandboxReply:
-        """Return a job's status and one page of it; ``shown`` stands in for now."""
+        """Answer with a job's status and one page; ``shown`` replaces its state."""
         query = dict(request.query)
         issues = tuple(_limit_issues(query))
         if issues:
@@ -90,7 +90,7 @@ class Operations:
         return read_page(job, state, query.get("cursor"), account.ledger, self.unknowns)
 
     def cancel(self, account: Account, job_id: str, moment: float) -> SandboxReply:
-        """Ask a job to stop at its next checkpoint."""
+        """Cancel a job; it stops at its next checkpoint."""
         job = self._visible(account, job_id, moment)
         if job is None:
             return self._error_without_code(404, "This key has no job with that id.")
@@ -104,7 +104,7 @@ class Operations:
         return self._cancelled(job)
 
     def balance(self, account: Account) -> SandboxReply:
-        """Return an account's credits."""
+        """Answer with an account's credits."""
         ledger = account.ledger
         return json_reply(
             200,
@@ -116,21 +116,21 @@ class Operations:
         )
 
     def sign_up(self, request: SandboxRequest, moment: float) -> SandboxReply:
-        """Send a code to an address."""
-        fields = _texts(request, "email")
+        """Send a code to an email address."""
+        fields = _read_texts(request, "email")
         if not isinstance(fields, dict):
             return validation_reply(fields)
         return self.sign_ups.sign_up(fields["email"], moment)
 
     def verify(self, request: SandboxRequest, moment: float) -> SandboxReply:
-        """Trade a code for a key."""
-        fields = _texts(request, "email", "otp_code")
+        """Exchange a code for a key."""
+        fields = _read_texts(request, "email", "otp_code")
         if not isinstance(fields, dict):
             return validation_reply(fields)
         return self.sign_ups.verify(fields["email"], fields["otp_code"], moment)
 
     def _new_job(self, search: Search, moment: float, free: int) -> Job:
-        """Make a job; one that would outrun the credits fails where they end."""
+        """Make a job; it fails where the free credits are used up."""
         number = len(self.jobs)
         deck = find_companies(search, seed=self.seed, shape=self.row_shape)
         life = self.life_of(number, search.limit)
@@ -181,7 +181,7 @@ class Operations:
         )
 
     def _error_without_code(self, status: int, detail: str) -> SandboxReply:
-        """Answer 404 or 409 of a job, whose body the contract leaves open."""
+        """Answer 404 or 409, whose body the contract does not define."""
         if self.unknowns.bare_bodies == "empty":
             return SandboxReply(status=status)
         return json_reply(status, {"detail": detail})
@@ -193,7 +193,7 @@ def _job_id(seed: str, number: int) -> str:
 
 
 def _limit_issues(query: dict[str, str]) -> tuple[Issue, ...]:
-    """Check a read's ``limit``, which is then ignored."""
+    """Check a read's ``limit``, which has no other effect."""
     given, loc = query.get("limit"), ("query", "limit")
     if given is None:
         return ()
@@ -204,8 +204,10 @@ def _limit_issues(query: dict[str, str]) -> tuple[Issue, ...]:
     return tuple(range_issues(int(given), loc, least=1, most=100))
 
 
-def _texts(request: SandboxRequest, *names: str) -> dict[str, str] | tuple[Issue, ...]:
-    """Read the text fields of a body, or list what is wrong with them."""
+def _read_texts(
+    request: SandboxRequest, *names: str
+) -> dict[str, str] | tuple[Issue, ...]:
+    """Return the text fields of a body, or every issue with them."""
     body = read_object(request)
     if isinstance(body, Issue):
         return (body,)

@@ -235,7 +235,7 @@ class Service:
         """Bill what has ended, and tell the time."""
         moment = self._time.now()
         billed = self.unknowns.failed_rows_billed
-        self._accounts.settle(moment, failed_rows_billed=billed)
+        self._accounts.bill_ended_jobs(moment, failed_rows_billed=billed)
         return moment
 
     def _choose_life(self, number: int, limit: int) -> JobLife:

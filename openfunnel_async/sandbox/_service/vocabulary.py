@@ -1,10 +1,10 @@
-"""The words the sandbox's companies are made of. None of them exists."""
+"""The words from which the made-up companies are composed."""
 
 from typing import NamedTuple
 
 
 class Place(NamedTuple):
-    """A headquarters: its country's alpha-3 code and the three names."""
+    """A headquarters: its country's alpha-3 code and three names."""
 
     code: str
     country: str
@@ -63,14 +63,14 @@ EU = frozenset({
     "HRV", "HUN", "IRL", "ITA", "LTU", "LUX", "LVA", "MLT", "NLD", "POL", "PRT", "ROU",
     "SVK", "SVN", "SWE",
 })  # fmt: skip
-"""The 27 members ``EU`` stands for."""
+"""The 27 countries that ``EU`` matches."""
 
 STEMS = (
     "Amber", "Birch", "Cobalt", "Delta", "Ember", "Fathom", "Granite", "Harbor",
     "Indigo", "Juniper", "Kestrel", "Lumen", "Meridian", "Nimbus", "Onyx", "Prairie",
     "Quill", "Raven", "Sable", "Tidal", "Umbra", "Vesper", "Willow", "Zephyr",
 )  # fmt: skip
-"""First words that can stand in a host."""
+"""First words that are valid in a host name."""
 
 FIRST = (*STEMS, "Äther", "Élan", "Ørsted", "Śnieg", "Ñandú")
 SECOND = (
@@ -88,13 +88,13 @@ WHOLE_NAMES = (
 )  # fmt: skip
 
 GROUP_DOMAINS = tuple(f"{word.lower()}-holding.example" for word in STEMS[:8])
-"""Hosts that several companies of a group share."""
+"""Hosts that several companies share."""
 
 STAGES = (
     "Pre Seed", "Seed", "Series A", "Series B", "Series C", "Series D", "Series J",
     "No Funding Yet", "Private Equity", "Public", "Acquired", "Debt Financing",
 )  # fmt: skip
-"""Not the request's vocabulary; contract/facts.md, "Rows"."""
+"""Not the words of the request; see contract/facts.md, "Rows"."""
 
 INDUSTRIES = (
     "Hospitals and Health Care", "Software Development", "Medical Equipment",

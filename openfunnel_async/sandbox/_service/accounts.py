@@ -88,7 +88,7 @@ class Accounts:
         return key
 
     def key_of(self, email: str) -> str:
-        """Return the first address the sandbox's own key, any other its own."""
+        """Return the key of an address; the first one gets the sandbox's own key."""
         if email not in self._owners:
             key = self.open(email) if self._owners else self.first.key
             self._owners[email] = key

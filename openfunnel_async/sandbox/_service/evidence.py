@@ -86,7 +86,7 @@ class JobView:
 
     @property
     def processed(self) -> int | None:
-        """Return the number of companies delivered by ``time``; None before the start."""
+        """Return the companies delivered by ``time``; None before the start."""
         return self._job.at(self.time).processed
 
     @property

@@ -96,7 +96,7 @@ class Job:
             self.settles_at = moment + settle
 
     def _end_of_page(self, moment: float) -> float:
-        """Return when the current page is complete; infinity after the last but one."""
+        """Return when the current page is complete; infinity if it is the last one."""
         if moment < self.timeline.counting_at:
             return moment
         pages = self.timeline.page_times

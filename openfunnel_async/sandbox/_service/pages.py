@@ -1,4 +1,4 @@
-"""The body of a read: status, manifest and one page of rows."""
+"""The answer to a read: status, manifest and one page of rows."""
 
 import hashlib
 import re
@@ -24,10 +24,10 @@ def read_page(
 
     Args:
         job: The job.
-        state: What is true of it at the moment that is shown.
-        cursor: The label asked for, None for the first page.
-        ledger: Where the job's bill stands once it ended.
-        unknowns: How the contract's open questions are answered here.
+        state: The state to return.
+        cursor: The requested label, None for the first page.
+        ledger: The ledger with the job's bill.
+        unknowns: The answers to the contract's open questions.
     """
     index = 0 if cursor is None else _index(job, cursor, state.pages, unknowns)
     if index is None:
@@ -39,14 +39,14 @@ def read_page(
 
 
 def label(job: Job, index: int, unknowns: Unknowns) -> str:
-    """Name a page of a job."""
+    """Return the label of a page."""
     if unknowns.labels == "numbered":
         return f"page_{index:04}"
     return hashlib.sha256(f"{job.id}/{index}".encode()).hexdigest()[:20]
 
 
 def _index(job: Job, cursor: str, pages: int, unknowns: Unknowns) -> int | None:
-    """Find the written page of a label; the first one is there from the start."""
+    """Return the index of a label's page; the first page always exists."""
     known = max(pages, 1)
     if unknowns.labels == "opaque":
         labels = (label(job, index, unknowns) for index in range(known))
@@ -85,7 +85,7 @@ def _page(
 def _pending(
     body: dict[str, object], job: Job, unknowns: Unknowns
 ) -> dict[str, object]:
-    """Return a job without pages the shape the switch asks for."""
+    """Return the body for a pending job, as `Unknowns.pending_shape` says."""
     if unknowns.pending_shape == "absent":
         return {name: body[name] for name in ("job_id", "status")}
     if unknowns.pending_shape == "empty":
@@ -101,7 +101,7 @@ def _answer_unknown_cursor(
     ledger: Ledger,
     unknowns: Unknowns,
 ) -> SandboxReply:
-    """Answer a cursor that is no written page's."""
+    """Answer a cursor that is not the label of a written page."""
     if unknowns.past_end_cursor == "404":
         return json_reply(404, {"detail": "There is no such page."})
     if unknowns.past_end_cursor == "422":
@@ -125,7 +125,7 @@ def _answer_unknown_cursor(
 
 
 def _manifest(job: Job, state: JobState, ledger: Ledger) -> dict[str, object]:
-    """Sum a finished job up; the bill is the ledger's."""
+    """Return the manifest of a terminal job."""
     seeds = job.search.seed_domains
     found = [domain for domain in seeds if _is_resolvable(domain)]
     lost = [domain for domain in seeds if not _is_resolvable(domain)]
@@ -143,5 +143,5 @@ def _manifest(job: Job, state: JobState, ledger: Ledger) -> dict[str, object]:
 
 
 def _is_resolvable(domain: str) -> bool:
-    """Take a seed for known unless it has no dot or ends in ``.invalid``."""
+    """Return False for a seed that has no dot or ends in ``.invalid``."""
     return "." in domain and not domain.endswith(".invalid")

@@ -1,4 +1,4 @@
-"""A limit in requests per second, in front of the service."""
+"""A limit in requests per second."""
 
 import math
 import time
@@ -13,14 +13,14 @@ from openfunnel_async.sandbox._service.fault import Target
 from openfunnel_async.sandbox._service.messages import Kind, SandboxReply, json_reply
 
 RetryAfterStyle = float | Literal["seconds", "date"] | None
-"""What a `RateLimit` says of the wait: see its ``retry_after``."""
+"""The form of the Retry-After header of a `RateLimit`; see its ``retry_after``."""
 
-# A client that waits as long as it was asked to must not fail by a rounding error.
+# A client that waits exactly as long as requested must not fail by a rounding error.
 _ROUNDING = 1e-6
 
 
 def _check_retry_after(_: object, __: object, style: RetryAfterStyle) -> None:
-    """Refuse a wait that is neither seconds nor one of the words."""
+    """Reject a value that is neither a number of seconds nor one of the words."""
     if isinstance(style, str):
         if style not in ("seconds", "date"):
             raise ValueError(f"retry_after is 'seconds' or 'date', not {style!r}")
@@ -30,28 +30,27 @@ def _check_retry_after(_: object, __: object, style: RetryAfterStyle) -> None:
 
 @attrs.frozen(kw_only=True)
 class RateLimit:
-    """Answers 429 to requests beyond N a second; they take no effect.
+    """Answers 429 to requests beyond N per second; they take no effect.
 
-    A bucket of ``burst`` tokens that fills at ``per_second``: a request takes one,
-    a refused request takes none. All keys share the bucket.
+    A token bucket of ``burst`` tokens that fills at ``per_second``: an accepted request
+    takes one token, a rejected one takes none. All keys share the bucket.
 
     The seconds are those of the service's ``clock``, whatever its ``speed``: for a
-    `Sandbox`, real seconds. They are the seconds in which a client waits when it is
-    sent Retry-After. `Service.advance` does not fill the bucket.
+    `Sandbox`, real seconds, like those of Retry-After. `Service.advance` does not fill
+    the bucket.
 
-    The limit is a part of the service, and faults are around the service: a fault
-    that takes the place of the service takes no token, and `LostAnswer` can lose
-    a 429.
+    Faults come before the limit: a request that a fault answers without the service
+    takes no token, and `LostAnswer` can lose a 429.
 
     Attributes:
-        per_second: Requests a second.
-        on: The kind of request it counts and refuses; others pass.
-        burst: Requests that may come at once; a second's worth when not given.
-        retry_after: What Retry-After says. ``seconds``: the whole seconds until a
-            request passes, rounded up. ``date``: that moment as a date, with a Date
-            header beside it. A number: this number. None: no such header.
-        status: 429, or the 503 that some gateways send here.
-        wall_clock: The seconds since 1970 that dates are made of.
+        per_second: Requests per second.
+        on: The kind of request that it limits.
+        burst: Requests that can arrive at once; by default those of one second.
+        retry_after: The Retry-After header. ``seconds``: the seconds until a request
+            is accepted, rounded up. ``date``: that time as a date, with a Date header.
+            A number: this number. None: no such header.
+        status: 429, or the 503 that some gateways send instead.
+        wall_clock: Returns the seconds since 1970, for the dates.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -73,7 +72,7 @@ class RateLimit:
     wall_clock: Callable[[], float] = time.time
 
     def refusal(self, wait: float) -> SandboxReply:
-        """Return the answer to a request that is ``wait`` seconds too early."""
+        """Return the answer to a request that arrives ``wait`` seconds too early."""
         content = {"detail": "Too many requests"}
         return json_reply(self.status, content, headers=self._headers(wait))
 
@@ -84,7 +83,7 @@ class RateLimit:
             return {"retry-after": str(max(1, math.ceil(wait)))}
         if self.retry_after == "date":
             now = self.wall_clock()
-            # A date has whole seconds: each is rounded away from the other.
+            # A date has whole seconds: the two are rounded away from each other.
             until = formatdate(math.ceil(now + wait), usegmt=True)
             return {"date": formatdate(math.floor(now), usegmt=True)} | {
                 "retry-after": until
@@ -94,12 +93,12 @@ class RateLimit:
 
 @attrs.define(eq=False)
 class TokenBucket:
-    """How much of a `RateLimit` is used up."""
+    """The tokens of a `RateLimit`."""
 
     _full_at: float = attrs.field(init=False, default=-math.inf)
 
     def take(self, limit: RateLimit, kind: Kind, now: float) -> float:
-        """Take a token, or return the seconds until there is one."""
+        """Take a token and return 0.0, or return the seconds until there is one."""
         if limit.on not in ("any", kind):
             return 0.0
         full_at = max(self._full_at, now)

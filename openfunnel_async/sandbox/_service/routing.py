@@ -28,12 +28,12 @@ _FIXED: dict[tuple[str, ...], tuple[str, Kind]] = {
 
 @attrs.frozen(kw_only=True)
 class Route:
-    """Where a request goes.
+    """The operation of a request.
 
     Attributes:
-        kind: The operation, ``other`` where there is none.
-        job_id: The job its path names, decoded, or None.
-        allowed: The only method the path takes, or None for an unknown path.
+        kind: The operation; ``other`` if there is none.
+        job_id: The job that the path names, decoded, or None.
+        allowed: The only method of the path, or None for an unknown path.
     """
 
     kind: Kind = "other"
@@ -42,7 +42,7 @@ class Route:
 
 
 def find_route(method: str, path: str) -> Route:
-    """Find the operation; a slash inside an encoded job id does not split it."""
+    """Return the operation; an encoded slash is a part of a job id."""
     allowed, kind, job_id = _operation(path)
     if method != allowed:
         return Route(job_id=job_id, allowed=allowed)
@@ -50,7 +50,7 @@ def find_route(method: str, path: str) -> Route:
 
 
 def reject_unknown_route(route: Route) -> SandboxReply:
-    """Answer a request that means no operation: 405 on a known path, else 404."""
+    """Answer a request without an operation: 405 on a known path, else 404."""
     if route.allowed is None:
         return json_reply(404, {"detail": "Not Found"})
     headers = {"allow": route.allowed}
@@ -74,13 +74,13 @@ def _operation(path: str) -> tuple[str | None, Kind, str | None]:
 
 @attrs.frozen(kw_only=True)
 class RoutedRequest:
-    """One request with everything that is known on its arrival.
+    """A request with its operation, account and time.
 
     Attributes:
-        request: What arrived.
-        route: Where it goes.
-        account: Whose key it carries, None for no key or a wrong one.
-        moment: Sandbox time.
+        request: The request.
+        route: Its operation.
+        account: The account of its key, None without a key or for a wrong one.
+        moment: Sandbox time of its arrival.
     """
 
     request: SandboxRequest
@@ -89,10 +89,10 @@ class RoutedRequest:
     moment: float
 
 
-def answer(
+def serve_request(
     operations: Operations, routed: RoutedRequest, shown: JobState | None
 ) -> SandboxReply:
-    """Let a request take effect; a read shows ``shown`` in place of now."""
+    """Let a request take effect; a read returns ``shown`` if it is given."""
     match routed.route.kind:
         case "other":
             return reject_unknown_route(routed.route)
@@ -125,7 +125,7 @@ def _serve(
 
 
 def _reject_key(request: SandboxRequest, wrong_key_status: int) -> SandboxReply:
-    """Refuse a missing or a wrong key; contract/facts.md, "Access"."""
+    """Reject a missing or a wrong key; see contract/facts.md, "Access"."""
     key = request.headers.get(KEY_HEADER)
     if key:
         detail = "This API key is not known."

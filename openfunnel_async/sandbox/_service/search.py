@@ -1,4 +1,4 @@
-"""A submitted search, checked against contract/openapi.yaml the way FastAPI does."""
+"""The body of a submit, checked against contract/openapi.yaml as FastAPI does."""
 
 import json
 import math
@@ -10,7 +10,7 @@ import attrs
 from openfunnel_async.sandbox._service.messages import Issue, SandboxRequest
 
 LIMIT_WHEN_NONE_IS_SENT = 100
-"""The contract names no default; a small one keeps a slip cheap."""
+"""The contract has no default; a small one makes a mistake cheap."""
 
 STAGES = frozenset(
     ["Pre-Seed", "Seed", "Acquired", "Private", "Public"]
@@ -20,14 +20,14 @@ STAGES = frozenset(
 
 @attrs.frozen(kw_only=True)
 class Search:
-    """A search the service took, as far as it changes the answer.
+    """The fields of a search that have an effect.
 
     Attributes:
-        query: The words, if any.
-        seed_domains: The example companies, if any.
-        limit: Most companies to deliver.
-        min_employees: Fewest employees, inclusive.
-        max_employees: Most employees, inclusive.
+        query: The text, if any.
+        seed_domains: The domains of example companies, if any.
+        limit: The most companies to deliver.
+        min_employees: The fewest employees, inclusive.
+        max_employees: The most employees, inclusive.
         locations: Countries as alpha-3 codes, or ``EU``; empty for anywhere.
     """
 
@@ -40,7 +40,7 @@ class Search:
 
 
 def read_json(request: SandboxRequest) -> object | Issue:
-    """Parse a request's body, or say what is wrong with it."""
+    """Parse the body of a request, or return its issue."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip()
     if not request.body:
         return Issue(type="missing", loc=("body",), msg="Field required")
@@ -59,7 +59,7 @@ def read_json(request: SandboxRequest) -> object | Issue:
 
 
 def read_object(request: SandboxRequest) -> Mapping[str, object] | Issue:
-    """Parse a body that has to be a JSON object."""
+    """Parse a body that must be a JSON object, or return its issue."""
     content = read_json(request)
     if isinstance(content, dict):
         return cast("Mapping[str, object]", content)
@@ -67,7 +67,7 @@ def read_object(request: SandboxRequest) -> Mapping[str, object] | Issue:
 
 
 def read_search(request: SandboxRequest) -> Search | tuple[Issue, ...]:
-    """Make a search of a submit's body, or list everything wrong with it."""
+    """Make a search from the body of a submit, or return all its issues."""
     body = read_object(request)
     if isinstance(body, Issue):
         return (body,)
@@ -78,7 +78,7 @@ def read_search(request: SandboxRequest) -> Search | tuple[Issue, ...]:
 def text_issues(
     body: Mapping[str, object], name: str, *, most: int | None = None
 ) -> Iterator[Issue]:
-    """Check that a field is there and is text, of at most ``most`` characters."""
+    """Check that a field exists and is text of at most ``most`` characters."""
     if name not in body:
         yield Issue(
             type="missing", loc=("body", name), msg="Field required", input=dict(body)
@@ -106,7 +106,7 @@ def _not_an_object(content: object) -> Issue:
 
 
 def _search(body: Mapping[str, object]) -> Search:
-    """Put checked values into a search; whole floats are integers in JSON."""
+    """Make a search from valid values; JSON integers may be written as floats."""
     return Search(
         query=cast("str | None", body.get("query")),
         seed_domains=_strings(body.get("seed_domains")),
@@ -126,7 +126,7 @@ def _strings(value: object) -> tuple[str, ...]:
 
 
 def _issues(body: Mapping[str, object]) -> Iterator[Issue]:
-    """Go through the fields in the order of contract/openapi.yaml."""
+    """Check the fields in the order of contract/openapi.yaml."""
     if body.get("query") is None and not body.get("seed_domains"):
         yield Issue(
             type="value_error",
@@ -215,7 +215,7 @@ def _integer_issues(
 def range_issues(
     value: float, loc: tuple[str | int, ...], *, least: int, most: int | None
 ) -> Iterator[Issue]:
-    """Check that a number lies between two others, both included."""
+    """Check that a number is in a range, both ends included."""
     if value < least:
         msg = f"Input should be greater than or equal to {least}"
         yield Issue(type="greater_than_equal", loc=loc, msg=msg, input=value)

@@ -1,4 +1,4 @@
-"""The whole service without a socket: a request in, a reply out, time by clock."""
+"""The whole service in memory, without a socket."""
 
 import functools
 import math
@@ -26,12 +26,16 @@ from openfunnel_async.sandbox._service.messages import (
 )
 from openfunnel_async.sandbox._service.operations import Operations
 from openfunnel_async.sandbox._service.rate_limit import RateLimit, TokenBucket
-from openfunnel_async.sandbox._service.routing import RoutedRequest, answer, find_route
+from openfunnel_async.sandbox._service.routing import (
+    RoutedRequest,
+    find_route,
+    serve_request,
+)
 from openfunnel_async.sandbox._service.sign_up import CodeSent, SignUps
 from openfunnel_async.sandbox._service.unknowns import Unknowns
 
 Plan = Callable[[int, int], JobLife]
-"""Plans a job by its number, counted from 0, and the limit asked for."""
+"""Returns the plan of a job, given its number, from 0, and its limit."""
 
 
 def _text_or_empty(key: str | None) -> str:
@@ -39,7 +43,7 @@ def _text_or_empty(key: str | None) -> str:
 
 
 def _check_finite(_: object, __: object, credits: float) -> None:  # noqa: A002 -- its name
-    """Refuse credits that no JSON number can state."""
+    """Reject credits that JSON cannot represent."""
     if not math.isfinite(credits):
         raise ValueError(f"credits are a finite number, not {credits}")
 
@@ -54,7 +58,7 @@ def _copy_list(faults: Iterable[Fault]) -> list[Fault]:
 
 @attrs.frozen(kw_only=True)
 class _Call:
-    """One request on its way; an `Exchange` to the faults."""
+    """The `Exchange` of one request."""
 
     kind: Kind
     moment: float
@@ -68,28 +72,31 @@ class _Call:
 
 @attrs.define(eq=False, kw_only=True, repr=False)
 class Service:
-    """An OpenFunnel in memory: `handle` takes a request and gives the reply.
+    """An OpenFunnel in memory: `handle` takes a request and returns the reply.
 
-    Needs no event loop. The same options, the same requests at the same times give
-    the same bytes.
+    It needs no event loop. The same options, and the same requests at the same times,
+    give the same bytes.
 
     Attributes:
-        speed: Sandbox seconds to a second of ``clock``; 0 stops time, which then
-            moves by `advance` alone.
-        seed: What companies, ids, lives, codes and the key are made of; text, or
-            anything whose text will do.
-        api_key: The first account's key; made of the seed when not given.
-        credits: Credits each account starts with; may be below 0, as a balance is
-            once a bill was larger than what was left.
-        row_shape: Six documented keys a row, or the sixteen seen live.
-        faults: What goes wrong, in order; may be changed at any time.
-        rate_limit: Requests a second, None for no limit; may be changed at any time.
-        unknowns: How the contract's open questions are answered.
-        lives: The lives of the first jobs, in the order of their submits.
-        plan: Plans the jobs after those; `realistic_life` when not given.
+        speed: Sandbox seconds per second of ``clock``; at 0 only `advance` moves the
+            time.
+        seed: Determines companies, ids, plans of jobs, sign-up codes and the key; a
+            value that is not text is converted to text.
+        api_key: The first account's key; by default it is made from the seed.
+        credits: Credits of each account at its start. They may be below 0, like a
+            balance after a bill that was larger than the rest.
+        row_shape: Whether rows have the six documented keys or the sixteen observed
+            ones.
+        faults: The faults, in order; may be changed at any time.
+        rate_limit: The limit in requests per second, None for no limit; may be changed
+            at any time.
+        unknowns: The answers to the contract's open questions.
+        lives: The plans of the first jobs, in the order of their submits.
+        plan: Plans the jobs after those; by default `realistic_life`.
         clock: A monotonic clock in seconds, such as an event loop's ``time``.
-        code_sent: Told of each sign-up code, by address and code: no mail brings it.
-        requests: Everything that arrived, oldest first.
+        code_sent: Called with the address and the code of each sign-up, as no email
+            is sent.
+        requests: Every request that arrived, oldest first.
     """
 
     __module__ = "openfunnel_async.sandbox"
@@ -141,7 +148,7 @@ class Service:
 
     @property
     def now(self) -> float:
-        """Return the sandbox time, in seconds since the sandbox was made."""
+        """Return sandbox time, in seconds since the sandbox was made."""
         return self._time.now()
 
     def advance(self, seconds: float) -> None:
@@ -165,25 +172,25 @@ class Service:
 
     @property
     def ledger(self) -> Ledger:
-        """Return the first account's credits and bills as of now."""
+        """Return the first account's credits and bills."""
         self._bill_ended_jobs()
         return self._accounts.first.ledger
 
     @property
     def codes(self) -> Mapping[str, str]:
-        """Return the sign-up codes on their way, by address."""
+        """Return the sign-up codes that are not used yet, by address."""
         return MappingProxyType(self._operations.sign_ups.codes)
 
     def open_account(self, owner: str) -> str:
-        """Open one more account, with its own credits, and give its key.
+        """Open one more account, with its own credits, and return its key.
 
         Args:
-            owner: Any name; the same name has the same key.
+            owner: Any name; the same name returns the same key.
         """
         return self._accounts.open(owner)
 
     def handle(self, request: SandboxRequest) -> SandboxReply:
-        """Answer a request, and write it into `requests`."""
+        """Answer a request, and append it to `requests`."""
         routed = self._route_request(request)
         made = len(self._operations.jobs)
         reply = self._apply_faults(self._call(routed))
@@ -192,7 +199,7 @@ class Service:
         return reply
 
     def _fault_ignores_body(self, request: SandboxRequest) -> bool:
-        """Return whether a fault strikes a request without waiting for its body."""
+        """Return whether a fault answers a request without its body."""
         call = self._call(self._route_request(request))
         fault = next((fault for fault in self.faults if fault.strikes(call)), None)
         return fault is not None and not fault.waits_for_body
@@ -215,24 +222,24 @@ class Service:
         )
 
     def _answer(self, routed: RoutedRequest, shown: JobState | None) -> SandboxReply:
-        """Let a request take effect, unless it comes too early."""
+        """Let a request take effect, unless the rate limit rejects it."""
         if self.rate_limit is not None:
             kind, now = routed.route.kind, self.clock()
             if wait := self._bucket.take(self.rate_limit, kind, now):
                 return self.rate_limit.refusal(wait)
-        return answer(self._operations, routed, shown)
+        return serve_request(self._operations, routed, shown)
 
     def _apply_faults(self, call: _Call) -> SandboxReply:
-        """Let the first fault that strikes answer, else the service."""
+        """Answer with the first fault that applies, else with the service."""
         for index, fault in enumerate(self.faults):
             if fault.strikes(call):
-                left = fault.used_once()
-                self.faults[index : index + 1] = [] if left is None else [left]
+                rest = fault.used_once()
+                self.faults[index : index + 1] = [] if rest is None else [rest]
                 return fault.answer(call)
         return call.serve()
 
     def _bill_ended_jobs(self) -> float:
-        """Bill what has ended, and tell the time."""
+        """Bill every job that has ended, and return sandbox time."""
         moment = self._time.now()
         billed = self.unknowns.failed_rows_billed
         self._accounts.bill_ended_jobs(moment, failed_rows_billed=billed)

@@ -1,4 +1,4 @@
-"""Getting a key without a browser: a six-digit code, traded once."""
+"""Sign-up without a browser: a six-digit code is exchanged for a key."""
 
 import math
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from openfunnel_async.sandbox._service.messages import (
 )
 
 CodeSent = Callable[[str, str], object]
-"""Is told of a sign-up code: the address, and the code."""
+"""Receives the email address and the code of a sign-up."""
 
-_CODE_LIVES = 24 * 3600.0
+_CODE_LIFETIME = 24 * 3600.0
 _ATTEMPTS = 10
 _SECONDS_BETWEEN_CODES = 30.0
 
@@ -30,16 +30,16 @@ class _Pending:
 
 @attrs.define(eq=False, kw_only=True)
 class SignUps:
-    """Sends codes and trades them; contract/facts.md, "Access".
+    """Sends codes and exchanges them; see contract/facts.md, "Access".
 
-    A code lives 24 hours and ten attempts; a new one is sent at most every thirty
-    seconds, which is the sandbox's own number.
+    A code is valid for 24 hours and ten attempts. A new one is sent at most every
+    thirty seconds, an interval that the contract does not define.
 
     Attributes:
-        seed: The sandbox's seed, of which the codes are made.
-        nesting: Where an error's ``error_code`` stands.
-        key_of: Gives an address its key, the same one each time.
-        code_sent: Told of each code, in place of a mail.
+        seed: The text from which the codes are made.
+        nesting: Where an error has its ``error_code``.
+        key_of: Returns the key of an address, the same one each time.
+        code_sent: Called with each code, as no email is sent.
     """
 
     seed: str
@@ -52,16 +52,16 @@ class SignUps:
 
     @property
     def codes(self) -> dict[str, str]:
-        """Return the codes on their way, by address."""
+        """Return the codes that are not used yet, by address."""
         return {email: pending.code for email, pending in self._pending.items()}
 
     def sign_up(self, email: str, moment: float) -> SandboxReply:
-        """Send a code, unless the last one left a moment ago."""
+        """Send a code, unless the last one was sent less than 30 seconds ago."""
         pending = self._pending.get(email)
         since = math.inf if pending is None else moment - pending.sent_at
         if since < _SECONDS_BETWEEN_CODES:
             wait = math.ceil(_SECONDS_BETWEEN_CODES - since)
-            return self._refuse(
+            return self._reject(
                 429, "RATE_LIMITED", "A code was just sent.", retry_after_seconds=wait
             )
         self._sent += 1
@@ -72,17 +72,17 @@ class SignUps:
         return json_reply(200, {"email": email, "message": "A code is on its way."})
 
     def verify(self, email: str, otp_code: str, moment: float) -> SandboxReply:
-        """Trade a code for the key, once."""
+        """Exchange a code for the key, once."""
         pending = self._pending.get(email)
-        if pending is None or moment - pending.sent_at >= _CODE_LIVES:
-            return self._refuse(400, "OTP_EXPIRED", "There is no code to trade.")
+        if pending is None or moment - pending.sent_at >= _CODE_LIFETIME:
+            return self._reject(400, "OTP_EXPIRED", "There is no valid code.")
         if not pending.attempts_left:
-            return self._refuse(429, "OTP_MAX_ATTEMPTS", "Ask for another code.")
+            return self._reject(429, "OTP_MAX_ATTEMPTS", "Request another code.")
         if otp_code != pending.code:
             pending.attempts_left -= 1
             left = pending.attempts_left
-            return self._refuse(
-                400, "OTP_INVALID", "That is not the code.", remaining_attempts=left
+            return self._reject(
+                400, "OTP_INVALID", "The code is wrong.", remaining_attempts=left
             )
         return self._exchange_code(email)
 
@@ -95,7 +95,7 @@ class SignUps:
             200, {"email": email, "api_key": key, "is_new_user": is_new_user}
         )
 
-    def _refuse(
+    def _reject(
         self, status: int, error_code: str, message: str, **details: object
     ) -> SandboxReply:
         return error_reply(

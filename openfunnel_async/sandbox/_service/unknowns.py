@@ -1,4 +1,4 @@
-"""The questions contract/facts.md leaves open, each as a switch."""
+"""The questions that contract/facts.md leaves open, as options."""
 
 from typing import Literal
 
@@ -7,54 +7,54 @@ from attrs import validators
 
 
 def _check_settle(_: object, __: object, settle: float | str) -> None:
-    """Refuse a settling time that is neither seconds nor the one word."""
+    """Reject a value that is neither a number of seconds nor ``next_page``."""
     if isinstance(settle, str):
         if settle != "next_page":
             raise ValueError(f"settle is seconds or 'next_page', not {settle!r}")
     elif settle < 0:
-        raise ValueError(f"a cancel cannot settle before it came ({settle} s)")
+        raise ValueError(f"settle cannot be below 0 ({settle} s)")
 
 
 @attrs.frozen(kw_only=True)
 class Unknowns:
-    """How this sandbox answers where the contract says "unknown".
+    """How a sandbox answers where the contract says "unknown".
 
-    Every position keeps to contract/openapi.yaml. The defaults are the plainest
-    guesses; a client is right when it is right in all of them.
+    Every value conforms to contract/openapi.yaml. The defaults are the simplest
+    guesses; a correct client is correct with all of them.
 
     Attributes:
-        wrong_key_status: What a wrong key answers. Access: "401 or 403".
-        newest_page_grows: Whether the newest page shows in quarters while it is
-            being written. Read: "whether the newest page can still grow".
-        second_cancel: What a cancel of a cancelling job answers. Cancel: "200
-            or 409".
-        cancel_reply_has_status: Whether an accepted cancel says ``cancelling``.
-            Cancel: "``status`` may be missing".
-        past_end_cursor: What a cursor of no written page answers. Read: "404,
-            422 or an empty page".
-        pending_shape: What a pending job puts into page, rows and manifest:
-            ``nulls`` (no rows, the others null), ``absent`` (nothing but id and
-            status) or ``empty`` (an empty first page and an empty manifest).
-        job_visible_after: Seconds after the submit during which the job answers
-            404. Read: "might not see the job yet".
-        labels: Whether pages are called ``page_0000`` or by words without order.
+        wrong_key_status: The status for a wrong key. Access: "401 or 403".
+        newest_page_grows: Whether the quarters of the newest page can be read while it
+            is written. Read: "whether the newest page can still grow".
+        second_cancel: The status for a cancel of a cancelling job. Cancel: "200 or
+            409".
+        cancel_reply_has_status: Whether the answer to a cancel has the status
+            ``cancelling``. Cancel: "``status`` may be missing".
+        past_end_cursor: The answer to a cursor without a written page. Read: "404, 422
+            or an empty page".
+        pending_shape: The page, rows and manifest of a pending job: ``nulls`` (no rows,
+            the others null), ``absent`` (only id and status) or ``empty`` (an empty
+            first page and an empty manifest).
+        job_visible_after: Seconds after the submit in which requests for the job are
+            answered with 404. Read: "might not see the job yet".
+        labels: Whether the labels of pages are ``page_0000`` or opaque texts.
         failed_rows_billed: Whether a failed job's rows cost credits. Money:
             "unknown".
-        low_credits: Whether a search beyond the credits is refused with 400 or
-            accepted, delivered as far as they reach, and failed. Submit: "refused
-            at submit or a failed/partial job".
-        submit_reply_has_limit: Whether the submit echoes ``requested_limit``.
-        least_limit: The limit that smaller ones are raised to: the submit echoes it
-            as ``requested_limit``, and the job delivers and bills up to it.
-            Submit: nothing says that a limit is taken as it is.
-        submit_status_code: Which 2xx takes a submit. Submit: "take any 2xx".
+        low_credits: Whether a search beyond the credits is rejected with 400, or
+            accepted, partly delivered and then failed. Submit: "refused at submit or a
+            failed/partial job".
+        submit_reply_has_limit: Whether the answer to a submit has ``requested_limit``.
+        least_limit: Smaller limits are raised to this one: the answer to the submit
+            has it as ``requested_limit``, and the job delivers and bills up to it.
+            Submit: the contract does not say that a limit is accepted unchanged.
+        submit_status_code: The status for a submit. Submit: "take any 2xx".
         settle: Seconds from a cancel to the checkpoint where the job stops, or
-            ``next_page`` for one second after the page being written. Cancel:
+            ``next_page`` for one second after the current page is complete. Cancel:
             "time to settle: unknown".
-        bare_bodies: What 404 and 409 of a job carry. Cancel: "404 and 409 have
-            no declared body".
-        error_nesting: Where ``error_code`` stands in an error. Access: "of
-            uncertain nesting".
+        bare_bodies: The body of 404 and 409 of a job. Cancel: "404 and 409 have no
+            declared body".
+        error_nesting: Where an error has its ``error_code``. Access: "of uncertain
+            nesting".
     """
 
     __module__ = "openfunnel_async.sandbox"

@@ -28,8 +28,8 @@ nitpick_ignore_regex = [
     # It is in other projects' documentation, and a build that had to ask for it
     # would need the network.
     ("py:.*", r"(aiohttp|asyncio|collections\.abc|contextlib|os|pathlib|pl|types)\..*"),
-    # The sandbox's machinery, which a fault may look at.
-    ("py:class", r"openfunnel_async\.sandbox\._\w+\.(Deck|Search|Timeline)"),
+    # Private parts of the sandbox that the public attributes of a `Job` name.
+    ("py:class", r"openfunnel_async\.sandbox\._.*\.(FoundCompanies|Search|Timeline)"),
     ("py:class", "CodeSent"),
 ]
 

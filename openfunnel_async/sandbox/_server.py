@@ -58,7 +58,7 @@ class Sandbox(Service):
     keep_alive: float = attrs.field(default=3600.0, validator=validators.gt(0))
     _runner: web.ServerRunner | None = attrs.field(init=False, default=None)
     _answering: set[asyncio.Task[object]] = attrs.field(
-        init=False, factory=set["asyncio.Task[object]"]
+        init=False, factory=set[asyncio.Task[object]]
     )
 
     @property

@@ -44,7 +44,7 @@ class GatewayPage(TargetedFault):
         server: The Server header; also the last line of the page.
         text: A line that is sent as ``text/plain`` instead of the HTML page, such as
             ``default backend - 404``; None for the HTML page.
-        retry_after: The Retry-After header, as `StatusFault` takes it.
+        retry_after: The Retry-After header, in the form of `StatusFault`.
         processed: Whether the request takes effect behind the gateway, as with a 504
             that is sent while the service is still working.
     """

@@ -124,8 +124,8 @@ class OtherJob(TargetedFault):
         return json_reply(200, self._replace_id(body))
 
     def _replace_id(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        kept = {name: value for name, value in body.items() if name != "job_id"}
-        return kept if self.job_id is None else kept | {"job_id": self.job_id}
+        rest = {name: value for name, value in body.items() if name != "job_id"}
+        return rest if self.job_id is None else rest | {"job_id": self.job_id}
 
 
 @attrs.frozen(kw_only=True)

@@ -46,3 +46,16 @@ class BandwidthLimit:
             return None
         size = int(self.bytes_per_second / _CHUNKS_PER_SECOND)
         return max(1, min(size, _LARGEST_CHUNK))
+
+
+@attrs.frozen(kw_only=True)
+class Bandwidth:
+    """The limits of both directions, shared by all connections.
+
+    Attributes:
+        up: The limit towards the upstream.
+        down: The limit towards the clients.
+    """
+
+    up: BandwidthLimit
+    down: BandwidthLimit

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import attrs
 
-from openfunnel_async.sandbox._proxy.bandwidth import BandwidthLimit
+from openfunnel_async.sandbox._proxy.bandwidth import Bandwidth, BandwidthLimit
 from openfunnel_async.sandbox._proxy.plans import (
     CloseIdle,
     ConnectionPlan,
@@ -36,19 +36,6 @@ class Upstream:
 
     family: int
     address: tuple[object, ...]
-
-
-@attrs.frozen(kw_only=True)
-class Bandwidth:
-    """The limits of both directions, shared by all connections.
-
-    Attributes:
-        up: The limit towards the upstream.
-        down: The limit towards the clients.
-    """
-
-    up: BandwidthLimit
-    down: BandwidthLimit
 
 
 class _PlanEnds(Exception):  # noqa: N818 -- a signal, not an error
@@ -129,7 +116,7 @@ class Link:
                 self._ended = ended
                 # A socket option can fail when the other side has disconnected.
                 with suppress(OSError):
-                    await self._close(client, far)
+                    await self._prepare_close(client, far)
 
     async def _run_to_end(
         self, client: socket.socket, far: socket.socket, upstream: Upstream
@@ -153,18 +140,20 @@ class Link:
         loop = asyncio.get_running_loop()
         await loop.sock_connect(far, upstream.address)
         # No TaskGroup: below Python 3.13 it can swallow a cancellation.
-        ways = (
+        directions = (
             loop.create_task(self._pass_up(client, far)),
             loop.create_task(self._pass_down(far, client)),
         )
         try:
-            done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_EXCEPTION)
-            for way in done:
-                way.result()
+            done, _ = await asyncio.wait(
+                directions, return_when=asyncio.FIRST_EXCEPTION
+            )
+            for each in done:
+                each.result()
         finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            for each in directions:
+                each.cancel()
+            await asyncio.gather(*directions, return_exceptions=True)
 
     async def _pass_up(self, client: socket.socket, far: socket.socket) -> None:
         try:
@@ -176,13 +165,15 @@ class Link:
         if not self._silent:
             far.shutdown(socket.SHUT_WR)
 
-    async def _pass_on(self, way: _Direction, data: bytes, to: socket.socket) -> None:
+    async def _pass_on(
+        self, direction: _Direction, data: bytes, to: socket.socket
+    ) -> None:
         """Pass bytes on in turns; drop them if the connection is silent."""
-        for chunk in way.bandwidth.chunks(data):
+        for chunk in direction.bandwidth.chunks(data):
             if self._silent:
                 return
             try:
-                await way.send(chunk, to)
+                await direction.send(chunk, to)
             except _PlanEnds:
                 if not isinstance(self.plan, SilentAfter):
                     raise
@@ -224,14 +215,14 @@ class Link:
         return (data[at : at + size] for at in range(0, len(data), size))
 
     def _restart_idle_timeout(self, now: float) -> None:
-        """Restart the idle timeout."""
+        """Restart the idle timeout if the plan has one."""
         if not isinstance(self.plan, CloseIdle) or self._idle is None or self._silent:
             return
         if not self._idle.expired():
             self._idle.reschedule(now + self.plan.after)
 
-    async def _close(self, client: socket.socket, far: socket.socket) -> None:
-        """Make the close that follows either a clean end or a reset."""
+    async def _prepare_close(self, client: socket.socket, far: socket.socket) -> None:
+        """Make the following close either a clean end or a reset."""
         if self._ended == "plan" and isinstance(self.plan, CutAfter):
             far.close()
             await _close_cleanly(client)

@@ -11,8 +11,8 @@ from urllib.parse import SplitResult, urlsplit
 import attrs
 from attrs import validators
 
-from openfunnel_async.sandbox._proxy.bandwidth import BandwidthLimit
-from openfunnel_async.sandbox._proxy.link import Bandwidth, Link, Upstream
+from openfunnel_async.sandbox._proxy.bandwidth import Bandwidth, BandwidthLimit
+from openfunnel_async.sandbox._proxy.link import Link, Upstream
 from openfunnel_async.sandbox._proxy.plans import (
     ConnectionPlan,
     PassThrough,
@@ -77,7 +77,7 @@ class FaultyProxy:
     port: int = attrs.field(init=False, default=0)
     _links: list[Link] = attrs.field(init=False, factory=list[Link])
     _running: set[asyncio.Task[None]] = attrs.field(
-        init=False, factory=set["asyncio.Task[None]"]
+        init=False, factory=set[asyncio.Task[None]]
     )
     _accepting: asyncio.Task[None] | None = attrs.field(init=False, default=None)
     _upstream_address: Upstream = attrs.field(init=False)

@@ -1,1 +1,1 @@
-"""What the service does with a request: jobs, companies, credits, time and answers."""
+"""The service: jobs, companies, credits, time, operations and their answers."""

@@ -111,7 +111,7 @@ class JobView:
 
     @property
     def page_times(self) -> tuple[float, ...]:
-        """Return when each of its pages is complete; a cancelled job has fewer."""
+        """Return when each page is complete; a cancelled job has fewer pages."""
         ends_at = self._job.ends_at
         return tuple(at for at in self._job.timeline.page_times if at <= ends_at)
 

@@ -48,7 +48,7 @@ Exchange.__module__ = "openfunnel_async.sandbox"
 
 @attrs.frozen(kw_only=True)
 class Fault(ABC):
-    """Something that goes wrong.
+    """A fault of the service or the network.
 
     Only the first fault in `Sandbox.faults` that applies to a request is used for it.
 

@@ -59,11 +59,11 @@ class Timeline:
     """A `JobLife` as sandbox times instead of durations.
 
     Attributes:
-        created_at: When the submit was taken.
+        created_at: When the submit was accepted.
         running_at: When the job leaves the queue.
         counting_at: When ``processed`` stops being null.
-        page_times: When each page is whole.
-        ends_at: When the terminal status comes.
+        page_times: When each page is complete.
+        ends_at: When the job becomes terminal.
         rows: Companies delivered by then.
         ends: That terminal status.
         error_message: The message of a failed job.

@@ -5,8 +5,7 @@ tree) and imports nothing of the client. Jobs, pages, cancels, credits and error
 as the contract says; companies and their hosts are made up.
 
 Faults are values in a list, which may be changed while the sandbox runs. Each fault
-applies to one request, or to as many as its ``times`` says, and is then removed from the
-list:
+applies to one request, or to as many as its ``times`` says, and is then removed:
 
     async with Sandbox(faults=[LostAnswer(on="submit")]) as sandbox:
         ...

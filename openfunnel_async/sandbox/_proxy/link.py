@@ -140,20 +140,18 @@ class Link:
         loop = asyncio.get_running_loop()
         await loop.sock_connect(far, upstream.address)
         # No TaskGroup: below Python 3.13 it can swallow a cancellation.
-        directions = (
+        tasks = (
             loop.create_task(self._pass_up(client, far)),
             loop.create_task(self._pass_down(far, client)),
         )
         try:
-            done, _ = await asyncio.wait(
-                directions, return_when=asyncio.FIRST_EXCEPTION
-            )
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             for each in done:
                 each.result()
         finally:
-            for each in directions:
+            for each in tasks:
                 each.cancel()
-            await asyncio.gather(*directions, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _pass_up(self, client: socket.socket, far: socket.socket) -> None:
         try:

@@ -5,12 +5,12 @@ from typing import Literal
 import attrs
 
 from openfunnel_async.sandbox._service.companies import Row
+from openfunnel_async.sandbox._service.deliveries import Dropped
 from openfunnel_async.sandbox._service.job_lifetimes import Ending
 from openfunnel_async.sandbox._service.jobs import Job, Status
 from openfunnel_async.sandbox._service.ledger import Ledger
-from openfunnel_async.sandbox._service.messages import Kind
-
-KEY_HEADER = "x-api-key"
+from openfunnel_async.sandbox._service.messages import KEY_HEADER, Kind, SandboxReply
+from openfunnel_async.sandbox._service.routing import RoutedRequest
 
 
 @attrs.frozen(kw_only=True)
@@ -130,3 +130,25 @@ class JobView:
         """Return the credits of its bill; None before it ends."""
         billed = self._ledger.has(self._job.id)
         return self._ledger.credits_of(self._job.id) if billed else None
+
+
+def record_request(
+    routed: RoutedRequest, job_id: str | None, reply: SandboxReply
+) -> SeenRequest:
+    """Make the record of a request and its answer."""
+    request = routed.request
+    headers = dict(request.headers)
+    if KEY_HEADER in headers:
+        headers[KEY_HEADER] = "wrong" if routed.account is None else "right"
+    return SeenRequest(
+        time=routed.moment,
+        kind=routed.route.kind,
+        method=request.method,
+        path=request.path,
+        query=request.query,
+        headers=tuple(headers.items()),
+        body=request.body,
+        job_id=job_id,
+        status=reply.status,
+        answered=not isinstance(reply.delivery, Dropped),
+    )

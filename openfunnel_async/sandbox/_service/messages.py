@@ -8,6 +8,7 @@ import attrs
 
 from openfunnel_async.sandbox._service.deliveries import Delivery, Whole
 
+KEY_HEADER = "x-api-key"
 Kind = Literal["submit", "read", "cancel", "balance", "sign-up", "verify", "other"]
 
 

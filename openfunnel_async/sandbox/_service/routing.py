@@ -5,9 +5,9 @@ from urllib.parse import unquote
 import attrs
 
 from openfunnel_async.sandbox._service.accounts import Account
-from openfunnel_async.sandbox._service.evidence import KEY_HEADER
 from openfunnel_async.sandbox._service.jobs import JobState
 from openfunnel_async.sandbox._service.messages import (
+    KEY_HEADER,
     Issue,
     Kind,
     SandboxReply,

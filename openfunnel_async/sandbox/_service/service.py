@@ -13,13 +13,17 @@ from attrs import validators
 from openfunnel_async.sandbox._service.accounts import Account, Accounts, derive_key
 from openfunnel_async.sandbox._service.clock import Clock
 from openfunnel_async.sandbox._service.companies import RowShape
-from openfunnel_async.sandbox._service.deliveries import Dropped
-from openfunnel_async.sandbox._service.evidence import KEY_HEADER, JobView, SeenRequest
+from openfunnel_async.sandbox._service.evidence import (
+    JobView,
+    SeenRequest,
+    record_request,
+)
 from openfunnel_async.sandbox._service.fault import Fault
 from openfunnel_async.sandbox._service.job_lifetimes import JobLife, realistic_life
 from openfunnel_async.sandbox._service.jobs import Job, JobState
 from openfunnel_async.sandbox._service.ledger import Ledger
 from openfunnel_async.sandbox._service.messages import (
+    KEY_HEADER,
     Kind,
     SandboxReply,
     SandboxRequest,
@@ -195,7 +199,7 @@ class Service:
         made = len(self._operations.jobs)
         reply = self._apply_faults(self._call(routed))
         job_id = next(islice(self._operations.jobs, made, None), routed.route.job_id)
-        self.requests.append(_record_request(routed, job_id, reply))
+        self.requests.append(record_request(routed, job_id, reply))
         return reply
 
     def _fault_ignores_body(self, request: SandboxRequest) -> bool:
@@ -251,24 +255,3 @@ class Service:
         if self.plan is not None:
             return self.plan(number, limit)
         return realistic_life(self.seed, number, limit)
-
-
-def _record_request(
-    routed: RoutedRequest, job_id: str | None, reply: SandboxReply
-) -> SeenRequest:
-    request = routed.request
-    headers = dict(request.headers)
-    if KEY_HEADER in headers:
-        headers[KEY_HEADER] = "wrong" if routed.account is None else "right"
-    return SeenRequest(
-        time=routed.moment,
-        kind=routed.route.kind,
-        method=request.method,
-        path=request.path,
-        query=request.query,
-        headers=tuple(headers.items()),
-        body=request.body,
-        job_id=job_id,
-        status=reply.status,
-        answered=not isinstance(reply.delivery, Dropped),
-    )

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from openfunnel_async._pytest_stage import SharedSandbox, in_a_thread
 from openfunnel_async.sandbox import SlowAnswer, StatusFault
+from openfunnel_async.sandbox._threaded import SharedSandbox, in_a_thread
 
 _SLOW = SlowAnswer(on="submit", delay=60, times=9)
 

@@ -33,7 +33,7 @@ from openfunnel_async.sandbox import (
     UnknownStatus,
     Whole,
 )
-from openfunnel_async.sandbox._faults import edited
+from openfunnel_async.sandbox._faults.answers import edit_reply
 from tests.sandbox.caller import Caller, by_hand
 
 LIFE = JobLife(queue=2, first_page_after=5, seconds_per_page=10, closing=3)
@@ -91,7 +91,7 @@ def test_a_status_may_carry_several_retry_afters() -> None:
 def test_an_edited_answer_keeps_every_header() -> None:
     """Caught: an edit that drops a repeated header."""
     reply = SandboxReply(status=429, body=b"{}", repeated=(("retry-after", "9"),))
-    assert edited(reply, dict).repeated == reply.repeated
+    assert edit_reply(reply, dict).repeated == reply.repeated
 
 
 @pytest.mark.parametrize(

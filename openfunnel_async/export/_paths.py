@@ -1,4 +1,4 @@
-"""The file to end up with: checked beforehand, replaced in one step at the end."""
+"""The final file: checked beforehand, replaced in one step at the end."""
 
 import contextlib
 import os
@@ -16,32 +16,32 @@ StrPath = str | os.PathLike[str]
 
 
 def check_file(path: StrPath) -> Path:
-    """Return the real file, if there may be one of that name.
+    """Return the real file, if it can be written.
 
     Raises:
-        ConfigurationError: There may not; the message says why and what to do.
+        ConfigurationError: It cannot; the message says why and what to do.
     """
     try:
         real = Path(path).resolve()
         writer(real)
-        _look(real)
+        _check_replaceable(real)
     except ConfigurationError:
         raise
     except (OSError, RuntimeError) as exc:
-        raise cannot("write", path, exc) from exc
+        raise path_error("write", path, exc) from exc
     except (TypeError, ValueError) as exc:
         raise ConfigurationError(f"this is not a path: {exc}") from exc
     return real
 
 
-def cannot(what: str, path: StrPath, exc: Exception) -> ConfigurationError:
-    """Say what cannot be done to a file, and why."""
+def path_error(what: str, path: StrPath, exc: Exception) -> ConfigurationError:
+    """Return the error that says what cannot be done to a file, and why."""
     why = getattr(exc, "strerror", None) or exc
-    return ConfigurationError(f"cannot {what} {spelled(path)}: {why}")
+    return ConfigurationError(f"cannot {what} {printable(path)}: {why}")
 
 
 def part_path(real: Path) -> Path:
-    """Return where the rows are gathered until the file is whole."""
+    """Return the path of the rows until the file is whole."""
     return real.with_name(f"{real.name}.part")
 
 
@@ -49,29 +49,31 @@ def _fresh_path(real: Path) -> Path:
     return real.with_name(f"{real.name}.part.tmp")
 
 
-def _look(real: Path) -> None:
-    """Refuse what cannot be replaced."""
-    if real.is_symlink():  # From Python 3.13 on, resolving a circle is no error.
-        raise ConfigurationError(f"{spelled(real)} is a link that leads to itself")
+def _check_replaceable(real: Path) -> None:
+    """Refuse a path that cannot be replaced by a file."""
+    if real.is_symlink():  # Since Python 3.13, resolving a loop is no error.
+        raise ConfigurationError(f"{printable(real)} is a link that leads to itself")
     if real.exists():
         mode = real.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise ConfigurationError(f"{spelled(real)} is a folder; name a file in it")
+            raise ConfigurationError(
+                f"{printable(real)} is a folder; name a file in it"
+            )
         if not stat.S_ISREG(mode):
-            # Replacing a device such as /dev/null would take it from everybody.
-            raise ConfigurationError(f"{spelled(real)} is not a regular file")
+            # A device such as /dev/null must not be replaced for all programs.
+            raise ConfigurationError(f"{printable(real)} is not a regular file")
         if not os.access(real, os.W_OK):
-            raise ConfigurationError(f"{spelled(real)} is write-protected")
+            raise ConfigurationError(f"{printable(real)} is write-protected")
     if not real.parent.is_dir():
-        folder = spelled(real.parent)
+        folder = printable(real.parent)
         raise ConfigurationError(f"there is no folder {folder}; make it first")
     with contextlib.suppress(FileNotFoundError):
-        _fresh_path(real).lstat()  # The longest name; one too long is told here.
+        _fresh_path(real).lstat()  # The longest name: here one that is too long fails.
 
 
 @contextlib.contextmanager
-def replacing(real: Path) -> Generator[BinaryIO, None, None]:
-    """Give a file to write, which takes the real one's place once it is on the disk."""
+def open_replacement(real: Path) -> Generator[BinaryIO, None, None]:
+    """Open a file that replaces the real one once it is on the disk."""
     fresh = _fresh_path(real)
     with contextlib.ExitStack() as undo:
         undo.callback(fresh.unlink, missing_ok=True)
@@ -87,7 +89,7 @@ def replacing(real: Path) -> Generator[BinaryIO, None, None]:
 
 
 def sync_folder(folder: Path) -> None:
-    """See that the names in a folder are on the disk, where that can be asked for."""
+    """Write the names in a folder to the disk, where the platform can."""
     if sys.platform != "win32":
         opened = os.open(folder, os.O_RDONLY)
         try:
@@ -96,6 +98,6 @@ def sync_folder(folder: Path) -> None:
             os.close(opened)
 
 
-def spelled(path: StrPath) -> str:
-    """Spell a path so that any output can take it."""
+def printable(path: StrPath) -> str:
+    """Return a path in characters that any output accepts."""
     return os.fspath(path).encode(errors="backslashreplace").decode()

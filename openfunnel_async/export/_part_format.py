@@ -1,10 +1,9 @@
-"""What stands in a ``.part`` file: rows and places.
+"""The lines of a ``.part`` file: rows and checkpoints.
 
-A line that is an object is a row, one that is a list is a mark: the place in the job's
-rows after those before it. Rows are written with their mark in one go, so after a
-crash the part is whole up to its last good mark, and what comes after that is cut off.
-It holds whole rows whatever the columns and the format of the file to come, Parquet
-included, whose table of contents comes last.
+A line that is an object is a row, one that is a list is a mark: the checkpoint after
+the rows before it. Rows are written together with their mark, so after a crash the part
+is whole up to its last good mark, and what follows is cut off. It holds whole rows
+whatever the columns and the format of the final file.
 """
 
 import contextlib
@@ -15,11 +14,10 @@ from typing import Any, cast
 
 import attrs
 
-from openfunnel_async._values.checkpoint import JobCheckpoint
-from openfunnel_async._values.models import Company
+from openfunnel_async import Company, JobCheckpoint
 from openfunnel_async.errors import ConfigurationError
 from openfunnel_async.export._columns import Entry, to_json
-from openfunnel_async.export._target import spelled
+from openfunnel_async.export._paths import printable
 
 _NAME = "openfunnel-async export"
 _HEAD = f'["{_NAME}", '.encode()
@@ -34,7 +32,7 @@ class Mark:
     Attributes:
         end: Bytes.
         rows: Rows.
-        place: The place in the job's rows after them; None where they had none.
+        place: The checkpoint after them; None where the rows came without one.
     """
 
     end: int
@@ -42,15 +40,15 @@ class Mark:
     place: JobCheckpoint | None
 
 
-def lines(rows: Sequence[Company], place: JobCheckpoint | None) -> bytes:
-    """Spell rows and the place after them."""
-    told = None if place is None else str(place)
-    spelt = [to_json(_row(company)) for company in rows]
-    spelt.append(json.dumps([_NAME, _VERSION, told]))
-    return "".join(f"{line}\n" for line in spelt).encode(errors="surrogatepass")
+def format_lines(rows: Sequence[Company], place: JobCheckpoint | None) -> bytes:
+    """Return the lines of rows and of the checkpoint after them."""
+    checkpoint = None if place is None else str(place)
+    texts = [to_json(_row(company)) for company in rows]
+    texts.append(json.dumps([_NAME, _VERSION, checkpoint]))
+    return "".join(f"{line}\n" for line in texts).encode(errors="surrogatepass")
 
 
-def entries_of(part: Path, end: int) -> Iterator[Entry]:
+def read_entries(part: Path, end: int) -> Iterator[Entry]:
     """Read the rows of a part, up to where it is whole."""
     with part.open("rb") as file:
         for line in file:
@@ -61,7 +59,7 @@ def entries_of(part: Path, end: int) -> Iterator[Entry]:
                 yield Entry(_company(line))
 
 
-def last_mark(part: Path) -> Mark | None:
+def find_last_mark(part: Path) -> Mark | None:
     """Find the last mark up to which everything can be read.
 
     Raises:
@@ -85,12 +83,12 @@ def last_mark(part: Path) -> Mark | None:
 
 
 def check_ours(part: Path) -> None:
-    """Refuse to touch a file that happens to have the name of a part."""
+    """Refuse a file that only has the name of a part."""
     with part.open("rb") as file:
         head = file.read(len(_HEAD))
     if head != _HEAD[: len(head)]:
         msg = (
-            f"{spelled(part)} is not the part of an export; "
+            f"{printable(part)} is not the part of an export; "
             "move it away, or name another file"
         )
         raise ConfigurationError(msg)
@@ -120,6 +118,6 @@ def _read_line(line: bytes) -> dict[str, Any] | list[Any] | None:
 
 def _place(mark: list[Any], part: Path) -> JobCheckpoint | None:
     if mark[1] != _VERSION:
-        msg = f"{spelled(part)} was written by another version of openfunnel-async"
+        msg = f"{printable(part)} was written by another version of openfunnel-async"
         raise ConfigurationError(msg)
     return None if mark[2] is None else JobCheckpoint.parse(mark[2])

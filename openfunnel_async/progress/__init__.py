@@ -112,7 +112,7 @@ class Progress:
 def _check_timeout(timeout: object) -> None:
     if timeout is None or timeout is ...:
         return
-    is_number = isinstance(timeout, Real) and type(timeout) is not bool
+    is_number = isinstance(timeout, Real) and timeout is not True
     if not is_number or not 0 <= float(cast("float", timeout)) < math.inf:
         msg = "timeout must be a finite number of seconds of at least 0, or None"
         raise ConfigurationError(msg)

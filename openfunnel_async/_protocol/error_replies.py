@@ -100,6 +100,26 @@ def is_from_service(error: OpenFunnelError) -> bool:
     return bool(getattr(error, "_from_service", True))
 
 
+def replace_message(error: APIError, message: str) -> APIError:
+    """Return the same error with another message."""
+    replaced = type(error)(message, *error.args[1:])
+    vars(replaced)["_from_service"] = is_from_service(error)
+    return replaced
+
+
+def error_objects(body: object) -> list[dict[str, object]]:
+    """Return the objects of an error body that have an ``error_code``.
+
+    How deep it is nested is not certain: see docs/reference/contract.md, "Access".
+    """
+    if not isinstance(body, dict):
+        return []
+    top = cast("dict[str, object]", body)
+    places = [top, top.get("detail"), top.get("error")]
+    objects = [cast("dict[str, object]", p) for p in places if isinstance(p, dict)]
+    return [fields for fields in objects if "error_code" in fields]
+
+
 def description(reply: WireReply) -> str:
     """Describe an answer that is not JSON, without quoting it."""
     server = escaped(reply.headers.get("server", "").strip(), _LONGEST_SERVER)
@@ -234,13 +254,6 @@ def _issue(entry: dict[str, object]) -> ValidationIssue | None:
 
 
 def _lacks_credits(status: int, body: object) -> bool:
-    """Whether CREDITS_EXCEEDED stands at the top or inside detail of a refusal."""
-    if status // 100 != _REFUSED or not isinstance(body, dict):
-        return False
-    top = cast("dict[str, object]", body)
-    places = [top, top.get("detail")]
-    return any(
-        isinstance(place, dict)
-        and cast("dict[str, object]", place).get("error_code") == "CREDITS_EXCEEDED"
-        for place in places
-    )
+    """Whether a refusal has the error code of an account without enough credits."""
+    codes = [fields["error_code"] for fields in error_objects(body)]
+    return status // 100 == _REFUSED and "CREDITS_EXCEEDED" in codes

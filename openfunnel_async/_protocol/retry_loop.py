@@ -1,14 +1,13 @@
 """Send calls and repeat those that may be repeated: the only place that does."""
 
 import asyncio
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TypeVar, cast
 
 import anyio
-import attrs
 
 from openfunnel_async._protocol.endpoints import Call, Kind
+from openfunnel_async._protocol.key_echo import KeyEcho
 from openfunnel_async._protocol.retry_rules import (
     RetryAllowance,
     Tries,
@@ -40,11 +39,8 @@ from openfunnel_async.errors import (
 )
 
 T = TypeVar("T")
-_SHORTEST_REAL_KEY = 16
 _AT_ONCE = 100
 _LONGEST_SAID = 300
-# An escape of a visible ASCII character, which no writer of JSON needs.
-_ESCAPED = re.compile(rb"\\(?:u00[2-7]|/)")
 OnStall = Callable[[Kind, float, OpenFunnelError], None]
 OnFailure = Callable[[OpenFunnelError], None]
 
@@ -59,7 +55,7 @@ class Caller:
     def __init__(
         self,
         transport: Transport,
-        key: SecretText,
+        key: SecretText | None,
         retry: RetryPolicy,
         request_timeout: float,
     ) -> None:
@@ -72,7 +68,7 @@ class Caller:
         # Each in the order of coming. What stops a spend never waits for what spends
         # or only reads.
         self._gates = {kind: asyncio.Semaphore(_AT_ONCE) for kind in Kind}
-        self._echo = re.compile(b"".join(map(_raw_or_escaped, key)))
+        self._echo = KeyEcho(key)
 
     async def call(  # noqa: PLR0913 -- the call by position, what may be said of it by name
         self,
@@ -153,7 +149,7 @@ class Caller:
         TransportError. Where that request has a ``lost`` and may have been sent, its
         error is raised in place of the TransportError.
         """
-        failed: TransportError
+        failed: OpenFunnelError
         came: WireReply | None = None
         async with self._gates[call.kind]:
             progress.begin()
@@ -173,9 +169,10 @@ class Caller:
             finally:
                 progress.finish()
                 if progress.partial is not None:
-                    progress.partial = self._without_key(progress.partial)
+                    progress.partial = self._echo.remove_from_reply(progress.partial)
         if call.lost is not None and failed.request_sent:
-            raise call.lost(str(failed), came or progress.partial)
+            # The failure may quote what this error hides, so no frame keeps both.
+            failed = call.lost(failed, came or progress.partial)
         raise failed
 
     async def _reply_to(
@@ -196,7 +193,7 @@ class Caller:
             raise RuntimeError(msg) from None
         if not isinstance(reply, WireReply):
             raise TypeError(f"the transport returned no WireReply: {type(reply)}")
-        return self._without_key(reply)
+        return self._echo.remove_from_reply(reply)
 
     def _in_words(
         self,
@@ -217,52 +214,21 @@ class Caller:
             since = "more of the answer" if limit.was_extended else "complete answer"
             msg = f"no {since} within {self._limits.seconds:g} s"
             return RequestTimeoutError(msg, sent)
-        shown = escaped(self._without_key_in(error_text(exc)), _LONGEST_SAID)
+        shown = escaped(self._echo.remove_from_text(error_text(exc)), _LONGEST_SAID)
         return TransportError(f"the exchange failed ({shown})", sent)
 
-    def _without_key_in(self, text: str) -> str:
-        if len(self._key) < _SHORTEST_REAL_KEY:
-            return text
-        cleaned = self._echo.sub(b"<hidden>", text.encode(errors="backslashreplace"))
-        return cleaned.decode()
-
     def _keyed(self, request: WireRequest, progress: SendProgress) -> WireRequest:
-        """Put the key on, for the moment of sending."""
+        """Add the key, if there is one, for the moment of sending."""
+        key = {} if self._key is None else {API_KEY_HEADER: self._key}
         return WireRequest(
             method=request.method,
             origin=request.origin,
             path=request.path,
             query=request.query,
-            headers=Headers({**request.headers, API_KEY_HEADER: self._key}),
+            headers=Headers({**request.headers, **key}),
             body=request.body,
             fresh_connection=request.fresh_connection,
             progress=progress,
-        )
-
-    def _without_key(self, reply: WireReply) -> WireReply:
-        """Take an echoed key out of a reply before anything reads it.
-
-        A key too short to be one (``"test"``) is left: it would garble every answer.
-        """
-        if len(self._key) < _SHORTEST_REAL_KEY:
-            return reply
-        for name, value in reply.headers.items():
-            if self._key in value or self._key in name:
-                reply = attrs.evolve(reply, headers=self._clean(reply.headers))
-                break
-        is_raw = self._key.encode() in reply.body
-        if not is_raw and _ESCAPED.search(reply.body) is None:
-            return reply
-        return attrs.evolve(reply, body=self._echo.sub(b"<hidden>", reply.body))
-
-    def _clean(self, headers: Mapping[str, str]) -> Headers:
-        return Headers(
-            {
-                name.replace(self._key, "<hidden>"): value.replace(
-                    self._key, "<hidden>"
-                )
-                for name, value in headers.items()
-            }
         )
 
 
@@ -291,9 +257,3 @@ async def wait_after(
             on_stall(kind, until, error)
         pause = max(pause, with_jitter(asked))
     await asyncio.sleep(pause)
-
-
-def _raw_or_escaped(character: str) -> bytes:
-    """Return a pattern for a character of JSON text, however it is written."""
-    raw = re.escape(character.encode())
-    return rb"(?:\\?" + raw + rb"|\\u(?i:%04x))" % ord(character)

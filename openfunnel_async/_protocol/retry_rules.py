@@ -135,12 +135,20 @@ class Tries:
     def _may_repeat(self, error: OpenFunnelError) -> bool:
         if self._kind is Kind.CANCEL:
             return is_curable(error, job_is_known=self._job_is_known)
+        if self._kind is Kind.SIGN_UP:
+            return _was_not_sent(error)
         if isinstance(error, InvalidResponseError):
             self._unbelieved[error.is_json] += 1
             return self._kind is Kind.READ and self._unbelieved[error.is_json] == 1
         if self._kind is Kind.SUBMIT and not isinstance(error, RateLimitedError):
-            return is_curable(error) and not getattr(error, "request_sent", True)
+            return _was_not_sent(error)
         return is_curable(error, job_is_known=self._job_is_known)
+
+
+def _was_not_sent(error: OpenFunnelError) -> bool:
+    """Whether nothing was sent, and a later try may succeed."""
+    is_unsent = isinstance(error, TransportError) and not error.request_sent
+    return is_unsent and is_curable(error)
 
 
 def backoff(failures: int) -> float:

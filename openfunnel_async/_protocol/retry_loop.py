@@ -1,4 +1,4 @@
-"""Send calls and repeat those that may be repeated: the only place that does."""
+"""Send calls, and repeat those that may be repeated: the only module that does."""
 
 import asyncio
 from collections.abc import Callable
@@ -39,18 +39,25 @@ from openfunnel_async.errors import (
 )
 
 T = TypeVar("T")
-_AT_ONCE = 100
-_LONGEST_SAID = 300
+_MOST_CONCURRENT = 100
+_LONGEST_QUOTE = 300
 OnStall = Callable[[Kind, float, OpenFunnelError], None]
 OnFailure = Callable[[OpenFunnelError], None]
 
 
 def ignore(_error: OpenFunnelError) -> None:
-    """Do nothing about a failure that is repeated."""
+    """Do nothing about a failure after which the call is repeated."""
 
 
 class Caller:
-    """Give each call its key, its time and its retries."""
+    """Sends calls with the API key, a time limit and retries.
+
+    Args:
+        transport: Carries the requests; it is not closed.
+        key: The API key; None for requests that need none.
+        retry: How often a call is repeated.
+        request_timeout: Seconds for each exchange.
+    """
 
     def __init__(
         self,
@@ -65,12 +72,12 @@ class Caller:
         self._limits = TimeLimit(request_timeout)
         self._allowance = RetryAllowance()
         self._throttle = SubmitThrottle(retry.max_retry_after)
-        # Each in the order of coming. What stops a spend never waits for what spends
-        # or only reads.
-        self._gates = {kind: asyncio.Semaphore(_AT_ONCE) for kind in Kind}
+        # Each kind waits in the order of arrival. A cancel, which stops a spend, never
+        # waits for a submit or a read.
+        self._gates = {kind: asyncio.Semaphore(_MOST_CONCURRENT) for kind in Kind}
         self._echo = KeyEcho(key)
 
-    async def call(  # noqa: PLR0913 -- the call by position, what may be said of it by name
+    async def call(  # noqa: PLR0913 -- one positional argument, the options by name
         self,
         call: Call[T],
         *,
@@ -78,28 +85,30 @@ class Caller:
         on_stall: OnStall | None = None,
         on_failure: OnFailure = ignore,
         is_wanted: Callable[[], bool] = lambda: True,
-        patience: float | None = None,
+        rate_limit_timeout: float | None = None,
         job_is_known: bool = False,
     ) -> T:
         """Send the call until it has an answer, or an error that is final.
 
         Args:
             call: What to send and how to read the answer.
-            progress: Filled in with how far the exchange under way has come.
+            progress: Records how far the current exchange has come.
             on_stall: Called for each pause that the service asks for, with the kind
-                of request, the moment it ends, and the error that asked.
+                of request, the time at which the pause ends, and the error.
             on_failure: Called with each error after which the call is repeated.
-            is_wanted: Whether to try again is still wanted.
-            patience: Seconds of unbroken 429s that a submit survives, in place of
-                the policy's attempts.
+            is_wanted: Whether the caller still wants the call to be sent.
+            rate_limit_timeout: Seconds of unbroken 429s after which a submit fails;
+                without it the policy's attempts count.
             job_is_known: Whether a 404 about the job is an outage.
 
-        Cancellation: passes through; the exchange under way is closed.
+        Cancellation: passes through; the current exchange is closed.
         """
         tries: Tries | None = None
         while True:
             try:
-                answer = await self._in_turn(call, progress, patience, is_wanted)
+                answer = await self._send_in_turn(
+                    call, progress, rate_limit_timeout, is_wanted
+                )
             except (TransportError, APIError, InvalidResponseError) as exc:
                 error = exc
             else:
@@ -109,7 +118,7 @@ class Caller:
                 call.kind,
                 self._retry,
                 self._allowance,
-                patience=patience,
+                rate_limit_timeout=rate_limit_timeout,
                 job_is_known=job_is_known,
             )
             pause = tries.pause(error, asyncio.get_running_loop().time())
@@ -117,23 +126,25 @@ class Caller:
                 raise error
             on_failure(error)
             if progress is not None:
-                # What is repeated had no effect: nothing was sent, or a 429 said so.
+                # A repeated submit had no effect: nothing was sent, or a 429 came.
                 progress.was_sent = False
             await wait_after(call.kind, pause, error, on_stall)
 
-    async def _in_turn(
+    async def _send_in_turn(
         self,
         call: Call[T],
         progress: SendProgress | None,
-        patience: float | None,
+        rate_limit_timeout: float | None,
         is_wanted: Callable[[], bool],
     ) -> T:
-        """Send once, as soon as this kind of request may be sent."""
+        """Send once; a submit waits until the throttle lets it through."""
         if call.kind is not Kind.SUBMIT:
             return await self._once(call, SendProgress())
-        async with self._throttle.turn(patience):
+        async with self._throttle.turn(rate_limit_timeout):
             if not is_wanted():
-                raise TransportError("no longer wanted; nothing was sent", False)
+                raise TransportError(
+                    "the caller no longer wants the submit; nothing was sent", False
+                )
             try:
                 return await self._once(call, progress or SendProgress())
             except RateLimitedError as exc:
@@ -142,12 +153,12 @@ class Caller:
                 raise
 
     async def _once(self, call: Call[T], progress: SendProgress) -> T:
-        """Send once, and turn whatever fails into an outcome that is known.
+        """Send once, so that every failure has a known meaning.
 
-        What the transport, or the reading of a reply, raises on purpose is raised as
-        it is. The end of the time limit and every other exception become a
-        TransportError. Where that request has a ``lost`` and may have been sent, its
-        error is raised in place of the TransportError.
+        There are three cases. An error that the reader of a reply raises on purpose is
+        raised unchanged. The end of the time limit, and every other exception, become a
+        TransportError. If the request may have been sent and the call has a ``lost``,
+        the error that this returns is raised in place of the TransportError.
         """
         failed: OpenFunnelError
         came: WireReply | None = None
@@ -158,63 +169,63 @@ class Caller:
                 progress.when_received(limit.received)
             try:
                 with limit:
-                    came = await self._reply_to(call.request, progress)
+                    came = await self._exchange(call.request, progress)
                 return call.read(came)
             except OpenFunnelError as exc:
                 if came is not None or isinstance(exc, ConfigurationError):
                     raise
-                failed = self._in_words(exc, limit, progress, None)
+                failed = self._as_transport_error(exc, limit, progress, None)
             except Exception as exc:  # noqa: BLE001 -- a seam: anything must become a known outcome
-                failed = self._in_words(exc, limit, progress, came)
+                failed = self._as_transport_error(exc, limit, progress, came)
             finally:
                 progress.finish()
                 if progress.partial is not None:
                     progress.partial = self._echo.remove_from_reply(progress.partial)
         if call.lost is not None and failed.request_sent:
-            # The failure may quote what this error hides, so no frame keeps both.
+            # The failure may quote what the new error hides: no frame keeps it.
             failed = call.lost(failed, came or progress.partial)
         raise failed
 
-    async def _reply_to(
+    async def _exchange(
         self, request: WireRequest, progress: SendProgress
     ) -> WireReply:
-        """Send with the key, and take the key out of what comes back."""
+        """Send with the key, and remove the key from the reply."""
         sent = self._transport.send(self._keyed(request, progress))
-        cancels = _cancels()
+        cancels = _count_cancels()
         try:
-            # A transport of the user's own may return anything.
+            # A user's transport may return a value of any type.
             reply = cast("object", await sent)
         except asyncio.CancelledError:
-            if _cancels() > cancels:
+            if _count_cancels() > cancels:
                 raise
-            # Nobody has cancelled this task: a session that is closed, for example,
-            # cancels what waits for a connection.
-            msg = "the transport gave the exchange up"
+            # Nobody has cancelled this task. A session that is closed, for example,
+            # cancels the requests that wait for a connection.
+            msg = "the transport cancelled the exchange"
             raise RuntimeError(msg) from None
         if not isinstance(reply, WireReply):
             raise TypeError(f"the transport returned no WireReply: {type(reply)}")
         return self._echo.remove_from_reply(reply)
 
-    def _in_words(
+    def _as_transport_error(
         self,
         exc: Exception,
         limit: Limit,
         progress: SendProgress,
         came: WireReply | None,
     ) -> TransportError:
-        """Return what failed as a TransportError, without the exception.
+        """Describe an exception in a TransportError.
 
-        A foreign exception is not chained: its frames and its values may hold the
+        A foreign exception is not chained: its frames and its values may contain the
         request's headers. Only the texts among its arguments are shown.
         """
         if isinstance(exc, TransportError):
             return exc
         sent = came is not None or progress.may_be_sent
         if isinstance(exc, TimeoutError) and limit.has_expired:
-            since = "more of the answer" if limit.was_extended else "complete answer"
-            msg = f"no {since} within {self._limits.seconds:g} s"
+            missing = "more of the answer" if limit.was_extended else "complete answer"
+            msg = f"no {missing} within {self._limits.seconds:g} s"
             return RequestTimeoutError(msg, sent)
-        shown = escaped(self._echo.remove_from_text(error_text(exc)), _LONGEST_SAID)
+        shown = escaped(self._echo.remove_from_text(error_text(exc)), _LONGEST_QUOTE)
         return TransportError(f"the exchange failed ({shown})", sent)
 
     def _keyed(self, request: WireRequest, progress: SendProgress) -> WireRequest:
@@ -232,8 +243,8 @@ class Caller:
         )
 
 
-def _cancels() -> int:
-    """Return how often the current task was asked to stop."""
+def _count_cancels() -> int:
+    """Return how often the current task was cancelled."""
     task = asyncio.current_task()
     return 0 if task is None else task.cancelling()
 
@@ -244,8 +255,8 @@ async def wait_after(
     """Sleep after a failure, unless the service asks for more than is left.
 
     Raises:
-        OpenFunnelError: The failure itself, where its Retry-After ends beyond the
-            deadline of the caller.
+        OpenFunnelError: The failure itself, if its Retry-After ends after the
+            caller's deadline.
     """
     asked = retry_after_of(error)
     if asked is not None:

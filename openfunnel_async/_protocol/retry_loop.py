@@ -143,7 +143,7 @@ class Caller:
         async with self._throttle.turn(rate_limit_timeout):
             if not is_wanted():
                 raise TransportError(
-                    "the caller no longer wants the submit; nothing was sent", False
+                    "the submit was withdrawn; nothing was sent", False
                 )
             try:
                 return await self._once(call, progress or SendProgress())

@@ -1,9 +1,9 @@
 """Which requests may be repeated, when, and how often: pure decisions.
 
-A submit is repeated only while nothing was sent, or after a 429, which means that no job
-was started. A sign-up or a verification is repeated only while nothing was sent. A read
-is repeated as often as the policy allows. A cancel is repeated for as long as its caller
-waits: it is the one request that stops a spend, and it costs nothing.
+A submit is repeated only while nothing was sent, or after a 429, which means that no
+job was started. A sign-up or a verification is repeated only while nothing was sent. A
+read is repeated as often as the policy allows. A cancel is repeated for as long as its
+caller waits: it is the one request that stops a spend, and it costs nothing.
 
 The table is in docs/explanation/money-and-cancellation.md, "What may be repeated".
 """
@@ -39,8 +39,9 @@ class RetryAllowance:
     """The retries that all calls of a client share.
 
     There are twenty, and five answers add one again, so an outage causes no flood of
-    requests. Two kinds of retries are not counted: those of a cancel, which saves money,
-    and those for which the service named a time (Retry-After).
+    requests. Three kinds of retries are not counted: those of a cancel, which saves
+    money; those for which the service named a time (Retry-After); and those of a submit
+    after a 429, which the throttle delays.
     """
 
     def __init__(self) -> None:

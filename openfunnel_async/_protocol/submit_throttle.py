@@ -1,8 +1,8 @@
 """Delay all submits of a client after a 429.
 
 A 429 means that no job was started and that the client sends too many requests. So one
-refusal applies to every submit that waits: none is sent before the time that the service
-named. After that time they are sent one after the other until none waits, because the
+refusal applies to every submit that waits: none is sent before the time that the
+service named. After that time they are sent one after the other until none waits: the
 service would refuse them again if they were sent at the same time.
 """
 

@@ -149,7 +149,7 @@ class Caller:
                 return await self._once(call, progress or SendProgress())
             except RateLimitedError as exc:
                 asked = retry_after_of(exc)
-                self._throttle.hold(exc, backoff(1) if asked is None else asked)
+                self._throttle.delay_all(exc, backoff(1) if asked is None else asked)
                 raise
 
     async def _once(self, call: Call[T], progress: SendProgress) -> T:
@@ -161,7 +161,7 @@ class Caller:
         the error that this returns is raised in place of the TransportError.
         """
         failed: OpenFunnelError
-        came: WireReply | None = None
+        reply: WireReply | None = None
         async with self._gates[call.kind]:
             progress.begin()
             limit = self._limits.begin()
@@ -169,21 +169,21 @@ class Caller:
                 progress.when_received(limit.received)
             try:
                 with limit:
-                    came = await self._exchange(call.request, progress)
-                return call.read(came)
+                    reply = await self._exchange(call.request, progress)
+                return call.read(reply)
             except OpenFunnelError as exc:
-                if came is not None or isinstance(exc, ConfigurationError):
+                if reply is not None or isinstance(exc, ConfigurationError):
                     raise
                 failed = self._as_transport_error(exc, limit, progress, None)
             except Exception as exc:  # noqa: BLE001 -- a seam: anything must become a known outcome
-                failed = self._as_transport_error(exc, limit, progress, came)
+                failed = self._as_transport_error(exc, limit, progress, reply)
             finally:
                 progress.finish()
                 if progress.partial is not None:
                     progress.partial = self._echo.remove_from_reply(progress.partial)
         if call.lost is not None and failed.request_sent:
             # The failure may quote what the new error hides: no frame keeps it.
-            failed = call.lost(failed, came or progress.partial)
+            failed = call.lost(failed, reply or progress.partial)
         raise failed
 
     async def _exchange(
@@ -211,7 +211,7 @@ class Caller:
         exc: Exception,
         limit: Limit,
         progress: SendProgress,
-        came: WireReply | None,
+        reply: WireReply | None,
     ) -> TransportError:
         """Describe an exception in a TransportError.
 
@@ -220,7 +220,7 @@ class Caller:
         """
         if isinstance(exc, TransportError):
             return exc
-        sent = came is not None or progress.may_be_sent
+        sent = reply is not None or progress.may_be_sent
         if isinstance(exc, TimeoutError) and limit.has_expired:
             missing = "more of the answer" if limit.was_extended else "complete answer"
             msg = f"no {missing} within {self._limits.seconds:g} s"

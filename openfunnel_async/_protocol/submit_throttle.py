@@ -15,7 +15,7 @@ from openfunnel_async._protocol.retry_rules import with_jitter
 from openfunnel_async.errors import RateLimitedError
 
 # A Retry-After of years must not block a client for ever.
-_LONGEST_HOLD = 3600.0
+_LONGEST_DELAY = 3600.0
 
 
 class SubmitThrottle:
@@ -27,18 +27,18 @@ class SubmitThrottle:
 
     def __init__(self, longest: float) -> None:
         self._longest = longest
-        self._held_until = -math.inf
+        self._delayed_until = -math.inf
         self._refusal: RateLimitedError | None = None
         self._lock = asyncio.Lock()
         self._waiting = 0
         self._one_at_a_time = False
 
-    def hold(self, refusal: RateLimitedError, pause: float) -> None:
+    def delay_all(self, refusal: RateLimitedError, pause: float) -> None:
         """Delay all submits by ``pause`` seconds: the service refused one."""
-        until = asyncio.get_running_loop().time() + min(pause, _LONGEST_HOLD)
+        until = asyncio.get_running_loop().time() + min(pause, _LONGEST_DELAY)
         self._one_at_a_time = True
-        if until > self._held_until:
-            self._held_until, self._refusal = until, refusal
+        if until > self._delayed_until:
+            self._delayed_until, self._refusal = until, refusal
 
     @asynccontextmanager
     async def turn(self, longest: float | None = None) -> AsyncGenerator[None]:
@@ -65,12 +65,12 @@ class SubmitThrottle:
                 yield
         finally:
             self._waiting -= 1
-            if not self._waiting and self._held_until <= _now():
+            if not self._waiting and self._delayed_until <= _now():
                 self._one_at_a_time = False
 
     async def _wait_until_allowed(self, longest: float) -> None:
         """Sleep until submits are no longer delayed."""
-        while (left := self._held_until - _now()) > 0:
+        while (left := self._delayed_until - _now()) > 0:
             if left > longest and self._refusal is not None:
                 raise self._still_limited(self._refusal, left)
             await asyncio.sleep(with_jitter(left))

@@ -116,7 +116,7 @@ async def over_fresh_connection(
         exchange = Exchange(request, is_fresh=True)
         with contextlib.suppress(_PooledConnectionError):
             return await exchange_over(session, request, exchange, on_byte)
-    raise TransportError("the session gave used connections only", False)
+    raise TransportError("the session returned used connections only", False)
 
 
 async def exchange_over(

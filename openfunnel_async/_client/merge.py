@@ -55,9 +55,9 @@ class MergedResults:
 def merge_results(results: Iterable[BulkResult | JobOutcome]) -> MergedResults:
     """Merge results by company: by ``linkedin_url``, else by ``domain``.
 
-    LinkedIn pages do not repeat and domains do (facts.md, "Rows"), so two companies
-    that share a domain but not the page stay two. A company with neither is kept as
-    it is. Rows that an outcome's error carries were paid for and count as well.
+    LinkedIn pages do not repeat and domains do ("Rows" in the contract page), so two
+    companies that share a domain but not the page stay two. A company with neither is
+    kept as it is. Rows that an outcome's error carries were paid for and count as well.
 
     Args:
         results: Results, or outcomes of ``run_many``, in any mixture.

@@ -119,9 +119,10 @@ class Submitter:
     async def _send(self, attempt: _Attempt) -> BulkJob:
         """Send the search and own the job that it makes.
 
-        Between reading the id and holding the handle nothing runs that may fail by
-        design: no import, no file, no foreign callback. What fails all the same ends
-        as an unknown outcome that names the job.
+        Between reading the id and holding the handle nothing runs that can be expected
+        to fail: no import, no file, no foreign callback. What fails all the same ends
+        as an unknown outcome that names the job; see docs/explanation/
+        money-and-cancellation.md, "From the id to the handle".
         """
         search, now = attempt.search, asyncio.get_running_loop().time()
         try:

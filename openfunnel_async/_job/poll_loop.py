@@ -192,16 +192,17 @@ class PollLoop:
 
     def _schedule(self) -> None:
         """Send the next request if it is due, else set the timer for it."""
+        if self._task is not None:
+            return
         self._cancel_timer()
         waiting = [each for each in self._followers if not each.is_done]
-        if self._task is not None or not waiting:
+        if not waiting:
             return
         loop, due = asyncio.get_running_loop(), self._next_due()
         if due > loop.time():
             self._timer = loop.call_at(due, self._schedule)
             return
-        wanted = (follower.page for follower in waiting if follower.page is not None)
-        self._reading = next(wanted, None)
+        self._reading = next((each.page for each in waiting if each.page), None)
         # Its answer is for all, so it runs in no context of a caller.
         context = contextvars.Context()
         self._task = asyncio.create_task(self._request(), context=context)

@@ -180,7 +180,7 @@ async def test_a_timeout_while_it_settles_keeps_the_matches() -> None:
 
 
 async def test_the_timeout_is_the_total_of_reading_and_settling() -> None:
-    """Caught: a second full time-out for the settling."""
+    """Caught: a second full time-out until the terminal status."""
     first, later = page(0, 0, 1, ends=True), page(0, 0, 4, ends=True)
     transport = ScriptedTransport(
         read=lambda seen: first if seen.at < 20 else later, cancel=[HANG]

@@ -38,7 +38,7 @@ TERMINAL = ["completed", "failed", "cancelled"]
 def over_after(
     seconds: float, status: str = "completed"
 ) -> Callable[[Seen], WireReply]:
-    """Return a route by which the job is over after so many seconds."""
+    """Return a route by which the job is terminal after N seconds."""
 
     def read(seen: Seen) -> WireReply:
         return job_reply("running" if seen.at < seconds else status)

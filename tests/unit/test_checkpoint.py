@@ -75,7 +75,7 @@ def test_another_kind_of_job_is_refused() -> None:
 
 @pytest.mark.parametrize("version", [2, 0, "1", None, [1], 1.5])
 def test_another_version_is_refused_with_both_numbers(version: object) -> None:
-    """Caught: the version not looked at."""
+    """Caught: the version not read."""
     with pytest.raises(ConfigurationError, match="version 1; install") as caught:
         JobCheckpoint.parse(text_of(version=version))
     assert repr(version)[:20] in str(caught.value)

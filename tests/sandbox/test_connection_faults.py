@@ -43,7 +43,7 @@ async def _submitted(sandbox: Sandbox) -> Heard:
 
 
 async def test_a_reset_after_the_headers_waits_for_no_body() -> None:
-    """Seen to fail with the body read first: it hangs."""
+    """It failed with the body read first: it hangs."""
     async with Sandbox(faults=[ResetConnection(after="headers")]) as sandbox:
         headers = submit(sandbox).removesuffix(SEARCH)
         async with asyncio.timeout(5):
@@ -55,7 +55,7 @@ async def test_a_reset_after_the_headers_waits_for_no_body() -> None:
 
 
 async def test_a_fault_before_it_lets_a_reset_after_the_headers_wait() -> None:
-    """Seen to fail with the body left unread wherever such a fault is listed."""
+    """It failed with the body left unread wherever such a fault is listed."""
     faults: list[Fault] = [StatusFault(), ResetConnection(after="headers")]
     async with Sandbox(faults=faults) as sandbox:
         heard = await _submitted(sandbox)
@@ -67,7 +67,7 @@ async def test_a_fault_before_it_lets_a_reset_after_the_headers_wait() -> None:
     ("fault", "ended"), [(ResetConnection(), "reset"), (LostAnswer(), "closed")]
 )
 async def test_an_answer_may_be_lost_in_two_ways(fault: Fault, ended: str) -> None:
-    """Seen to fail with a reset that does not linger 0 seconds: it is a close."""
+    """It failed with a reset that does not linger 0 seconds: it is a close."""
     async with Sandbox(faults=[fault]) as sandbox:
         heard = await _submitted(sandbox)
         assert (heard.data, heard.ended) == (b"", ended)
@@ -79,8 +79,8 @@ async def test_an_answer_may_be_lost_in_two_ways(fault: Fault, ended: str) -> No
     ("keep", "kept"),
     [(0, 0), (1, 1), (30, 30), (0.25, LENGTH // 4), (10**6, LENGTH - 1)],
 )
-async def test_a_cut_body_is_shorter_than_it_says(keep: float, kept: int) -> None:
-    """Seen to fail with the length of what is kept announced."""
+async def test_a_cut_body_is_shorter_than_announced(keep: float, kept: int) -> None:
+    """It failed with the length of what is kept announced."""
     async with Sandbox(faults=[CutBody(keep=keep)]) as sandbox:
         heard = await _submitted(sandbox)
     assert heard.length == LENGTH
@@ -89,7 +89,7 @@ async def test_a_cut_body_is_shorter_than_it_says(keep: float, kept: int) -> Non
     assert heard.head.startswith(b"http/1.1 200 ok\r\n")
 
 
-async def test_a_cut_body_may_look_whole() -> None:
+async def test_a_cut_body_without_a_length_looks_complete() -> None:
     async with Sandbox(faults=[CutBody(framed=False)]) as sandbox:
         heard = await _submitted(sandbox)
         job_id = next(iter(sandbox.jobs))
@@ -118,7 +118,7 @@ async def test_an_answer_may_be_reset_in_its_middle() -> None:
 
 
 async def test_a_slow_answer_takes_real_seconds() -> None:
-    """Seen to fail with the sandbox's own seconds."""
+    """It failed with the sandbox's own seconds."""
     async with Sandbox(faults=[SlowAnswer(delay=0.05)], speed=1000) as sandbox:
         started = asyncio.get_running_loop().time()
         heard = await _submitted(sandbox)
@@ -127,7 +127,7 @@ async def test_a_slow_answer_takes_real_seconds() -> None:
 
 
 async def test_a_trickled_body_comes_piece_after_piece() -> None:
-    """Seen to fail without the pauses."""
+    """It failed without the pauses."""
     fault = TrickledBody(chunk=40, pause=0.01)
     async with Sandbox(faults=[fault]) as sandbox, RawClient(sandbox.base_url) as raw:
         await raw.say(submit(sandbox, connection="keep-alive"))
@@ -182,7 +182,7 @@ async def test_a_malformed_answer_is_no_http(fault: Fault, start: bytes) -> None
                 await (await session.get(sandbox.base_url)).read()
 
 
-async def test_a_redirect_says_where_to() -> None:
+async def test_a_redirect_has_a_location() -> None:
     fault = Redirect(location="http://elsewhere.example/", status=307)
     async with Sandbox(faults=[fault]) as sandbox:
         heard = await _submitted(sandbox)
@@ -192,7 +192,7 @@ async def test_a_redirect_says_where_to() -> None:
 
 
 async def test_a_slow_answer_does_not_keep_the_sandbox_up() -> None:
-    """Seen to fail with the exit left to aiohttp alone: it waits for a minute."""
+    """It failed with the exit left to aiohttp alone: it waits for a minute."""
     sandbox = Sandbox(faults=[SlowAnswer(delay=3600), TrickledBody(pause=3600)])
     async with asyncio.timeout(5), sandbox, RawClient(sandbox.base_url) as stays:
         await stays.say(submit(sandbox))
@@ -208,7 +208,7 @@ async def test_a_slow_answer_does_not_keep_the_sandbox_up() -> None:
 async def test_a_client_that_leaves_in_mid_answer_is_no_error(
     fault: Fault, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Seen to fail with the broken connection raised to aiohttp: it logs that."""
+    """It failed with the broken connection raised to aiohttp: it logs that."""
     async with Sandbox(faults=[fault]) as sandbox:
         async with RawClient(sandbox.base_url) as client:
             await client.say(submit(sandbox))
@@ -220,7 +220,7 @@ async def test_a_client_that_leaves_in_mid_answer_is_no_error(
 
 @pytest.mark.parametrize("asks", [True, False])
 async def test_an_idle_connection_is_closed_after_keep_alive(asks: bool) -> None:
-    """Seen to fail with keep_alive not passed on: nothing ends."""
+    """It failed with keep_alive not passed on: nothing ends."""
     sandbox = Sandbox(keep_alive=0.1)
     async with asyncio.timeout(5), sandbox, RawClient(sandbox.base_url) as client:
         if asks:

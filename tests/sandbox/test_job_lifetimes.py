@@ -47,7 +47,7 @@ def test_rows_come_in_pages_of_a_hundred_and_a_rest() -> None:
 
 
 def test_pages_hold_the_rows_of_the_truth_in_order() -> None:
-    """Seen to fail with the page's start one row off."""
+    """It failed with the page's start one row off."""
     caller = by_hand(lives=[LIFE])
     job_id = caller.start(limit=250)
     caller.service.advance(30)

@@ -130,7 +130,7 @@ class Submitter:
                 self._resources.endpoints.submit(search),
                 progress=attempt.progress,
                 is_wanted=attempt.is_wanted,
-                patience=attempt.patience,
+                rate_limit_timeout=attempt.patience,
             )
             attempt.job_id = answer.job_id
             now = asyncio.get_running_loop().time()

@@ -71,7 +71,7 @@ async def test_a_cancellation_that_nobody_asked_for_is_an_outage() -> None:
     async with connect(transport) as client:
         assert (await client.job(JOB).cancel()).accepted
         transport.times_left = 99
-        with pytest.raises(TransportError, match="gave the exchange up"):
+        with pytest.raises(TransportError, match="cancelled the exchange"):
             await client.job(JOB).poll()
 
 

@@ -55,7 +55,7 @@ def a_second_later(sound: Any) -> Any:
 
 def as_often_as_a_read(sound: Any) -> Any:
     def init(tries: Tries, *what: Any, **how: Any) -> None:
-        sound(tries, *what, **how | {"patience": None})
+        sound(tries, *what, **how | {"rate_limit_timeout": None})
 
     return init
 

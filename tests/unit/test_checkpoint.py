@@ -84,7 +84,7 @@ def test_another_version_is_refused_with_both_numbers(version: object) -> None:
 def test_a_newer_version_is_refused_whatever_else_it_has() -> None:
     """Caught: the fields compared before the version."""
     newer = '{"version": 2, "job": "job-1", "cursor": [1, 2]}'
-    with pytest.raises(ConfigurationError, match="version 2, this package reads"):
+    with pytest.raises(ConfigurationError, match="version 2, and this package reads"):
         JobCheckpoint.parse(newer)
 
 

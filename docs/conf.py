@@ -28,8 +28,8 @@ nitpick_ignore_regex = [
     # These are in the documentation of other projects; links to them would make the
     # build need the network.
     ("py:.*", r"(aiohttp|asyncio|collections\.abc|contextlib|os|pathlib|pl|types)\..*"),
-    # Private classes of the sandbox, which a fault may read.
-    ("py:class", r"openfunnel_async\.sandbox\._\w+\.(Deck|Search|Timeline)"),
+    # Private parts of the sandbox that the public attributes of a `Job` name.
+    ("py:class", r"openfunnel_async\.sandbox\._.*\.(FoundCompanies|Search|Timeline)"),
     ("py:class", "CodeSent"),
 ]
 

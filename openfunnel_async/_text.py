@@ -1,8 +1,8 @@
-"""Text for people: one line, bounded, with nothing invisible in it.
+"""Text for people: one bounded line without invisible characters.
 
-What the service or a gateway writes may hold terminal sequences, line breaks and
-characters that reverse or hide text. It is escaped before it enters an error's
-message or a log record; a repr is bounded whatever its value holds.
+Text of the service or of a gateway may contain terminal sequences, line breaks and
+characters that reverse or hide text. It is escaped before it becomes part of an error's
+message or of a log record. The length of a repr is bounded for every value.
 """
 
 import enum
@@ -21,7 +21,7 @@ _MOST_ITEMS = 3
 _DEEPEST = 2
 _MOST_BITS = 256
 
-# Printable by Python's rule and yet invisible: Unicode's Default_Ignorable_Code_Point
+# Invisible, although printable in Python: Unicode's Default_Ignorable_Code_Point
 # outside the category Cf, and the blank pattern of Braille.
 _IGNORABLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
@@ -30,15 +30,15 @@ _IGNORABLE = re.compile(
 
 
 def escaped(text: str, longest: int = LONGEST) -> str:
-    r"""Return text of the service as one bounded line that hides nothing.
+    r"""Return text of the service as one bounded line of visible characters.
 
     Control and format characters (C0, C1, DEL, bidirectional and invisible ones),
     line and paragraph separators, unusual spaces and lone surrogates become visible
     escapes such as ``\x1b``. Escaping twice changes nothing.
 
     Args:
-        text: What to show; of a long one only the beginning is read.
-        longest: Most characters to return; a cut text ends in an ellipsis.
+        text: The text; only the beginning of a long one is read.
+        longest: Most characters to return; a shortened text ends in an ellipsis.
     """
     shown = text[: longest + 1]
     if not shown.isprintable() or _IGNORABLE.search(shown) is not None:
@@ -47,7 +47,7 @@ def escaped(text: str, longest: int = LONGEST) -> str:
 
 
 def cut(text: str, longest: int) -> str:
-    """Return at most ``longest`` characters, the last one an ellipsis if it was cut."""
+    """Return at most ``longest`` characters; a shortened text ends in an ellipsis."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
@@ -58,9 +58,9 @@ def _visible(character: str) -> str:
 
 
 def brief_repr(self: object) -> str:
-    """Return a bounded repr of an attrs value: its fields other than their defaults.
+    """Return a bounded repr of an attrs value, without its unset fields.
 
-    Classes take it over as their ``__repr__``.
+    Classes use it as their ``__repr__``.
     """
     fields: list[str] = []
     for field in attrs.fields(cast("type[attrs.AttrsInstance]", type(self))):
@@ -87,19 +87,19 @@ def error_repr(error: BaseException) -> str:
 def error_text(error: BaseException) -> str:
     """Return the type of a foreign error and the texts among its arguments, escaped.
 
-    Its ``str`` is code of somebody else, and may fail or show what it should not.
+    Its ``str`` is foreign code, which may fail or show a secret.
     """
     texts = (arg for arg in error.args if isinstance(arg, str))
     return escaped(f"{type(error).__name__}: {' '.join(texts)}".rstrip(": "))
 
 
 def call_repr(name: str, arguments: Iterable[str]) -> str:
-    """Return ``name(arguments)`` with the arguments for which there is room."""
+    """Return ``name(arguments)``, shortened to a bounded length."""
     return f"{name}({cut(', '.join(arguments), _LONGEST_REPR - len(name) - 2)})"
 
 
 def brief(value: object) -> str:
-    """Return a repr of bounded length, in bounded time, whatever the value holds."""
+    """Return a repr of bounded length, in bounded time, for every value."""
     return escaped(_brief(value, 0), _LONGEST_VALUE)
 
 

@@ -1,12 +1,12 @@
-"""Everything that can go wrong, by what the caller can do about it.
+"""The errors, divided by what the caller can do.
 
 OpenFunnelError
 ├── ConfigurationError (ValueError)      nothing was sent
 ├── CreditCapError                       nothing was sent
 ├── TransportError                       no complete answer
 │   └── RequestTimeoutError (TimeoutError)
-├── InvalidResponseError                 an answer that cannot be believed
-├── APIError                             an answer that says no
+├── InvalidResponseError                 an answer that is invalid
+├── APIError                             an answer that refuses or fails
 │   ├── AuthenticationError              401, 403
 │   ├── JobNotFoundError                 404
 │   ├── RequestRejectedError             400, 422
@@ -21,7 +21,7 @@ OpenFunnelError
     ├── CancelConflictError
     └── IncompleteResultsError
 
-All of them can be pickled, and none holds the API key.
+All of them can be pickled, and none contains the API key.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -60,13 +60,13 @@ _LONGEST_MESSAGE = 1000
 
 
 class OpenFunnelError(Exception):
-    """Whatever this package raises on purpose.
+    """The base class of every error that this package raises on purpose.
 
-    Arguments are positional and kept in ``args``, so every error of the tree
-    can be pickled; ``str()`` is the message alone.
+    Arguments are positional and stored in ``args``, so every error of the tree can be
+    pickled; ``str()`` is the message alone.
 
     Attributes:
-        rows: The companies read before it happened, where rows were being read.
+        rows: The companies that were read before the error, if rows were being read.
             They are pickled with the error, but are not in ``args``.
     """
 
@@ -75,7 +75,7 @@ class OpenFunnelError(Exception):
     def __init__(self, message: str, *facts: object) -> None:
         message = escaped(message, _LONGEST_MESSAGE)
         super().__init__(message)
-        # OSError's own initialiser (TimeoutError is one) would cut longer args.
+        # The initialiser of OSError, a base of TimeoutError, would drop some args.
         self.args: tuple[Any, ...] = (message, *facts)
         self.message = message
 
@@ -87,28 +87,28 @@ class OpenFunnelError(Exception):
 
 
 class ConfigurationError(OpenFunnelError, ValueError):
-    """A key, base_url, search or argument that is invalid.
+    """A key, base_url, search or argument is invalid.
 
-    Nothing was sent and nothing was spent. The message names the argument and
-    says what is allowed.
+    Nothing was sent and nothing was spent. The message names the argument and states
+    what is allowed.
     """
 
 
 class CreditCapError(OpenFunnelError):
-    """A search that no longer fits under a credit cap.
+    """A search no longer fits under a credit cap.
 
     Nothing was sent for it and nothing was spent.
     """
 
 
 class TransportError(OpenFunnelError):
-    """An exchange that ended without a complete answer.
+    """An exchange ended without a complete answer.
 
-    A read or a cancel was already retried. A submit reaches the caller as this
-    only if nothing was sent, so no job exists and submitting again is safe.
+    A read or a cancel was already retried. For a submit this error is raised only if
+    nothing was sent, so no job exists and submitting again is safe.
 
     Attributes:
-        request_sent: Whether the service may have seen the request.
+        request_sent: Whether the service may have received the request.
     """
 
     def __init__(self, message: str, request_sent: bool) -> None:
@@ -121,13 +121,13 @@ class RequestTimeoutError(TransportError, TimeoutError):
 
 
 class InvalidResponseError(OpenFunnelError):
-    """An answer that cannot be believed, read twice where reading is free.
+    """An answer is invalid; a read was already repeated once.
 
-    The job goes on and bills as before; its rows stay readable on the service.
+    The job continues and bills as before, and its rows stay readable on the service.
 
     Attributes:
-        path: Where in the answer, for example ``"$.manifest.count"``.
-        is_json: Whether the body was JSON at all.
+        path: The invalid place of the answer, for example ``"$.manifest.count"``.
+        is_json: Whether the body was JSON.
     """
 
     def __init__(self, message: str, path: str = "$", is_json: bool = True) -> None:
@@ -137,16 +137,17 @@ class InvalidResponseError(OpenFunnelError):
 
 
 class APIError(OpenFunnelError):
-    """The service answered with a status that says no.
+    """The service answered with a status outside 2xx.
 
     Attributes:
         status_code: The HTTP status.
-        detail: What the body says, without echoed input; None if nothing.
-        retry_after: Seconds the service asks to wait, if it does.
+        detail: The ``detail`` of the body, else the body, without the input that it
+            repeats; None if there is none.
+        retry_after: Seconds that the service asks to wait; None if it does not.
     """
 
-    # False once its answer had no JSON: something before the service wrote it. Kept
-    # with the attributes, so that a pickle has it; see _failures.is_from_service().
+    # False if the answer was not JSON, so that a gateway wrote it. Set on the instance,
+    # so that a pickle has it; see _protocol/error_replies.py, is_from_service().
     _from_service = True
 
     def __init__(
@@ -169,10 +170,11 @@ class AuthenticationError(APIError):
 class JobNotFoundError(APIError):
     """404: this key has no job with that id, if the service wrote the answer.
 
-    Repeated for the first five seconds after one's own submit. Once any answer about
-    the job was seen by the client, and where the answer is not JSON (a gateway's, says
-    the message), it counts as an outage: a wait raises it only after
-    ``RetryPolicy.outage`` seconds.
+    In the first five seconds after the client's own submit the request is repeated. In
+    two cases a 404 counts as an outage, and a wait raises it only after
+    ``RetryPolicy.outage`` seconds: the client has read another answer about the job
+    before, or the answer is not JSON, so that a gateway wrote it (the message states
+    this).
     """
 
 
@@ -180,7 +182,7 @@ class RequestRejectedError(APIError):
     """400 or 422: the service refused the request. Not retried; nothing was spent.
 
     Attributes:
-        issues: The complaints of a 422, one for each field.
+        issues: The faults that a 422 reports, one for each field.
     """
 
     def __init__(
@@ -203,38 +205,38 @@ class RequestRejectedError(APIError):
 
 
 class InsufficientCreditsError(APIError):
-    """The account has too few credits. Not retried; nothing was started."""
+    """The account has too few credits. Not retried; no job was started."""
 
 
 class RateLimitedError(APIError):
     """429: too many requests, for longer than the retry policy waits.
 
-    Already retried unless ``retry_after`` is above the policy's maximum or the
-    time that was left. The request had no effect. All submits of the client are held
-    back for that time.
+    It was already retried, unless ``retry_after`` is above the policy's maximum or
+    above the time that was left. The request had no effect. A 429 to a submit delays
+    all submits of the client by that time.
     """
 
 
 class ServerError(APIError):
     """5xx on a read or a cancel, already retried.
 
-    A submit never ends in this: it raises ``SubmitOutcomeUnknownError``.
+    A submit never raises it: it raises ``SubmitOutcomeUnknownError``.
     """
 
 
 class SubmitOutcomeUnknownError(OpenFunnelError):
-    """A submit was sent and its outcome is not known: a job may run and bill.
+    """A submit was sent and its outcome is unknown: a job may run and bill.
 
-    Never retried, because the service has no idempotency key: a second submit
-    could start a second billed job. With ``job_id``, attach and cancel it; without,
-    look at the credit balance before submitting again.
+    It is never retried, because the service has no idempotency key: a second submit
+    could start a second billed job. If there is a ``job_id``, attach to the job and
+    cancel it; otherwise check the credit balance before submitting again.
 
     Attributes:
-        search: What was submitted.
-        accepted: Whether a 2xx came. Where the service wrote it a job exists; a login
-            page proves nothing, and the message says which it was.
-        job_id: Its id, where it could be read out of a broken answer.
-        max_exposure: Most credits that job can bill; None without a limit.
+        search: The search that was submitted.
+        accepted: Whether the status was a 2xx. If the service wrote the answer, a job
+            exists; a login page proves nothing. The message states which it was.
+        job_id: The job's id, if it could be read from a broken answer.
+        max_exposure: Most credits that the job can bill; None without a limit.
     """
 
     def __init__(
@@ -253,12 +255,12 @@ class SubmitOutcomeUnknownError(OpenFunnelError):
 
 
 class JobError(OpenFunnelError):
-    """Something about one job rather than one request.
+    """An error that concerns one job, not one request.
 
     Attributes:
         job_id: The job.
-        snapshot: The last answer about it, if there was one.
-        rows: The rows read before it happened, where rows were being collected.
+        snapshot: The last answer about the job, if there was one.
+        rows: The rows that were read before the error, if rows were being collected.
     """
 
     def __init__(
@@ -276,33 +278,34 @@ class JobError(OpenFunnelError):
 
 
 class JobFailedError(JobError):
-    """The job ended as failed. Its rows, if any, stay readable.
+    """The job failed. Its rows, if any, stay readable.
 
-    Whether the rows of a failed job are billed is not known; the snapshot's
-    manifest says so where there is one.
+    It is unknown whether the rows of a failed job are billed; the snapshot's manifest,
+    if there is one, states the bill.
     """
 
 
 class JobCancelledError(JobError):
-    """The job was cancelled; what it delivered is billed and stays readable."""
+    """The job was cancelled; its delivered rows are billed and stay readable."""
 
 
 class WaitTimeoutError(JobError, TimeoutError):
-    """The time given for waiting is over.
+    """The time limit of a wait has passed.
 
-    Unless the message says otherwise the job is still going, and billing.
+    Unless the message states otherwise, the job continues and bills.
     """
 
 
 class CancelConflictError(JobError):
-    """409 to a cancel, twice, yet the job is still going after a settle window.
+    """The service answered 409 to a cancel twice, but the job is not terminal.
 
-    The job may still be billing. Calling ``cancel()`` again is safe.
+    The status was polled for a while after each 409. The job may still bill. Calling
+    ``cancel()`` again is safe.
     """
 
 
 class IncompleteResultsError(JobError):
-    """The rows read do not add up to the manifest's count.
+    """The number of rows that were read differs from the manifest's count.
 
     Reading again is free and safe.
     """

@@ -1,7 +1,7 @@
-"""Tasks of the client's own: finish what was sent, cancel what was made.
+"""Tasks of the client: finish what was sent, cancel jobs in the background.
 
-A native ``task.cancel()`` reaches through anyio's shield, so what must finish runs in
-a task of its own behind ``asyncio.shield``; the client keeps those tasks.
+A native ``task.cancel()`` gets through anyio's shield, so what must finish runs in a
+task of its own, which the client keeps.
 """
 
 import asyncio
@@ -12,10 +12,10 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-import anyio
-
-from openfunnel_async._client.unfinished import Obligation
+from openfunnel_async._client.unfinished import UnfinishedWork
 from openfunnel_async._job.handle import BulkJob
+from openfunnel_async._job.resources import Cancelled
+from openfunnel_async._job.shielded import cancel_and_wait, wait_shielded
 from openfunnel_async._protocol.retry_rules import retry_after_of, with_jitter
 from openfunnel_async._values.results import CancelReceipt
 from openfunnel_async._values.status import JobStatus
@@ -26,7 +26,6 @@ from openfunnel_async.errors import (
 )
 
 T = TypeVar("T")
-Cancelled = CancelReceipt | OpenFunnelError
 _logger = logging.getLogger("openfunnel_async")
 _CANCEL_WITHIN = 10.0
 _CLOSE_WITHIN = 20.0
@@ -34,12 +33,12 @@ _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
 
 
-class Release(NamedTuple):
+class BackgroundCancel(NamedTuple):
     """A cancel that continues in the background until it is accepted.
 
     Attributes:
-        first: What came of it within the time that its caller waits: the receipt, or
-            what has kept the cancel from being accepted so far.
+        first: The outcome within the time that its caller waits: the receipt, or what
+            has kept the cancel from being accepted so far.
         task: The background task; it ends when the job is cancelled or terminal, or
             when the client is closed.
     """
@@ -48,13 +47,13 @@ class Release(NamedTuple):
     task: asyncio.Task[None]
 
 
-class _Cancelling:
-    """One job that is being cancelled in the background, and who waits for it."""
+class _CancelWork:
+    """One job that is being cancelled in the background, and its callers."""
 
     def __init__(self, job: BulkJob) -> None:
         self.job = job
         self._waiting: list[asyncio.Future[Cancelled]] = []
-        self._obligation = Obligation(partial(_unfinished, job.id))
+        self._unfinished = UnfinishedWork(partial(_unfinished, job.id))
         self._has_warned = False
 
     def wait(self, within: float | None) -> asyncio.Future[Cancelled]:
@@ -63,12 +62,12 @@ class _Cancelling:
         first: asyncio.Future[Cancelled] = loop.create_future()
         self._waiting.append(first)
         if within is not None:
-            timer = loop.call_later(within, self._give_up, first, within)
+            timer = loop.call_later(within, self._end_wait, first, within)
             first.add_done_callback(lambda _first: timer.cancel())
         return first
 
     def report(self, outcome: Cancelled) -> None:
-        """Let everybody who waits know."""
+        """Give the outcome to the callers who wait."""
         waiting, self._waiting = self._waiting, []
         for first in waiting:
             if not first.done():
@@ -77,17 +76,17 @@ class _Cancelling:
             self._warn_once(str(outcome))
 
     def end(self, *, is_cancelled: bool) -> None:
-        """Note that nothing more is tried; say so if the job may still be billing."""
+        """Note that nothing more is tried; log it if the job may still be billing."""
         if is_cancelled:
-            self._obligation.meet()
+            self._unfinished.finish()
             return
         msg = f"the client was closed; job {self.job.id} may be running, and billing"
         self._has_warned = True
         self.report(OpenFunnelError(msg))
-        self._obligation.drop()
+        self._unfinished.report()
 
-    def _give_up(self, first: asyncio.Future[Cancelled], within: float) -> None:
-        """Let a caller go; the cancel continues."""
+    def _end_wait(self, first: asyncio.Future[Cancelled], within: float) -> None:
+        """Give a caller an outcome at the end of its time; the cancel continues."""
         job = self.job
         msg = (
             f"job {job.id}: the cancel was not accepted within {within:g} s; it is "
@@ -100,20 +99,20 @@ class _Cancelling:
     def _warn_once(self, why: str) -> None:
         if not self._has_warned:
             self._has_warned = True
-            # Later, because a handler of the log is foreign code: what it raises must
-            # end neither the cancel nor the wait for it.
+            # Later, because a handler of the log is foreign code: an exception of it
+            # must end neither the cancel nor the wait for it.
             asyncio.get_running_loop().call_soon(_warn, self.job.id, why)
 
 
-class Custody:
-    """The tasks that outlive their callers, and the jobs nobody waits for."""
+class BackgroundTasks:
+    """The tasks that outlive their callers, and the jobs without a caller."""
 
     def __init__(self) -> None:
-        # Dicts, for their order: which task a closing cancels first is no chance.
+        # Dicts, for their order: the order of cancelling at the close is defined.
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._idle: dict[asyncio.Task[Any], None] = {}
-        self._abandoned: dict[str, BulkJob] = {}
-        self._cancelling: dict[BulkJob, tuple[_Cancelling, asyncio.Task[None]]] = {}
+        self._orphans: dict[str, BulkJob] = {}
+        self._cancelling: dict[BulkJob, tuple[_CancelWork, asyncio.Task[None]]] = {}
         self._closed = False
         self._closing = asyncio.Event()
 
@@ -121,12 +120,12 @@ class Custody:
     def orphans(self) -> tuple[str, ...]:
         """Ids of jobs without a caller that are not yet cancelled."""
         return tuple(
-            id_ for id_, job in self._abandoned.items() if not _is_cancelled(job)
+            id_ for id_, job in self._orphans.items() if not _is_cancelled(job)
         )
 
-    def abandoned(self, job_id: str) -> BulkJob | None:
+    def find_orphan(self, job_id: str) -> BulkJob | None:
         """Return the handle of a job without a caller, so that one cancel counts."""
-        return self._abandoned.get(job_id)
+        return self._orphans.get(job_id)
 
     def start_background_task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run the work in a task that closing waits for."""
@@ -151,7 +150,7 @@ class Custody:
             raise ConfigurationError("the client is closed; make a new one")
         return _started(work, self._idle, context)
 
-    async def release(self, job: BulkJob) -> OpenFunnelError | None:
+    async def cancel_for_caller(self, job: BulkJob) -> OpenFunnelError | None:
         """Cancel the job, even if the caller is cancelled meanwhile.
 
         Blocks the caller for at most 10 s; the cancel then continues in the
@@ -161,40 +160,39 @@ class Custody:
             What has kept the job from being cancelled; its id then stays among
             ``orphans``.
         """
-        first = self.begin_release(job).first
-        with anyio.CancelScope(shield=True):
-            await asyncio.wait([first])
+        first = self.start_cancel(job).first
+        await wait_shielded([first])
         outcome = first.result()
         return outcome if isinstance(outcome, OpenFunnelError) else None
 
-    def begin_first(
+    def cancel_in_background(
         self, job: BulkJob, within: float | None, after: float = 0.0
     ) -> asyncio.Future[Cancelled]:
-        """Begin to cancel the job, and return its first outcome."""
-        return self.begin_release(job, within, after).first
+        """Start to cancel the job, and return the first outcome."""
+        return self.start_cancel(job, within, after).first
 
-    def begin_release(
+    def start_cancel(
         self,
         job: BulkJob,
         within: float | None = _CANCEL_WITHIN,
         after: float = 0.0,
-    ) -> Release:
-        """Begin to cancel the job; from now on it is accounted for.
+    ) -> BackgroundCancel:
+        """Start to cancel the job; from now on it is among the orphans.
 
         Args:
             job: The job.
             within: Most seconds until the first outcome; None for any time.
             after: Seconds that the service asked to wait before the first request.
         """
-        self._abandoned[job.id] = job
+        self._orphans[job.id] = job
         if job not in self._cancelling:
-            cancelling = _Cancelling(job)
+            cancelling = _CancelWork(job)
             task = self.start_background_task(self._cancel(cancelling, after))
             self._cancelling[job] = cancelling, task
         cancelling, task = self._cancelling[job]
-        return Release(cancelling.wait(within), task)
+        return BackgroundCancel(cancelling.wait(within), task)
 
-    async def _cancel(self, cancelling: _Cancelling, after: float) -> None:
+    async def _cancel(self, cancelling: _CancelWork, after: float) -> None:
         """Cancel the job until it is cancelled or terminal, or the client is closed.
 
         Each round is a cancel without a time limit, which repeats what a repetition
@@ -216,13 +214,13 @@ class Custody:
                 if not is_cancelled:
                     asked = _asked(outcome)
                     await self._pause(max(pause, asked))
-                    # A closing client does not undercut a Retry-After either.
+                    # A closing client obeys a Retry-After, too.
                     is_last = is_last or (asked > 0 and self._closing.is_set())
                     pause = min(2 * pause, _LONGEST_PAUSE)
         finally:
             del self._cancelling[job]
             if is_cancelled:
-                self._abandoned.pop(job.id, None)
+                self._orphans.pop(job.id, None)
             cancelling.end(is_cancelled=is_cancelled)
 
     async def _pause(self, seconds: float) -> None:
@@ -240,18 +238,14 @@ class Custody:
             task.cancel()
         time = asyncio.get_running_loop().time
         until = time() + _CLOSE_WITHIN
-        with anyio.CancelScope(shield=True):
-            # What ends may leave a cancel to be made behind, so check again.
-            while late := self._tasks | self._idle:
-                left = until - time()
-                if left <= 0:
-                    break
-                await asyncio.wait(late, timeout=left)
-            for task in late:
-                task.cancel()
-            if late:
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait(late)
+        # A task that ends may leave a cancel to be sent, so check again.
+        while (late := self._pending()) and (left := until - time()) > 0:
+            await wait_shielded(late, left)
+        with contextlib.suppress(asyncio.CancelledError):
+            await cancel_and_wait(late)
+
+    def _pending(self) -> list[asyncio.Task[Any]]:
+        return [task for task in (*self._tasks, *self._idle) if not task.done()]
 
 
 def _warn(job_id: str, why: str) -> None:

@@ -7,9 +7,7 @@ from functools import partial
 from types import EllipsisType
 from typing import Literal, NoReturn, Self
 
-import anyio
-
-from openfunnel_async._client.background import Custody
+from openfunnel_async._client.background import BackgroundTasks
 from openfunnel_async._client.completions import Completions, distinct, wait_all
 from openfunnel_async._client.credit_cap import (
     CreditCap,
@@ -19,13 +17,14 @@ from openfunnel_async._client.credit_cap import (
 )
 from openfunnel_async._client.handles import Handles
 from openfunnel_async._client.run_many import Batch, JobOutcome
-from openfunnel_async._client.running import OnExit, Running
-from openfunnel_async._client.settings import hidden, read_key, read_origin
+from openfunnel_async._client.running import OnExit, run_block
+from openfunnel_async._client.settings import hide_text, read_key, read_origin
 from openfunnel_async._client.submit import Submitter
 from openfunnel_async._job.event_loop import LoopGuard
 from openfunnel_async._job.handle import BulkJob
 from openfunnel_async._job.poll_limiter import poll_limiter
 from openfunnel_async._job.resources import KnownJobs, ReadAheadPlaces, Resources
+from openfunnel_async._job.shielded import wait_shielded
 from openfunnel_async._protocol.endpoints import Endpoints
 from openfunnel_async._protocol.retry_loop import Caller
 from openfunnel_async._transport.aiohttp_transport import AiohttpTransport
@@ -62,15 +61,15 @@ class OpenFunnel:
         request_timeout: Seconds for one exchange, connecting included.
         retry: What is repeated, and for how long.
         polling: How waits are paced.
-        wait_timeout: Total seconds a wait takes unless told otherwise; None for ever.
-        max_polls_per_second: One budget for the polls of all handles; the job that
-            was not looked at for longest and is nearest its finish comes first.
+        wait_timeout: Total seconds of a wait by default; None for ever.
+        max_polls_per_second: One limit for the polls of all handles; the job that was
+            not polled for longest and is nearest its finish comes first.
         read_ahead: Most pages of finished jobs to read ahead at a time, 1-64, for all
             streams together; each stream may read its own next page besides.
         transport: Another way to carry requests; closed with the client.
 
     Raises:
-        ConfigurationError: An argument cannot be right. Nothing was sent.
+        ConfigurationError: An argument is invalid. Nothing was sent.
     """
 
     __module__ = "openfunnel_async"
@@ -91,7 +90,7 @@ class OpenFunnel:
         read_ahead: int = 8,
         transport: Transport | None = None,
     ) -> None:
-        api_key = hidden(api_key)
+        api_key = hide_text(api_key)
         key = read_key(api_key)
         self._origin = read_origin(base_url)
         seconds = check_seconds("request_timeout", request_timeout, above_zero=True)
@@ -99,17 +98,17 @@ class OpenFunnel:
         wait_timeout = check_timeout(wait_timeout)
         limiter = poll_limiter(max_polls_per_second)
         self._transport = transport if transport is not None else AiohttpTransport()
-        self._custody = Custody()
+        self._background = BackgroundTasks()
         self._resources = Resources(
             caller=Caller(self._transport, key, retry, seconds),
             endpoints=Endpoints(self._origin),
             retry=retry,
             poll_limiter=limiter,
-            start_idle_task=self._custody.start_idle_task,
+            start_idle_task=self._background.start_idle_task,
             known_jobs=KnownJobs(),
             places=ReadAheadPlaces(read_ahead),
             loop_guard=LoopGuard(),
-            cancel_in_background=self._custody.begin_first,
+            cancel_in_background=self._background.cancel_in_background,
         )
         self._handles = Handles(
             self._resources,
@@ -117,7 +116,7 @@ class OpenFunnel:
             wait_timeout=wait_timeout,
             read_ahead=read_ahead,
         )
-        self._submitter = Submitter(self._resources, self._custody, self._handles)
+        self._submitter = Submitter(self._resources, self._background, self._handles)
         self._closing: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -130,11 +129,11 @@ class OpenFunnel:
 
     @property
     def orphans(self) -> tuple[str, ...]:
-        """Ids of jobs made for a caller who had gone and not yet cancelled.
+        """Ids of jobs whose submitting task was cancelled and which are not cancelled.
 
         They may be billing. Attach with ``job()`` and cancel them.
         """
-        return self._custody.orphans
+        return self._background.orphans
 
     async def submit(self, search: LookalikeSearch) -> BulkJob:
         """Start a job. It bills one credit for each company it delivers.
@@ -143,7 +142,7 @@ class OpenFunnel:
         sent before, or after a 429.
 
         Raises:
-            ConfigurationError: The search cannot be right; nothing was sent.
+            ConfigurationError: The search is invalid; nothing was sent.
             SubmitOutcomeUnknownError: It was sent and a job may be running.
             InsufficientCreditsError: Too few credits; no job was made.
             RequestRejectedError: The service refused the search; no job was made.
@@ -154,7 +153,7 @@ class OpenFunnel:
 
         Cancellation: a submit that was sent is read to its end within 5 s and the
         job it made is cancelled, before the cancellation goes through; an id that
-        could not be cancelled stands in ``orphans``.
+        could not be cancelled is in ``orphans``.
         """
         self._resources.loop_guard.check()
         if not isinstance(search, LookalikeSearch):  # pyright: ignore[reportUnnecessaryIsInstance] -- for callers without types
@@ -170,18 +169,18 @@ class OpenFunnel:
                 a receipt state what a cancel avoided.
 
         Raises:
-            ConfigurationError: The id or the limit cannot be right.
+            ConfigurationError: The id or the limit is invalid.
         """
         if limit is not None:
             limit = check_whole("limit", limit, 1, MAX_LIMIT)
-        known = self._custody.abandoned(check_job_id(job_id))
+        known = self._background.find_orphan(check_job_id(job_id))
         start = JobCheckpoint(job_id=job_id, limit=limit)
         return known if known is not None else self._handles.attached(start)
 
     def resume(self, checkpoint: JobCheckpoint | str) -> BulkJob:
         """Attach to a job at a place in its rows, without I/O.
 
-        Its streams, ``result()`` and ``take()`` go on with the very next row.
+        Its streams, ``result()`` and ``take()`` continue with the very next row.
 
         Args:
             checkpoint: What ``checkpoint()`` of a job or a stream returned, or its
@@ -197,7 +196,7 @@ class OpenFunnel:
     def running(
         self, search: LookalikeSearch, *, on_exit: OnExit = "cancel_on_error"
     ) -> AbstractAsyncContextManager[BulkJob]:
-        """Submit on the way in and see to the job on the way out.
+        """Submit at the start of a block, and cancel at its end if that is wanted.
 
         Args:
             search: What to submit.
@@ -210,12 +209,12 @@ class OpenFunnel:
                 what kept the job from being cancelled.
 
         Cancellation: the job is cancelled on the way out, shielded, within 10 s; an
-        id that could not be cancelled stands in ``orphans``.
+        id that could not be cancelled is in ``orphans``.
         """
         if on_exit not in ("cancel_on_error", "cancel", "leave"):
             msg = "on_exit must be 'cancel_on_error', 'cancel' or 'leave'"
             raise ConfigurationError(msg)
-        return Running(self.submit, self._custody, search, on_exit)
+        return run_block(self.submit, self._background, search, on_exit)
 
     async def credit_balance(self) -> CreditBalance:
         """Read the account's credits, which is free.
@@ -236,8 +235,8 @@ class OpenFunnel:
     ) -> Completions:
         """Yield every handle once, in the order in which they end.
 
-        One whose reading failed comes out as well, and so do, once the time is
-        over, those still going: ``job.error`` says why.
+        A handle whose reading failed comes out as well, and so do, at the end of the
+        time, those whose jobs are not terminal: ``job.error`` says why.
 
         Args:
             jobs: Handles; one given twice comes out once.
@@ -248,7 +247,7 @@ class OpenFunnel:
             ConfigurationError: Something among the jobs is not a handle.
 
         Cancellation: leaving early, also by a ``break``, ends the waits that are
-        left; the jobs go on.
+        left; the jobs continue.
         """
         seconds = check_timeout(timeout, self._handles.wait_timeout)
         return self._completions(jobs, seconds)
@@ -273,7 +272,7 @@ class OpenFunnel:
         Raises:
             ConfigurationError: Something among the jobs is not a handle.
 
-        Cancellation: the jobs go on and no task is left.
+        Cancellation: the jobs continue and no task is left.
         """
         self._resources.loop_guard.check()
         seconds = check_timeout(timeout, self._handles.wait_timeout)
@@ -282,8 +281,12 @@ class OpenFunnel:
     def _completions(
         self, jobs: Iterable[BulkJob], seconds: float | None
     ) -> Completions:
-        lend = self._custody.start_idle_task
-        return Completions(distinct(jobs), seconds, lend, self._resources.loop_guard)
+        return Completions(
+            distinct(jobs),
+            seconds,
+            self._background.start_idle_task,
+            self._resources.loop_guard,
+        )
 
     async def run_many(  # noqa: PLR0913 -- all by name, each with a default
         self,
@@ -307,7 +310,7 @@ class OpenFunnel:
                 that could not be read or cancelled counts until its cancel is
                 accepted.
             max_credits: Most credits to spend in all; None for no cap.
-            on_error: ``"collect"`` goes on, ``"cancel_rest"`` cancels the others
+            on_error: ``"collect"`` continues, ``"cancel_rest"`` cancels the others
                 and submits no more once something fails.
             check_balance: Whether to check the worst case against the account's
                 credits before anything is sent.
@@ -321,11 +324,11 @@ class OpenFunnel:
 
         Raises:
             ConfigurationError: An argument is invalid; nothing was sent.
-            CreditCapError: The balance does not cover the worst case; likewise.
+            CreditCapError: The balance does not cover the worst case; nothing was sent.
             OpenFunnelError: As ``credit_balance()``, with ``check_balance``.
 
         Cancellation: its jobs are cancelled, shielded, within 10 s; what could not
-        be cancelled stands in ``orphans``.
+        be cancelled is in ``orphans``.
         """
         self._resources.loop_guard.check()
         wanted = check_searches(searches, max_credits)
@@ -339,7 +342,7 @@ class OpenFunnel:
         batch = Batch(
             partial(self._submitter.submit, patience=patience),
             self.job,
-            self._custody,
+            self._background,
             CreditCap(max_credits),
             max_active=max_active,
             cancel_rest=on_error == "cancel_rest",
@@ -349,26 +352,27 @@ class OpenFunnel:
         return await batch.run(wanted)
 
     async def aclose(self) -> None:
-        """Close the connections; jobs go on. Calling again does nothing.
+        """Close the connections; jobs continue. Calling again does nothing.
 
-        Waits for what is being done for callers who have gone, 20 s at most.
+        Waits for 20 s at most for submits and cancels whose callers were cancelled.
 
         Cancellation: the closing is finished first.
         """
         if self._closing is not None and self._closing.done():
-            return self._closing.result()
+            self._closing.result()
+            return
         self._resources.loop_guard.check_if_used()
         if self._closing is None:
             self._closing = asyncio.create_task(self._close())
-        with anyio.CancelScope(shield=True):
-            try:
-                await asyncio.shield(self._closing)
-            except asyncio.CancelledError:
-                await asyncio.wait([self._closing])
-                raise
+        try:
+            await wait_shielded([self._closing])
+        except asyncio.CancelledError:
+            await wait_shielded([self._closing])
+            raise
+        self._closing.result()
 
     async def _close(self) -> None:
-        await self._custody.aclose()
+        await self._background.aclose()
         await self._transport.aclose()
 
     async def __aenter__(self) -> Self:

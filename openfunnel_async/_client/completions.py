@@ -1,4 +1,4 @@
-"""Wait for many handles; every one of them comes out."""
+"""Wait for many handles; every one of them is yielded."""
 
 import asyncio
 import contextlib
@@ -10,12 +10,13 @@ import anyio
 
 from openfunnel_async._job.event_loop import LoopGuard
 from openfunnel_async._job.handle import BulkJob
+from openfunnel_async._job.shielded import wait_shielded
 from openfunnel_async._values.models import JobSnapshot
 from openfunnel_async.errors import ConfigurationError, OpenFunnelError
 
 Outcome = JobSnapshot | OpenFunnelError
 Wait = asyncio.Task[Outcome]
-Lend = Callable[[Coroutine[Any, Any, Outcome]], Wait]
+StartTask = Callable[[Coroutine[Any, Any, Outcome]], Wait]
 
 
 def distinct(jobs: Iterable[BulkJob]) -> list[BulkJob]:
@@ -34,7 +35,7 @@ def distinct(jobs: Iterable[BulkJob]) -> list[BulkJob]:
 
 
 class Completions:
-    """The handles of a fleet, each once, in the order in which their waits end.
+    """Handles, each once, in the order in which their waits end.
 
     A wait may end by an error; ``job.error`` then says which. An async iterator and
     an async context manager: leaving it, also by a ``break``, ends the waits that
@@ -50,13 +51,13 @@ class Completions:
         self,
         jobs: list[BulkJob],
         seconds: float | None,
-        lend: Lend,
+        start_task: StartTask,
         loop: LoopGuard,
     ) -> None:
         self.jobs = jobs
         self._loop = loop
         self._seconds = seconds
-        self._lend = lend
+        self._start_task = start_task
         self._ended: asyncio.Queue[tuple[BulkJob, Wait]] = asyncio.Queue()
         self._waits: dict[BulkJob, Wait] | None = None
         self._given = 0
@@ -98,7 +99,7 @@ class Completions:
         await self.aclose()
 
     def __del__(self) -> None:
-        # Iteration that was simply left; its loop may be closed by now.
+        # An iteration that was left without closing; its loop may be closed by now.
         with contextlib.suppress(RuntimeError):
             self._stop()
 
@@ -106,9 +107,7 @@ class Completions:
         """End the waits that are left; the jobs continue."""
         self._loop.check()
         waits = self._stop()
-        if waits:
-            with anyio.CancelScope(shield=True):
-                await asyncio.wait(waits)
+        await wait_shielded(waits)
 
     def _start(self) -> None:
         """Begin to wait, the first time; the tasks hold nothing of the iteration."""
@@ -116,7 +115,7 @@ class Completions:
             return
         waits: dict[BulkJob, Wait] = {}
         for job in self.jobs:
-            wait = waits[job] = self._lend(_wait(job, self._seconds))
+            wait = waits[job] = self._start_task(_wait(job, self._seconds))
             wait.add_done_callback(partial(_report, self._ended, job))
         self._waits = waits
 
@@ -138,13 +137,13 @@ async def _wait(job: BulkJob, seconds: float | None) -> Outcome:
 def _report(
     ended: asyncio.Queue[tuple[BulkJob, Wait]], job: BulkJob, wait: Wait
 ) -> None:
-    # Looked at, so that what nobody waits for any more is not reported lost.
+    # Retrieved, so that an exception that nobody waits for is not logged.
     _ = wait.cancelled() or wait.exception()
     ended.put_nowait((job, wait))
 
 
 async def wait_all(completions: Completions) -> dict[str, Outcome]:
-    """Wait for all and say of each id how it stands; see ``OpenFunnel.wait_all``."""
+    """Wait for all, and return the outcome of each id; see ``OpenFunnel.wait_all``."""
     outcomes: dict[str, Outcome] = {}
     async with completions:
         with contextlib.suppress(StopAsyncIteration):

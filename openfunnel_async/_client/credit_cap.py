@@ -1,8 +1,8 @@
 """Reservations under a credit cap: pure arithmetic, no I/O.
 
-A job may bill up to its limit, at one credit a company (facts.md, "Money"), so that
-much is reserved before it is submitted. What it did bill takes the reservation's
-place when its manifest says so, and not before.
+A job may bill up to its limit, at one credit a company ("Money" in
+docs/reference/contract.md), so that much is reserved before it is submitted. The bill
+replaces the reservation when the manifest states it, and not before.
 """
 
 import math
@@ -19,7 +19,7 @@ def check_searches(
     """Return the searches, if they can be run under the cap.
 
     Raises:
-        ConfigurationError: Not a search, a cap that cannot be right, or a search
+        ConfigurationError: Not a search, an invalid cap, or a search
             without a limit under a cap.
     """
     if not isinstance(searches, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] -- for callers without types
@@ -73,7 +73,7 @@ def exposure(search: LookalikeSearch) -> float:
 
 
 class CreditCap:
-    """What is spent and what may still be, held against a cap.
+    """What is spent and what may still be spent, checked against a cap.
 
     Args:
         most: Credits that may be spent in all; None for no cap.
@@ -85,25 +85,25 @@ class CreditCap:
         self._reserved = 0.0
 
     def fits_now(self, amount: float) -> bool:
-        """Whether so much can be reserved beside what is reserved."""
+        """Whether the amount fits beside what is spent and reserved."""
         return self._most is None or (
             self._spent + self._reserved + amount <= self._most
         )
 
     def can_ever_fit(self, amount: float) -> bool:
-        """Whether it could, if everything reserved came back unspent."""
+        """Whether the amount would fit if every reservation were given back."""
         return self._most is None or self._spent + amount <= self._most
 
     def reserve(self, amount: float) -> None:
-        """Set so much aside."""
+        """Reserve the amount."""
         self._reserved += amount
 
     def release(self, amount: float) -> None:
         """Give a reservation back: nothing was started for it."""
         self._reserved -= amount
 
-    def settle(self, amount: float, billed: float | None) -> None:
-        """Put a bill in a reservation's place; the worst case if it is not known."""
+    def replace_by_bill(self, amount: float, billed: float | None) -> None:
+        """Replace a reservation by the bill; by itself where no bill is known."""
         self._reserved -= amount
         # A refund is no room: what the cap allows is spent by jobs, not earned.
         self._spent += amount if billed is None else max(0.0, billed)

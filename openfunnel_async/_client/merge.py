@@ -8,7 +8,6 @@ from openfunnel_async._client.run_many import JobOutcome
 from openfunnel_async._text import brief_repr
 from openfunnel_async._values.models import Company
 from openfunnel_async._values.results import BulkResult
-from openfunnel_async.errors import JobError
 
 
 @attrs.frozen(kw_only=True)
@@ -56,9 +55,9 @@ class MergedResults:
 def merge_results(results: Iterable[BulkResult | JobOutcome]) -> MergedResults:
     """Merge results by company: by ``linkedin_url``, else by ``domain``.
 
-    LinkedIn pages do not repeat and domains do (facts.md, "Rows"), so two companies
-    that share a domain but not the page stay two. A company with neither is kept as
-    it is. Rows that an outcome's error carries were paid for and count as well.
+    LinkedIn pages do not repeat and domains do ("Rows" in the contract page), so two
+    companies that share a domain but not the page stay two. A company with neither is
+    kept as it is. Rows that an outcome's error carries were paid for and count as well.
 
     Args:
         results: Results, or outcomes of ``run_many``, in any mixture.
@@ -88,7 +87,7 @@ def _rows(result: BulkResult | JobOutcome) -> tuple[Company, ...]:
         return result.rows
     if result.result is not None:
         return result.result.rows
-    return result.error.rows if isinstance(result.error, JobError) else ()
+    return result.error.rows if result.error is not None else ()
 
 
 def _identity(company: Company) -> tuple[str, str] | None:

@@ -8,10 +8,15 @@ from typing import Any
 import anyio
 import attrs
 
-from openfunnel_async._client.background import Custody, Release, is_being_cancelled
+from openfunnel_async._client.background import (
+    BackgroundCancel,
+    BackgroundTasks,
+    is_being_cancelled,
+)
 from openfunnel_async._client.credit_cap import CreditCap, exposure
 from openfunnel_async._client.submit import warn_of_unknown
 from openfunnel_async._job.handle import BulkJob
+from openfunnel_async._job.shielded import wait_shielded
 from openfunnel_async._protocol.retry_rules import retry_after_of, with_jitter
 from openfunnel_async._text import brief_repr, escaped
 from openfunnel_async._values.results import BulkResult
@@ -67,7 +72,7 @@ class Batch:
         self,
         submit: Submit,
         attach: Attach,
-        custody: Custody,
+        background: BackgroundTasks,
         cap: CreditCap,
         *,
         max_active: int,
@@ -77,7 +82,7 @@ class Batch:
     ) -> None:
         self._submit = submit
         self._attach = attach
-        self._custody = custody
+        self._background = background
         self._cap = cap
         self._max_active = max_active
         self._cancel_rest = cancel_rest
@@ -85,7 +90,7 @@ class Batch:
         self._patience = patience
         self._failed = False
         self._made: list[BulkJob] = []
-        self._releases: dict[BulkJob, Release] = {}
+        self._releases: dict[BulkJob, BackgroundCancel] = {}
         self._read = 0
         self._given_up = 0
         self._is_stuck = False
@@ -101,7 +106,7 @@ class Batch:
         Raises:
             ConfigurationError: The client was closed meanwhile.
         """
-        work = self._custody.start_idle_task(self._work(searches))
+        work = self._background.start_idle_task(self._work(searches))
         work.add_done_callback(self._release_if_cut_off)
         is_done = False
         try:
@@ -120,8 +125,7 @@ class Batch:
                 late: list[asyncio.Future[Any]] = [work]
                 late += [release.first for release in self._release_all()]
                 work.cancel()
-                with anyio.CancelScope(shield=True):
-                    await asyncio.wait(late)
+                await wait_shielded(late)
         return [self._outcomes[place] for place in range(len(searches))]
 
     async def _work(self, searches: Sequence[LookalikeSearch]) -> None:
@@ -262,22 +266,24 @@ class Batch:
         self._read -= 1
         release = self._releases.get(job)
         if job.is_terminal or job.status is JobStatus.CANCELLING or release is None:
-            self._settle(search, job)
+            self._free_slot(search, job)
             return
 
-        def settle(_task: object) -> None:
+        def free_slot(_task: object) -> None:
             self._given_up -= 1
-            self._settle(search, job)
+            self._free_slot(search, job)
 
         self._given_up += 1
-        release.task.add_done_callback(settle)
+        release.task.add_done_callback(free_slot)
         self._announce()
 
-    def _settle(self, search: LookalikeSearch, job: BulkJob) -> None:
+    def _free_slot(self, search: LookalikeSearch, job: BulkJob) -> None:
         """Give the credits back as far as the manifest states the bill."""
         manifest = job.snapshot.manifest if job.snapshot is not None else None
         billed = manifest.credits_consumed if manifest is not None else None
-        self._cap.settle(_exposure(search, job), billed if job.is_terminal else None)
+        self._cap.replace_by_bill(
+            _exposure(search, job), billed if job.is_terminal else None
+        )
         self._announce()
 
     def _announce(self) -> None:
@@ -304,13 +310,13 @@ class Batch:
         if work.cancelled() or work.exception() is not None:
             self._release_all()
 
-    def _release_all(self) -> list[Release]:
+    def _release_all(self) -> list[BackgroundCancel]:
         """Begin to cancel every job that was made and is not terminal, each once."""
         return [self._release(job) for job in self._made if not job.is_terminal]
 
-    def _release(self, job: BulkJob) -> Release:
+    def _release(self, job: BulkJob) -> BackgroundCancel:
         if job not in self._releases:
-            self._releases[job] = self._custody.begin_release(job)
+            self._releases[job] = self._background.start_cancel(job)
         return self._releases[job]
 
 

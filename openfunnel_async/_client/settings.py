@@ -1,7 +1,8 @@
 """Where the key and the address come from, and which of them are accepted.
 
-The key goes only to base_url's origin (design: Custody), so an address that could
-carry it in clear text or somewhere else is refused before anything is sent.
+The key goes only to the origin of base_url, so an address that could carry it in clear
+text, or to another place, is refused before anything is sent. The rules are in
+docs/explanation/custody-of-the-key.md, "Where the key is sent".
 """
 
 import ipaddress
@@ -28,12 +29,12 @@ _HOST = re.compile(
 _HIGHEST_PORT = 65_535
 
 
-def hidden(value: object) -> SecretText | None:
+def hide_text(value: object) -> SecretText | None:
     """Wrap a key at once, so that no frame keeps it as plain text.
 
     Takes text, or what keeps text hidden itself, such as pydantic's ``SecretStr``.
-    Anything else becomes a key that is refused: it must not make way for another
-    account's key in the environment.
+    Anything else becomes a key that is refused: the key of another account in the
+    environment must not be used in its place.
     """
     if value is None:
         return None
@@ -44,7 +45,7 @@ def hidden(value: object) -> SecretText | None:
 
 
 class WrongKey(SecretText):
-    """Stands for a key of another type; keeps only what is wrong with it."""
+    """Takes the place of a key of another type; keeps only what is wrong with it."""
 
     __slots__ = ("fault",)
 
@@ -60,9 +61,11 @@ def read_key(given: SecretText | None) -> SecretText:
     """Return the key given, else the one of the environment.
 
     Raises:
-        ConfigurationError: There is none, or it cannot be a key.
+        ConfigurationError: There is none, or it is not valid as a key.
     """
-    key = given if given is not None else hidden(os.environ.get(KEY_VARIABLE) or None)
+    key = (
+        given if given is not None else hide_text(os.environ.get(KEY_VARIABLE) or None)
+    )
     if key is None:
         raise ConfigurationError(f"no API key: pass api_key or set {KEY_VARIABLE}")
     if isinstance(key, WrongKey):

@@ -13,13 +13,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-import anyio
-
-from openfunnel_async._client.background import Custody, is_being_cancelled
+from openfunnel_async._client.background import BackgroundTasks, is_being_cancelled
 from openfunnel_async._client.handles import Handles
-from openfunnel_async._client.unfinished import Obligation
+from openfunnel_async._client.unfinished import UnfinishedWork
 from openfunnel_async._job.handle import BulkJob
 from openfunnel_async._job.resources import Resources
+from openfunnel_async._job.shielded import wait_shielded
 from openfunnel_async._protocol.replies import Submitted, lost_submit, unknown_submit
 from openfunnel_async._text import error_text
 from openfunnel_async._transport.wire import SendProgress
@@ -77,10 +76,10 @@ class Submitter:
     """Start jobs for callers who may be cancelled."""
 
     def __init__(
-        self, resources: Resources, custody: Custody, handles: Handles
+        self, resources: Resources, background: BackgroundTasks, handles: Handles
     ) -> None:
         self._resources = resources
-        self._custody = custody
+        self._background = background
         self._handles = handles
 
     async def submit(
@@ -99,31 +98,31 @@ class Submitter:
             is_wanted: Whether it is still to be sent, when its turn has come.
         """
         attempt = _Attempt(search, patience, is_wanted)
-        obligation = Obligation(attempt.describe)
-        task = self._custody.start_background_task(self._send(attempt))
+        unfinished = UnfinishedWork(attempt.describe)
+        task = self._background.start_background_task(self._send(attempt))
         try:
             job = await asyncio.shield(task)
         except OpenFunnelError:
-            obligation.meet()
+            unfinished.finish()
             raise
         except asyncio.CancelledError:
             if task.cancelled() and not is_being_cancelled():
-                obligation.meet()
+                unfinished.finish()
                 raise self._cut_off(attempt) from None
             attempt.has_caller = False
-            rescue = self._rescue(task, attempt, obligation)
-            with anyio.CancelScope(shield=True):
-                await asyncio.shield(self._custody.start_background_task(rescue))
+            rescue = self._rescue(task, attempt, unfinished)
+            await wait_shielded([self._background.start_background_task(rescue)])
             raise
-        obligation.meet()
+        unfinished.finish()
         return job
 
     async def _send(self, attempt: _Attempt) -> BulkJob:
         """Send the search and own the job that it makes.
 
-        Between reading the id and holding the handle nothing runs that may fail by
-        design: no import, no file, no foreign callback. What fails all the same ends
-        as an unknown outcome that names the job.
+        Between reading the id and holding the handle nothing runs that can be expected
+        to fail: no import, no file, no foreign callback. What fails all the same ends
+        as an unknown outcome that names the job; see docs/explanation/
+        money-and-cancellation.md, "From the id to the handle".
         """
         search, now = attempt.search, asyncio.get_running_loop().time()
         try:
@@ -131,7 +130,7 @@ class Submitter:
                 self._resources.endpoints.submit(search),
                 progress=attempt.progress,
                 is_wanted=attempt.is_wanted,
-                patience=attempt.patience,
+                rate_limit_timeout=attempt.patience,
             )
             attempt.job_id = answer.job_id
             now = asyncio.get_running_loop().time()
@@ -152,7 +151,7 @@ class Submitter:
         return unknown_submit(attempt.search, fault, attempt.job_id)
 
     async def _rescue(
-        self, task: asyncio.Task[BulkJob], attempt: _Attempt, obligation: Obligation
+        self, task: asyncio.Task[BulkJob], attempt: _Attempt, unfinished: UnfinishedWork
     ) -> None:
         """Stop what is not sent, read what is, and cancel the job it made."""
         try:
@@ -165,13 +164,13 @@ class Submitter:
             job = self._job_of(task, attempt)
             if job is not None:
                 # From here on the custody accounts for the job.
-                release = self._custody.begin_release(job)
-                obligation.meet()
+                release = self._background.start_cancel(job)
+                unfinished.finish()
                 await asyncio.wait([release.first])
             elif not _is_unknown(task):
-                obligation.meet()
+                unfinished.finish()
         finally:
-            obligation.drop()
+            unfinished.report()
 
     def _cut_off(self, attempt: _Attempt) -> OpenFunnelError:
         """Say what is known of a submit that the closing client cut off."""

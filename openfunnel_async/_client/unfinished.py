@@ -1,10 +1,9 @@
-"""What must not end in silence: a job that may bill although nobody can name it.
+"""Work that must not be cut off without a word: a job may bill that nobody can name.
 
-A second Ctrl-C, a loop that ends with an unclosed client, or the end of the
-interpreter can take a submit or a cancel away at any point, without any code of ours
-running. So each is kept as an obligation, which writes its warning when it is dropped
-before it is met: in ``__del__`` if its owner is collected, else at the interpreter's
-exit.
+A second Ctrl-C, a loop that ends with an unclosed client, or the end of the interpreter
+can end a submit or a cancel at any point, and no further code of ours runs. So each one
+is registered here while it is unfinished, and logs its warning when it is dropped: in
+``__del__`` if its owner is collected, else at the exit of the interpreter.
 """
 
 import atexit
@@ -13,15 +12,15 @@ import weakref
 from collections.abc import Callable
 
 _logger = logging.getLogger("openfunnel_async")
-_open: "weakref.WeakSet[Obligation]" = weakref.WeakSet()
+_open: "weakref.WeakSet[UnfinishedWork]" = weakref.WeakSet()
 
 
-class Obligation:
-    """Something to be done or at least to be said.
+class UnfinishedWork:
+    """A submit or a cancel that is under way.
 
     Args:
-        describe: Returns the warning; None if by now nothing needs to be said. It
-            must hold no reference to the obligation's owner.
+        describe: Returns the warning; None if nothing needs to be logged any more. It
+            must hold no reference to the owner of this object.
     """
 
     __slots__ = ("__weakref__", "_describe", "_is_open")
@@ -31,26 +30,26 @@ class Obligation:
         self._is_open = True
         _open.add(self)
 
-    def meet(self) -> None:
-        """Note that it is done; nothing will be said."""
+    def finish(self) -> None:
+        """Note that it is done; nothing will be logged."""
         self._is_open = False
         _open.discard(self)
 
-    def drop(self) -> None:
-        """Say what was not done, once."""
+    def report(self) -> None:
+        """Log what was not done, once."""
         if not self._is_open:
             return
-        self.meet()
+        self.finish()
         warning = self._describe()
         if warning is not None:
             _logger.warning("%s", warning)
 
     def __del__(self) -> None:
-        self.drop()
+        self.report()
 
 
 @atexit.register
-def _drop_all() -> None:
-    """Say what the end of the interpreter leaves undone."""
-    for obligation in list(_open):
-        obligation.drop()
+def _report_all() -> None:
+    """Log what the end of the interpreter leaves undone."""
+    for unfinished in list(_open):
+        unfinished.report()

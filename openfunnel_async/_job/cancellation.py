@@ -155,7 +155,7 @@ class Cancellation:
         self._shared.note_stall(until, cause)
 
 
-def receipt(state: JobState, answer: CancelAnswer) -> CancelReceipt:
+def write_receipt(state: JobState, answer: CancelAnswer) -> CancelReceipt:
     """State what is known now; what no answer stated is None."""
     manifest = state.snapshot.manifest if state.snapshot is not None else None
     if not state.is_terminal:

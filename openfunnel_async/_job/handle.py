@@ -7,17 +7,14 @@ from inspect import iscoroutinefunction
 from types import EllipsisType
 from typing import Literal, NoReturn
 
-import anyio
 import attrs
 
-from openfunnel_async._job.cancellation import Cancellation, receipt
+from openfunnel_async._job.cancel_calls import CancelCalls
 from openfunnel_async._job.page_reader import Bookmark, PageReader
 from openfunnel_async._job.poll_loop import OnProgress, PollLoop
 from openfunnel_async._job.requests import JobRequests
 from openfunnel_async._job.results import collect, take
 from openfunnel_async._job.streams import PageStream, RowStream
-from openfunnel_async._protocol.replies import CancelAnswer
-from openfunnel_async._protocol.retry_rules import retry_after_of, with_jitter
 from openfunnel_async._values.checkpoint import JobCheckpoint
 from openfunnel_async._values.checks import check_label, check_timeout, check_whole
 from openfunnel_async._values.models import Company, JobPage, JobSnapshot
@@ -29,15 +26,15 @@ from openfunnel_async.errors import (
     WaitTimeoutError,
 )
 
-_CANCEL_SETTLES = 60.0
+_CANCEL_WITHIN = 60.0
 _CANCEL_BLOCKS = 10.0
 
 
 class BulkJob:
-    """One job of the service: look at it, wait for it, cancel it, read its rows.
+    """One job of the service: poll it, wait for it, cancel it, read its rows.
 
     Made by ``OpenFunnel.submit()`` and ``OpenFunnel.job()``. A handle is cheap,
-    compares by identity, and letting go of it does not touch the job. Reading and
+    compares by identity, and dropping it does not change the job. Reading and
     cancelling are free; each delivered company bills one credit.
     """
 
@@ -46,7 +43,7 @@ class BulkJob:
     __slots__ = (
         "__weakref__",
         "_bookmark",
-        "_cancellation",
+        "_cancel_calls",
         "_error",
         "_poll_loop",
         "_read_ahead",
@@ -73,7 +70,7 @@ class BulkJob:
         self._read_ahead = read_ahead
         self._state = requests.state
         self._poll_loop = PollLoop(requests)
-        self._cancellation: Cancellation | None = None
+        self._cancel_calls: CancelCalls | None = None
         self._wait_timeout = wait_timeout
         self._error: OpenFunnelError | None = None
 
@@ -102,7 +99,7 @@ class BulkJob:
 
     @property
     def status(self) -> JobStatus:
-        """The furthest state seen, without I/O; never goes backwards."""
+        """The furthest status that was seen, without I/O; it never goes backwards."""
         return self._state.status
 
     @property
@@ -117,7 +114,7 @@ class BulkJob:
 
     @property
     def cancel_requested(self) -> bool:
-        """Whether this handle has asked for a cancel, whatever came of it."""
+        """Whether this handle has asked for a cancel, also one without success."""
         return self._state.cancel_requested
 
     @property
@@ -126,13 +123,13 @@ class BulkJob:
         return self._error
 
     async def poll(self) -> JobSnapshot:
-        """Look once, and return at once.
+        """Read the status once.
 
         Raises:
             JobNotFoundError: This key has no such job.
             TransportError: No answer after the policy's attempts.
             APIError: The service answered with another error.
-            InvalidResponseError: An answer that cannot be believed, twice.
+            InvalidResponseError: An answer that cannot be trusted, twice.
 
         Cancellation: leaves nothing behind; calling again is safe.
         """
@@ -166,15 +163,15 @@ class BulkJob:
     ) -> JobSnapshot:
         """Wait until the job is cancelled, completed or failed.
 
-        Looks at the client's pace; a first look at an attached job is made at once.
-        Several waits on one handle share one loop. Survives what a retry can cure
-        for ``RetryPolicy.outage`` seconds of unbroken failure.
+        Polls at the pace of the client, an attached job at once. Several waits on one
+        handle share one poll loop. A wait survives what a retry can cure for
+        ``RetryPolicy.outage`` seconds of unbroken failure.
 
         Args:
             timeout: Total seconds; the client's ``wait_timeout`` by default, None
                 for ever.
             on_timeout: ``"leave"`` the job running, or ``"cancel"`` it and wait up to
-                60 s for the settling.
+                60 s for the terminal status.
             on_progress: Called, or awaited, with each answer that differs from the
                 one before it, the terminal one included. What it raises is raised.
 
@@ -182,14 +179,14 @@ class BulkJob:
             The terminal answer, whichever of the three it is.
 
         Raises:
-            WaitTimeoutError: The time is over; also after ``on_timeout="cancel"``.
+            WaitTimeoutError: The time has passed; also after ``on_timeout="cancel"``.
             JobNotFoundError: This key has no such job.
             RateLimitedError: The service asks to wait for longer than is left.
             TransportError: An outage longer than the policy survives.
             APIError: The service answered with another error.
-            InvalidResponseError: An answer that cannot be believed, twice.
+            InvalidResponseError: An answer that cannot be trusted, twice.
 
-        Cancellation: the job goes on and the handle stays usable.
+        Cancellation: the job continues and the handle stays usable.
         """
         self._requests.check_loop()
         seconds = check_timeout(timeout, self._wait_timeout)
@@ -211,7 +208,7 @@ class BulkJob:
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
-                # Whoever wants a cancel when time is up is not sent away before it.
+                # A caller who wants a cancel at the end of the time waits until then.
                 until = limit.when() if on_timeout == "leave" else None
                 deadline = math.inf if until is None else until
                 await self._poll_loop.wait_until_terminal(deadline, on_progress)
@@ -224,15 +221,15 @@ class BulkJob:
             await self._cancel_overdue(seconds)
         msg = (
             f"job {self.id} was {self.status} after {seconds:g} s; "
-            "it goes on, and bills what it delivers"
+            "it continues, and bills what it delivers"
         )
         raise WaitTimeoutError(msg, self.id, self.snapshot)
 
     async def _cancel_overdue(self, seconds: float | None) -> None:
-        """Cancel after a time-out and say, in the error, what came of it."""
+        """Cancel after a time-out, and state the outcome in the error."""
         failed: OpenFunnelError | None = None
         try:
-            await self._cancel_on_leaving(_CANCEL_SETTLES, _CANCEL_SETTLES)
+            await self._cancels.cancel_on_leaving(self, _CANCEL_WITHIN, _CANCEL_WITHIN)
         except OpenFunnelError as exc:
             failed = exc
         msg = f"job {self.id} was not terminal after {seconds:g} s"
@@ -243,7 +240,7 @@ class BulkJob:
         self,
         *,
         wait: bool = False,
-        timeout: float | None = _CANCEL_SETTLES,  # noqa: ASYNC109 -- a total
+        timeout: float | None = _CANCEL_WITHIN,  # noqa: ASYNC109 -- a total
     ) -> CancelReceipt:
         """Ask the job to stop at its next checkpoint; a terminal job is no error.
 
@@ -274,77 +271,14 @@ class BulkJob:
         safe.
         """
         self._requests.check_loop()
-        seconds = check_timeout(timeout)
-        accepted = False
-        with anyio.move_on_after(seconds) as scope:
-            try:
-                answer = await self._cancelling().request(scope.deadline)
-            except OpenFunnelError as exc:
-                if seconds is not None and self._requests.may_be_cured(exc):
-                    # The service asks for a longer wait than the caller has.
-                    after = with_jitter(retry_after_of(exc) or 0.0)
-                    self._requests.cancel_in_background(self, None, after)
-                raise
-            accepted = answer.accepted
-            if wait:
-                await self._poll_loop.wait_until_terminal(scope.deadline)
-            return receipt(self._state, answer)
-        if not accepted:
-            # The one request that stops a spend does not end with its caller's time.
-            self._requests.cancel_in_background(self, None)
-        raise self._cancel_timeout(accepted, seconds)
+        return await self._cancels.cancel(self, check_timeout(timeout), wait=wait)
 
-    def _cancelling(self) -> Cancellation:
-        # Most handles are never cancelled, and a fleet's are many.
-        if self._cancellation is None:
-            self._cancellation = Cancellation(self._requests)
-        return self._cancellation
-
-    def _cancel_timeout(
-        self, accepted: bool, seconds: float | None
-    ) -> WaitTimeoutError:
-        """Say how far a cancel has come whose caller's time has passed."""
-        after = "" if seconds is None else f" after {seconds:g} s"
-        fault = self._cancelling().fault
-        if accepted:
-            how = f"was accepted, but{after} no terminal status was read"
-        else:
-            how = f"was not accepted{after}{f' ({fault})' if fault else ''}"
-            how += "; it is tried again while the client is open"
-        msg = f"job {self.id}: the cancel {how}; the job may still bill"
-        return WaitTimeoutError(msg, self.id, self.snapshot)
-
-    async def _cancel_on_leaving(
-        self, within: float, left: float | None
-    ) -> CancelReceipt:
-        """Cancel for a caller who leaves, and wait for the terminal status.
-
-        Args:
-            within: Most seconds until the cancel is accepted; it then continues in the
-                background, whatever becomes of the caller.
-            left: Seconds left until then and for the terminal status; None for ever.
-
-        Raises:
-            OpenFunnelError: What has kept the job from being cancelled so far.
-        """
-        time, seconds = asyncio.get_running_loop().time, left
-        until = None if left is None else time() + left
-        within = within if left is None else min(within, left)
-        first = self._requests.cancel_in_background(self, None)
-        with anyio.CancelScope(shield=True):
-            await asyncio.wait([first], timeout=within)
-        if not first.done():
-            raise self._cancel_timeout(False, within)
-        outcome = first.result()
-        if isinstance(outcome, OpenFunnelError):
-            raise outcome
-        left = None if until is None else max(0.0, until - time())
-        with anyio.move_on_after(left) as scope:
-            await self._poll_loop.wait_until_terminal(scope.deadline)
-        if not self.is_terminal:
-            raise self._cancel_timeout(True, seconds)
-        answer = CancelAnswer(not outcome.already_terminal, outcome.message)
-        return receipt(self._state, answer)
+    @property
+    def _cancels(self) -> CancelCalls:
+        # Most handles are never cancelled, and a batch has many.
+        if self._cancel_calls is None:
+            self._cancel_calls = CancelCalls(self._requests, self._poll_loop)
+        return self._cancel_calls
 
     def rows(self, *, follow: bool = True) -> RowStream:
         """Return the companies in order, each once, as they are delivered.
@@ -372,9 +306,9 @@ class BulkJob:
         )
 
     def checkpoint(self) -> JobCheckpoint:
-        """Return the place of the stream that moved last, else the handle's start.
+        """Return the position of the stream that moved last, else the handle's start.
 
-        ``OpenFunnel.resume()`` goes on from it, in this process or another one,
+        ``OpenFunnel.resume()`` continues from it, in this process or another one,
         with the very next row. ``take()`` and ``result()`` read by streams, too.
         """
         return self._bookmark.place
@@ -394,12 +328,14 @@ class BulkJob:
 
         Raises:
             JobFailedError: The job failed; the rows read are on the error's ``rows``.
-            JobCancelledError: It was cancelled; likewise.
-            WaitTimeoutError: The time is over; likewise. The job goes on.
-            IncompleteResultsError: They do not add up to the manifest; likewise.
+            JobCancelledError: It was cancelled; the rows read are on the error.
+            WaitTimeoutError: The time has passed; the rows read are on the error. The
+                job continues.
+            IncompleteResultsError: The rows, which are on the error, do not add up to
+                the manifest.
             OpenFunnelError: As ``wait_until_terminal()``.
 
-        Cancellation: the job goes on; reading again is free.
+        Cancellation: the job continues; reading again is free.
         """
         self._requests.check_loop()
         seconds = check_timeout(timeout, self._wait_timeout)
@@ -412,12 +348,12 @@ class BulkJob:
         where: Callable[[Company], bool] | None = None,
         timeout: float | EllipsisType | None = ...,  # noqa: ASYNC109 -- a total
     ) -> TakeResult:
-        """Read until n rows match, then cancel the job and wait for the settling.
+        """Read until n rows match, then cancel the job and wait until it is terminal.
 
-        What is true of money: every row that is delivered is billed, matching or
-        not; the hard cap is the search's ``limit``; and a cancel may still bill
-        what comes up to the job's next checkpoint. If the job finishes first, the
-        rows that matched are the result and nothing is lost.
+        Every row that is delivered is billed, also one that does not match. The hard
+        cap is the ``limit`` of the search. After the cancel the job may still deliver
+        and bill up to its next checkpoint. If the job finishes first, the rows that
+        matched are the result and nothing is lost.
 
         Args:
             n: Rows wanted.
@@ -429,12 +365,13 @@ class BulkJob:
             ConfigurationError: n is not a whole number of at least 1, or where is
                 no plain function.
             JobFailedError: The job failed; the matches are on the error's ``rows``.
-            WaitTimeoutError: The time is over; likewise. The job goes on unless the
-                message says that its cancel was accepted.
-            JobError: The cancel failed; likewise. The job may be billing on.
+            WaitTimeoutError: The time has passed; the matches are on the error. The job
+                continues unless the message says that its cancel was accepted.
+            JobError: The cancel failed; the matches are on the error. The job may
+                still bill.
             OpenFunnelError: As ``wait_until_terminal()``.
 
-        Cancellation: the job goes on and bills; ``OpenFunnel.running()`` around it
+        Cancellation: the job continues and bills; ``OpenFunnel.running()`` around it
         cancels it.
         """
         self._requests.check_loop()
@@ -444,6 +381,6 @@ class BulkJob:
         seconds = check_timeout(timeout, self._wait_timeout)
 
         async def stop(left: float | None) -> CancelReceipt:
-            return await self._cancel_on_leaving(_CANCEL_BLOCKS, left)
+            return await self._cancels.cancel_on_leaving(self, _CANCEL_BLOCKS, left)
 
         return await take(self._state, self.rows(), stop, seconds, most=n, where=where)

@@ -1,9 +1,9 @@
-"""When to look again and how long to back off: pure schedules of delays.
+"""The pace: how many seconds to leave between an answer and the next poll.
 
-In three sentences: from the rows so far and the time they took, guess when the job
-will be done. Sleep half the way to that moment, whether it lies ahead or already
-behind, but never less than 1.5 s nor more than 6 s. While nothing is known of the
-rows, a fifth of the time since the submit stands for the way.
+In three sentences: from the rows so far and the time that they took, the expected
+finish of the job is guessed. The delay is half of the distance to that moment, before
+or after it, but at least 1.5 s and at most 6 s. While the limit is not known, a fifth
+of the elapsed time is taken as the distance.
 """
 
 import random
@@ -19,11 +19,11 @@ _SETTLE_SHARE = 0.1
 
 
 class Clues(NamedTuple):
-    """What a pacer may know of a job, all times in seconds before now.
+    """What the pace depends on, all times in seconds before now.
 
     Attributes:
-        since_start: Since the submit, or since the handle first looked.
-        since_delivering: Since the job was first seen to deliver; None before.
+        since_start: Since the submit, or since the first answer.
+        since_delivering: Since an answer first stated delivered rows; None before.
         since_progress: Since ``processed`` last grew.
         since_cancel: Since a cancel was accepted; None if none was.
         processed: Rows delivered so far.
@@ -39,7 +39,7 @@ class Clues(NamedTuple):
 
 
 def poll_delay(policy: PollPolicy, clues: Clues) -> float:
-    """Return the seconds between the last answer and the next look, not jittered."""
+    """Return the seconds between the last answer and the next poll, not jittered."""
     if clues.since_cancel is not None:
         delay = max(_SETTLE_FIRST, _SETTLE_SHARE * clues.since_cancel)
     else:
@@ -51,7 +51,7 @@ def eta(clues: Clues) -> float | None:
     """Return the seconds until the expected finish, None if nothing can be said.
 
     Nothing can be said without a limit, before the first rows, after a cancel, and
-    once the guess has proved wrong: the moment has passed and rows are missing.
+    once the guess was wrong: the moment has passed and rows are missing.
     """
     if clues.limit is None or not clues.processed or clues.since_cancel is not None:
         return None

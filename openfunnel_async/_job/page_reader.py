@@ -9,11 +9,10 @@ import asyncio
 from functools import partial
 from typing import NoReturn
 
-import anyio
-
 from openfunnel_async._job.poll_loop import PollLoop, WantedPage
 from openfunnel_async._job.read_ahead import ReadAhead
 from openfunnel_async._job.requests import JobRequests, Outage, PageRead
+from openfunnel_async._job.shielded import wait_shielded
 from openfunnel_async._text import escaped
 from openfunnel_async._values.checkpoint import JobCheckpoint
 from openfunnel_async._values.models import Company
@@ -150,10 +149,7 @@ class PageReader:
 
     async def aclose(self) -> None:
         """Drop what is read ahead, and wait until its tasks have ended."""
-        dropped = self.drop_read_ahead()
-        if dropped:
-            with anyio.CancelScope(shield=True):
-                await asyncio.wait(dropped)
+        await wait_shielded(self.drop_read_ahead())
 
     @property
     def cursor(self) -> str | None:
@@ -195,8 +191,8 @@ class PageReader:
             self._end(IncompleteResultsError(msg, self._job, snapshot))
         again = await self._read(self._cursor, takes_turn=False)
         self._has_read_again = True
-        # One that says that the job is running is a late one, and no reason to wait:
-        # the end was seen.
+        # An answer that says that the job is running is a late one, and no reason to
+        # wait: the terminal status was seen.
         if again.is_whole:
             self._compare(page, again)
         return False
@@ -229,7 +225,7 @@ class PageReader:
         raise error
 
     async def _read_next(self, before: PageRead, following: str) -> None:
-        """Go on to the next page."""
+        """Continue with the next page."""
         label = before.answer.label or self._cursor
         if following in self._cursors_seen or following == label:
             msg = "the answer's $.next_cursor leads back to a page already read"

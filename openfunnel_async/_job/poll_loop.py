@@ -20,6 +20,7 @@ from functools import partial
 import anyio
 
 from openfunnel_async._job.requests import JobRequests, Outage, PageRead
+from openfunnel_async._job.shielded import cancel_and_wait
 from openfunnel_async._protocol.endpoints import Kind
 from openfunnel_async._values.models import JobSnapshot
 from openfunnel_async.errors import InvalidResponseError, OpenFunnelError
@@ -181,10 +182,8 @@ class PollLoop:
         self._requests.state.listener = None
         self._cancel_timer()
         task, self._task, self._stall = self._task, None, None
-        if task is not None and not task.done():
-            task.cancel()
-            with anyio.CancelScope(shield=True):
-                await asyncio.wait([task])
+        if task is not None:
+            await cancel_and_wait([task])
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
@@ -193,16 +192,17 @@ class PollLoop:
 
     def _schedule(self) -> None:
         """Send the next request if it is due, else set the timer for it."""
+        if self._task is not None:
+            return
         self._cancel_timer()
         waiting = [each for each in self._followers if not each.is_done]
-        if self._task is not None or not waiting:
+        if not waiting:
             return
         loop, due = asyncio.get_running_loop(), self._next_due()
         if due > loop.time():
             self._timer = loop.call_at(due, self._schedule)
             return
-        wanted = (follower.page for follower in waiting if follower.page is not None)
-        self._reading = next(wanted, None)
+        self._reading = next((each.page for each in waiting if each.page), None)
         # Its answer is for all, so it runs in no context of a caller.
         context = contextvars.Context()
         self._task = asyncio.create_task(self._request(), context=context)
@@ -265,7 +265,7 @@ class PollLoop:
         return self._reading is not None and isinstance(error, InvalidResponseError)
 
     def _note_answer(self, before: JobSnapshot | None, now: JobSnapshot | None) -> None:
-        """Report an answer about the job, whoever got it; the next due time moves."""
+        """Report an answer about the job, also one of another caller; reschedule."""
         is_terminal = self._requests.state.is_terminal
         for follower in self._followers:
             if follower.changes is not None and now is not None and now != before:

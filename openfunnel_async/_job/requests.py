@@ -77,7 +77,7 @@ class Outage:
         self._began = math.inf
 
     def has_lasted(self, seconds: float) -> bool:
-        """Whether it began at least so many seconds ago."""
+        """Whether it began at least that number of seconds ago."""
         return asyncio.get_running_loop().time() - self._began >= seconds
 
 
@@ -252,6 +252,6 @@ class JobRequests:
 
 
 def _raise_if_not_found(error: OpenFunnelError) -> None:
-    """Drop a guessed page at the first 404, whoever wrote it."""
+    """Drop a guessed page at the first 404, also one of a gateway."""
     if isinstance(error, JobNotFoundError):
         raise error

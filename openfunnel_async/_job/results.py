@@ -1,4 +1,4 @@
-"""Rows gathered into a result: all of them, or as many as are needed."""
+"""Collect rows into a result: all of them, or a number of matching ones."""
 
 import math
 from asyncio import isfuture
@@ -29,18 +29,20 @@ async def collect(
     state: JobState, stream: RowStream, seconds: float | None, *, partial_ok: bool
 ) -> BulkResult:
     """Read the stream to its end; see ``BulkJob.result``."""
-    gathered = _Gathered(state, stream)
+    collection = _Collection(state, stream)
     try:
-        await gathered.read(seconds)
+        await collection.read(seconds)
     except JobFailedError:
         if not partial_ok:
             raise
     if state.status is JobStatus.CANCELLED and not partial_ok:
-        msg = f"job {state.job_id} was cancelled after {len(gathered.rows)} rows"
-        raise JobCancelledError(msg, state.job_id, state.snapshot, tuple(gathered.rows))
+        msg = f"job {state.job_id} was cancelled after {len(collection.rows)} rows"
+        raise JobCancelledError(
+            msg, state.job_id, state.snapshot, tuple(collection.rows)
+        )
     snapshot = state.snapshot
     manifest = snapshot.manifest if snapshot is not None else None
-    rows = tuple(gathered.rows)
+    rows = tuple(collection.rows)
     return BulkResult(status=state.status, rows=rows, manifest=manifest)
 
 
@@ -55,9 +57,9 @@ async def take(  # noqa: PLR0913 -- what BulkJob.take was given
 ) -> TakeResult:
     """Read until enough rows match, then cancel; see ``BulkJob.take``."""
     began = anyio.current_time()
-    gathered = _Gathered(state, stream, most=most, where=where)
-    await gathered.read(seconds)
-    rows = tuple(gathered.rows)
+    collection = _Collection(state, stream, most=most, where=where)
+    await collection.read(seconds)
+    rows = tuple(collection.rows)
     left = None
     if seconds is not None:
         left = max(0.0, began + seconds - anyio.current_time())
@@ -70,20 +72,20 @@ async def take(  # noqa: PLR0913 -- what BulkJob.take was given
         failed = exc
     else:
         return TakeResult(
-            rows=rows, scanned=gathered.scanned, receipt=receipt, status=state.status
+            rows=rows, scanned=collection.scanned, receipt=receipt, status=state.status
         )
-    came_of_it = "failed and the job may still be billing"
+    outcome = "failed and the job may still be billing"
     if state.accepted_at is not None:
-        came_of_it = "was accepted, and the terminal status could not be read"
+        outcome = "was accepted, and the terminal status could not be read"
     msg = (
         f"job {state.job_id}: {len(rows)} rows were taken, but the cancel after them "
-        f"{came_of_it}: {failed}"
+        f"{outcome}: {failed}"
     )
     raise JobError(msg, state.job_id, state.snapshot, rows) from failed
 
 
-class _Gathered:
-    """The rows of a stream as they come, kept whatever ends it."""
+class _Collection:
+    """The rows of a stream so far, kept whatever ends the stream."""
 
     def __init__(
         self,
@@ -110,17 +112,15 @@ class _Gathered:
             async with self._stream:
                 await self._fill()
         if scope.cancelled_caught:
-            goes_on = "it goes on, and bills what it delivers"
+            rest = "it continues, and bills what it delivers"
             if self._state.is_terminal:
-                goes_on = "its rows were not all read; reading them again is free"
-            msg = (
-                f"job {job_id} was {self._state.status} after {seconds:g} s; {goes_on}"
-            )
+                rest = "its rows were not all read; reading them again is free"
+            msg = f"job {job_id} was {self._state.status} after {seconds:g} s; {rest}"
             rows = tuple(self.rows)
             raise WaitTimeoutError(msg, job_id, self._state.snapshot, rows)
 
     def _matches(self, company: Company) -> bool:
-        """Ask the caller's function, which must not be async by accident.
+        """Call the caller's function, which must not be async by accident.
 
         An awaitable is true: the first rows would be taken for matches, and the job
         would be cancelled after them.

@@ -5,8 +5,7 @@ import contextvars
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
-import anyio
-
+from openfunnel_async._job.shielded import cancel_and_wait
 from openfunnel_async.errors import OpenFunnelError
 
 T = TypeVar("T")
@@ -36,7 +35,7 @@ class _Run(Generic[T]):
                 waiter.set_result(task.result())
 
     def refuse_beyond_deadline(self) -> None:
-        """End the callers who would stop waiting before the pause is over."""
+        """End the callers who would stop waiting before the pause ends."""
         if self.stall is None:
             return
         until, cause = self.stall
@@ -88,10 +87,7 @@ class SharedTask(Generic[T]):
     async def _end(self, run: _Run[T]) -> None:
         if self._run is run:
             self._run = None
-        if not run.task.done():
-            run.task.cancel()
-            with anyio.CancelScope(shield=True):
-                await asyncio.wait([run.task])
+        await cancel_and_wait([run.task])
 
     def note_stall(self, until: float, cause: OpenFunnelError) -> None:
         """Note until when the service asks to wait, and the error that asked."""

@@ -110,7 +110,7 @@ class JobState:
 
     @property
     def cancel_requested(self) -> bool:
-        """Whether a cancel was asked for, whatever came of it."""
+        """Whether a cancel was asked for, also one without success."""
         return self._cancel_requested
 
     @property

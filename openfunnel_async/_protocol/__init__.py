@@ -1,1 +1,1 @@
-"""What OpenFunnel says and what it means: requests, replies, what may be repeated."""
+"""The protocol of OpenFunnel: requests, replies, and what may be repeated."""

@@ -1,7 +1,7 @@
-"""Each request of the API, without any I/O.
+"""Each request of the API, and how its reply is read; no I/O.
 
-What may be repeated follows from a call's kind (design: Money and truth); what the
-replies mean, ``_answers`` says.
+A call's kind decides what may be repeated: docs/explanation/money-and-cancellation.md,
+"What may be repeated".
 """
 
 import enum
@@ -22,45 +22,65 @@ from openfunnel_async._protocol.replies import (
     read_status,
     read_submitted,
 )
-from openfunnel_async._transport.wire import Headers, WireReply, WireRequest
+from openfunnel_async._protocol.sign_up_replies import (
+    AgentKey,
+    lost_sign_up,
+    lost_verification,
+    read_sign_up,
+    read_verification,
+)
+from openfunnel_async._transport.wire import (
+    Headers,
+    SecretText,
+    WireReply,
+    WireRequest,
+)
 from openfunnel_async._values.models import CreditBalance
 from openfunnel_async._values.search import LookalikeSearch
-from openfunnel_async.errors import OpenFunnelError
+from openfunnel_async.errors import OpenFunnelError, TransportError
 
 T = TypeVar("T")
 _JOBS = "/api/v1/account/search-lookalikes-bulk"
 _BALANCE = "/api/v1/credits/balance"
+_SIGN_UP = "/api/v1/agent/sign-up"
+_VERIFY = "/api/v1/agent/verify"
 _ACCEPT = Headers({"accept": "application/json"})
-# A cache on the way must not answer a poll with what was true a minute ago.
-_ACCEPT_ANEW = Headers({"accept": "application/json", "cache-control": "no-cache"})
+# A cache between the client and the service must not answer a poll with an old status.
+_ACCEPT_UNCACHED = Headers({"accept": "application/json", "cache-control": "no-cache"})
 _ACCEPT_AND_SEND = Headers(
     {"accept": "application/json", "content-type": "application/json"}
 )
 
 
 class Kind(enum.Enum):
-    """What a request does to money, which decides what may be repeated."""
+    """The effect of a request, which decides what may be repeated.
+
+    A sign-up or a verification (``SIGN_UP``) costs nothing, but mails a code or uses
+    one up.
+    """
 
     SUBMIT = "submit"
     CANCEL = "cancel"
     READ = "read"
+    SIGN_UP = "sign-up"
 
 
 class Call(NamedTuple, Generic[T]):
-    """A request and how to read what comes of it.
+    """A request, and how to read its reply.
 
     Attributes:
         kind: Decides what may be repeated.
         request: The request, still without the key.
         read: Turns a reply into a value, or raises the error that it means.
-        lost: From why, and what had come, to the error to raise when a sent request
-            got no complete reply; without it the failure itself is raised.
+        lost: Returns the error to raise if a sent request got no complete reply. Its
+            arguments are the failure, and the part of the reply that arrived. Without
+            it the failure itself is raised.
     """
 
     kind: Kind
     request: WireRequest
     read: Callable[[WireReply], T]
-    lost: Callable[[str, WireReply | None], OpenFunnelError] | None = None
+    lost: Callable[[TransportError, WireReply | None], OpenFunnelError] | None = None
 
 
 class Endpoints:
@@ -71,20 +91,12 @@ class Endpoints:
 
     def submit(self, search: LookalikeSearch) -> Call[Submitted]:
         """Start a job: billed, and not idempotent."""
-        request = WireRequest(
-            method="POST",
-            origin=self._origin,
-            path=_JOBS,
-            headers=_ACCEPT_AND_SEND,
-            body=encode(_search_body(search)),
-            fresh_connection=True,
-        )
-        return Call(
-            kind=Kind.SUBMIT,
-            request=request,
-            read=partial(read_submitted, search),
-            lost=partial(lost_submit, search),
-        )
+
+        def lost(failed: TransportError, reply: WireReply | None) -> OpenFunnelError:
+            return lost_submit(search, str(failed), reply)
+
+        request = self._post(_JOBS, _search_body(search))
+        return Call(Kind.SUBMIT, request, partial(read_submitted, search), lost)
 
     def status(self, job_id: str) -> Call[JobAnswer]:
         """Read the status of the job; the rows of the answer are not built."""
@@ -98,19 +110,34 @@ class Endpoints:
 
     def cancel(self, job_id: str) -> Call[CancelAnswer]:
         """Ask the job to stop at its next checkpoint."""
-        request = WireRequest(
-            method="POST",
-            origin=self._origin,
-            path=f"{_JOBS}/{job_id}/cancel",
-            headers=_ACCEPT,
-            fresh_connection=True,
-        )
-        read = partial(read_cancel, job_id)
-        return Call(kind=Kind.CANCEL, request=request, read=read)
+        request = self._post(f"{_JOBS}/{job_id}/cancel", None)
+        return Call(Kind.CANCEL, request, partial(read_cancel, job_id))
 
     def balance(self) -> Call[CreditBalance]:
         """Read the account's credits."""
         return self._get(_BALANCE, read_balance)
+
+    def sign_up(self, email: str) -> Call[None]:
+        """Request a code by mail."""
+        request = self._post(_SIGN_UP, {"email": email})
+        return Call(Kind.SIGN_UP, request, read_sign_up, lost_sign_up)
+
+    def verify(self, email: str, otp_code: SecretText) -> Call[AgentKey]:
+        """Exchange the code for the key."""
+        request = self._post(_VERIFY, {"email": email, "otp_code": otp_code})
+        read = partial(read_verification, email, otp_code)
+        return Call(Kind.SIGN_UP, request, read, partial(lost_verification, otp_code))
+
+    def _post(self, path: str, fields: dict[str, object] | None) -> WireRequest:
+        """Return a request over a fresh connection, with a body if there are fields."""
+        return WireRequest(
+            method="POST",
+            origin=self._origin,
+            path=path,
+            headers=_ACCEPT if fields is None else _ACCEPT_AND_SEND,
+            body=None if fields is None else encode(fields),
+            fresh_connection=True,
+        )
 
     def _get(
         self,
@@ -123,7 +150,7 @@ class Endpoints:
             origin=self._origin,
             path=path,
             query=query,
-            headers=_ACCEPT_ANEW,
+            headers=_ACCEPT_UNCACHED,
         )
         return Call(kind=Kind.READ, request=request, read=read)
 

@@ -1,9 +1,9 @@
-"""Read a reply that says no into the error it means.
+"""Turn a reply outside 2xx into the error that it means.
 
-An error body may echo what was sent (facts.md, "Rows": ``input`` of the live 422),
-so echoed input is dropped; the caller has taken the key out before. A body that is
-not JSON was not written by OpenFunnel (facts.md, "Added later"): it is described,
-not quoted, and its status proves nothing about the key or the job.
+An error body may repeat what was sent, such as the ``input`` of a 422
+(docs/reference/contract.md, "Rows"). Repeated input is dropped; the caller has already
+removed the key. OpenFunnel did not write a body that is not JSON: such a body is
+described, not quoted, and its status proves nothing about the key or the job.
 """
 
 from http import HTTPStatus
@@ -29,7 +29,7 @@ from openfunnel_async.errors import (
 
 _ECHOES = frozenset({"input", "ctx", "body"})
 _LONGEST_TEXT = 500
-_LONGEST_SAID = 300
+_LONGEST_QUOTE = 300
 _LONGEST_SERVER = 40
 _MOST_ISSUES = 5
 _MOST_ENTRIES = 100
@@ -43,17 +43,17 @@ _ADVICE = {
     403: "the API key may not do this; check OPENFUNNEL_API_KEY or api_key",
     404: "there is nothing at this address; check base_url",
     407: "a proxy asks for credentials",
-    408: "the service gave up waiting for the request",
+    408: "the service did not receive the request in time",
     422: "the service refused the request",
-    429: "too many requests; wait before asking again",
+    429: "too many requests; wait before the next request",
 }
-# For an answer of something before the service, which knows neither key nor job.
+# For the answer of a gateway, which knows neither the key nor the job.
 _FOREIGN_ADVICE = {
-    401: "it says nothing about the API key; check the network and base_url",
-    403: "it says nothing about the API key; check the network and base_url",
+    401: "it proves nothing about the API key; check the network and base_url",
+    403: "it proves nothing about the API key; check the network and base_url",
     404: "check the network and base_url",
     407: "a proxy asks for credentials",
-    429: "too many requests; wait before asking again",
+    429: "too many requests; wait before the next request",
 }
 
 
@@ -62,22 +62,22 @@ def failure(reply: WireReply, *, job_id: str | None = None) -> APIError:
 
     Args:
         reply: The reply.
-        job_id: The job the request was about, if it was about one.
+        job_id: The job that the request concerns, if any.
     """
-    body, is_json = _parsed(reply)
-    detail: object = _scrubbed(_detail(body))
+    body, is_json = _parse(reply)
+    detail: object = _without_input(_detail(body))
     issues = _issues(detail)
     if is_json:
         message = _message(reply.status_code, detail, issues, job_id)
     else:
         message = _foreign_message(reply, job_id)
-    error = _error(reply, body, detail, issues, message, job_id)
+    error = _build_error(reply, body, detail, issues, message, job_id)
     if not is_json:
         vars(error)["_from_service"] = False
     return error
 
 
-def _error(  # noqa: PLR0913, PLR0917 -- what an error is made of, once
+def _build_error(  # noqa: PLR0913, PLR0917 -- the arguments of every kind of error
     reply: WireReply,
     body: object,
     detail: object,
@@ -90,14 +90,34 @@ def _error(  # noqa: PLR0913, PLR0917 -- what an error is made of, once
         return InsufficientCreditsError(message, status, detail, wait)
     if status in {400, 422}:
         return RequestRejectedError(message, status, detail, wait, issues)
-    return _kind(status, job_id)(message, status, detail, wait)
+    return _error_type(status, job_id)(message, status, detail, wait)
 
 
 def is_from_service(error: OpenFunnelError) -> bool:
-    """Whether the answer behind an error was JSON, as all of OpenFunnel's are."""
+    """Whether the answer was JSON, as all answers of OpenFunnel are."""
     if isinstance(error, InvalidResponseError):
         return error.is_json
     return bool(getattr(error, "_from_service", True))
+
+
+def replace_message(error: APIError, message: str) -> APIError:
+    """Return the same error with another message."""
+    replaced = type(error)(message, *error.args[1:])
+    vars(replaced)["_from_service"] = is_from_service(error)
+    return replaced
+
+
+def error_objects(body: object) -> list[dict[str, object]]:
+    """Return the objects of an error body that have an ``error_code``.
+
+    How deep it is nested is not certain: see docs/reference/contract.md, "Access".
+    """
+    if not isinstance(body, dict):
+        return []
+    top = cast("dict[str, object]", body)
+    places = [top, top.get("detail"), top.get("error")]
+    objects = [cast("dict[str, object]", p) for p in places if isinstance(p, dict)]
+    return [fields for fields in objects if "error_code" in fields]
 
 
 def description(reply: WireReply) -> str:
@@ -105,7 +125,7 @@ def description(reply: WireReply) -> str:
     server = escaped(reply.headers.get("server", "").strip(), _LONGEST_SERVER)
     named = f" ({server})" if server else ""
     status = _status_line(reply.status_code)
-    return f"{status}, {_kind_of_body(reply)}{named}, not OpenFunnel's answer"
+    return f"{status}, {_describe_body(reply)}{named}, not OpenFunnel's answer"
 
 
 def _status_line(status: int) -> str:
@@ -115,7 +135,7 @@ def _status_line(status: int) -> str:
         return f"HTTP {status}"
 
 
-def _kind_of_body(reply: WireReply) -> str:
+def _describe_body(reply: WireReply) -> str:
     kind = reply.headers.get("content-type", "").strip().lower()
     start = reply.body[:1000].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not start and len(reply.body) < 1000:  # noqa: PLR2004 -- all of it was read
@@ -127,7 +147,7 @@ def _kind_of_body(reply: WireReply) -> str:
     return f"{len(reply.body):,} bytes that are not JSON"
 
 
-def _kind(status: int, job_id: str | None) -> type[APIError]:
+def _error_type(status: int, job_id: str | None) -> type[APIError]:
     if status in {401, 403}:
         return AuthenticationError
     if status == HTTPStatus.NOT_FOUND and job_id is not None:
@@ -145,15 +165,15 @@ def _message(
 ) -> str:
     advice = _ADVICE.get(status, "the service answered with an error")
     if status // 100 == _REDIRECT:
-        advice = "the service redirects, which is not followed; check base_url"
+        advice = "the service redirects, and the client does not follow; check base_url"
     if status == HTTPStatus.NOT_FOUND and job_id is not None:
         advice = f"this key has no job with the id {job_id}"
-    said = _complaints(issues) or (detail if isinstance(detail, str) else "")
-    said = escaped(said, _LONGEST_SAID)
-    return f"{advice} (HTTP {status}{': ' if said else ''}{said})"
+    quote = _describe_issues(issues) or (detail if isinstance(detail, str) else "")
+    quote = escaped(quote, _LONGEST_QUOTE)
+    return f"{advice} (HTTP {status}{': ' if quote else ''}{quote})"
 
 
-def _complaints(issues: tuple[ValidationIssue, ...]) -> str:
+def _describe_issues(issues: tuple[ValidationIssue, ...]) -> str:
     shown = [
         f"{escaped('.'.join(map(str, issue.loc)), 100)}: {escaped(issue.msg, 200)}"
         for issue in issues[:_MOST_ISSUES]
@@ -165,38 +185,38 @@ def _foreign_message(reply: WireReply, job_id: str | None) -> str:
     status = reply.status_code
     advice = _FOREIGN_ADVICE.get(status)
     if status // 100 == _REDIRECT:
-        advice = "it redirects, which is not followed; check base_url"
+        advice = "it redirects, and the client does not follow; check base_url"
     if status == HTTPStatus.NOT_FOUND and job_id is not None:
-        advice = f"it does not say whether the job {job_id} exists"
+        advice = f"it does not state whether the job {job_id} exists"
     return description(reply) + (f"; {advice}" if advice else "")
 
 
-def _parsed(reply: WireReply) -> tuple[object, bool]:
+def _parse(reply: WireReply) -> tuple[object, bool]:
     """Return the JSON of an error body and True, else its text and False."""
     try:
         body = cast("object", decode(reply.body))
     except InvalidResponseError:
         return _text(reply.body), False
-    # A bare number or word is a text that happens to be JSON, such as "404".
+    # A body such as 404 or null is valid JSON, but not an answer of the service.
     return body, isinstance(body, (dict, list, str))
 
 
 def _text(body: bytes) -> str | None:
-    """Return the beginning of a body as text; None for an empty or a binary one."""
+    """Return the beginning of a body as text; None if it is empty or binary."""
     start = body[: 4 * _LONGEST_TEXT]
     return None if not start or b"\0" in start else start.decode(errors="replace")
 
 
 def _detail(body: object) -> object:
-    """Return what stands under ``detail``, else the body."""
+    """Return the field ``detail`` of a body, else the body."""
     if isinstance(body, dict):
         fields = cast("dict[str, object]", body)
         return fields.get("detail", fields)
     return body
 
 
-def _scrubbed(value: object, depth: int = 0) -> Any:  # noqa: ANN401 -- JSON is anything
-    """Copy JSON without echoed input, with bounds on its length and depth."""
+def _without_input(value: object, depth: int = 0) -> Any:  # noqa: ANN401 -- JSON is anything
+    """Copy JSON without repeated input, bounded in length and depth."""
     if isinstance(value, str):
         return value[:_LONGEST_TEXT]
     if depth > _DEEPEST:
@@ -204,13 +224,13 @@ def _scrubbed(value: object, depth: int = 0) -> Any:  # noqa: ANN401 -- JSON is 
     if isinstance(value, dict):
         items = cast("dict[str, object]", value).items()
         return {
-            key[:_LONGEST_TEXT]: _scrubbed(item, depth + 1)
+            key[:_LONGEST_TEXT]: _without_input(item, depth + 1)
             for key, item in islice(items, _MOST_ENTRIES)
             if key not in _ECHOES
         }
     if isinstance(value, list):
         entries = cast("list[object]", value)
-        return [_scrubbed(item, depth + 1) for item in entries[:_MOST_ENTRIES]]
+        return [_without_input(item, depth + 1) for item in entries[:_MOST_ENTRIES]]
     return value
 
 
@@ -234,13 +254,6 @@ def _issue(entry: dict[str, object]) -> ValidationIssue | None:
 
 
 def _lacks_credits(status: int, body: object) -> bool:
-    """Whether CREDITS_EXCEEDED stands at the top or inside detail of a refusal."""
-    if status // 100 != _REFUSED or not isinstance(body, dict):
-        return False
-    top = cast("dict[str, object]", body)
-    places = [top, top.get("detail")]
-    return any(
-        isinstance(place, dict)
-        and cast("dict[str, object]", place).get("error_code") == "CREDITS_EXCEEDED"
-        for place in places
-    )
+    """Whether a refusal has the error code of an account without enough credits."""
+    codes = [fields["error_code"] for fields in error_objects(body)]
+    return status // 100 == _REFUSED and "CREDITS_EXCEEDED" in codes

@@ -1,6 +1,7 @@
-"""What the replies mean, read by pure functions: a value, or the error it means.
+"""What the replies about jobs and credits mean: pure functions.
 
-What a 409 to a cancel means is said here and nowhere else.
+Each returns a value, or raises the error that the reply means. What a 409 to a cancel
+means is decided in ``read_cancel`` only.
 """
 
 import re
@@ -32,21 +33,21 @@ _REFUSED = 4
 
 
 class Submitted(NamedTuple):
-    """What a submit's reply says: the id, and the limit where it is echoed."""
+    """The reply to a submit: the id, and the limit if the reply repeats it."""
 
     job_id: str
     requested_limit: int | None
 
 
 class CancelAnswer(NamedTuple):
-    """What a cancel's reply says.
+    """The reply to a cancel.
 
     Attributes:
         accepted: False for a 409: the job is already completed, failed or cancelled,
-            and the answer does not say which (facts.md, "Cancel").
-        message: The service's words on accepting, if any.
-        is_confirmed: Whether an acceptance names this job. An empty 2xx does not, and
-            neither does JSON about something else: it may be nobody's answer.
+            and the answer does not state which (docs/reference/contract.md, "Cancel").
+        message: The service's message in an acceptance, if any.
+        is_confirmed: Whether an acceptance names this job. An empty 2xx does not, nor
+            does JSON about something else: it may not be the service's answer.
     """
 
     accepted: bool
@@ -76,7 +77,7 @@ def read_submitted(search: LookalikeSearch, reply: WireReply) -> Submitted:
 
 
 def _refused_submit(search: LookalikeSearch, reply: WireReply) -> OpenFunnelError:
-    """Return what a submit's reply outside 2xx means."""
+    """Return the error that a reply outside 2xx to a submit means."""
     error = failure(reply)
     family = reply.status_code // 100
     if family == _REFUSED and reply.status_code != HTTPStatus.REQUEST_TIMEOUT:
@@ -87,19 +88,19 @@ def _refused_submit(search: LookalikeSearch, reply: WireReply) -> OpenFunnelErro
 def lost_submit(
     search: LookalikeSearch, why: str, partial: WireReply | None
 ) -> SubmitOutcomeUnknownError:
-    """Return what it means that a sent submit got no complete reply."""
+    """Return the error of a submit that was sent and got no complete reply."""
     return _unknown(search, why, partial)
 
 
 def _unknown(
     search: LookalikeSearch, why: str, reply: WireReply | None
 ) -> SubmitOutcomeUnknownError:
-    """Say what is known of a submit whose answer could not be read."""
+    """Return the error of a submit whose answer could not be read."""
     if reply is None or not reply.is_success:
         return unknown_submit(search, why, None)
-    # A page is a login form's or a proxy's: it does not say that a job was made.
+    # An HTML page is a login form or a proxy's page: it proves no job.
     exists = not reply.body.lstrip().startswith(b"<")
-    job_id = _salvaged(reply.body)
+    job_id = _salvage_id(reply.body)
     return unknown_submit(search, why, job_id, accepted=True, exists=exists)
 
 
@@ -111,7 +112,7 @@ def unknown_submit(
     accepted: bool = False,
     exists: bool = False,
 ) -> SubmitOutcomeUnknownError:
-    """Return the error of a submit that was sent and whose outcome is not known."""
+    """Return the error of a submit that was sent and whose outcome is unknown."""
     accepted = accepted or job_id is not None
     if job_id is not None:
         advice = f"the job {job_id} exists and bills; attach to it and cancel it"
@@ -119,27 +120,27 @@ def unknown_submit(
         advice = "a job exists and bills, its id is lost; watch the credit balance"
     else:
         advice = "a job may be running and billing; watch the credit balance"
-    msg = f"the outcome of the submit is not known ({why}); {advice}"
+    msg = f"the outcome of the submit is unknown ({why}); {advice}"
     return SubmitOutcomeUnknownError(msg, search, accepted, job_id, search.limit)
 
 
-def _salvaged(body: bytes) -> str | None:
-    """Return the one id that a broken body names, or None."""
+def _salvage_id(body: bytes) -> str | None:
+    """Return the id in a broken body, or None unless there is exactly one."""
     found = {match.decode() for match in _READABLE_ID.findall(body)}
     job_id = found.pop() if len(found) == 1 else None
     return job_id if is_job_id(job_id) else None
 
 
-def _looks_like_json(reply: WireReply) -> bool:
+def _begins_as_json(reply: WireReply) -> bool:
     return reply.body.lstrip()[:1] in {b"{", b"["}
 
 
 def _json(reply: WireReply) -> object:
-    """Read the body as JSON; one that does not look like any is described instead."""
+    """Decode the body; the error describes a body that does not begin as JSON does."""
     try:
         return cast("object", decode(reply.body))
     except InvalidResponseError:
-        if _looks_like_json(reply):
+        if _begins_as_json(reply):
             raise
     raise InvalidResponseError(description(reply), "$", False)
 
@@ -157,7 +158,7 @@ def read_cancel(job_id: str, reply: WireReply) -> CancelAnswer:
     Raises:
         InvalidResponseError: A 2xx that is not JSON, such as a login page: the service
             did not write it, so the cancel may not have arrived.
-        APIError: Neither accepted nor already terminal.
+        APIError: The service neither accepted the cancel nor answered 409.
     """
     if reply.status_code == HTTPStatus.CONFLICT:
         return CancelAnswer(accepted=False)
@@ -168,8 +169,8 @@ def read_cancel(job_id: str, reply: WireReply) -> CancelAnswer:
     if fields.get("job_id") != job_id:
         return CancelAnswer(accepted=True, is_confirmed=False)
     message = fields.get("message")
-    said = message if isinstance(message, str) else None
-    return CancelAnswer(accepted=True, message=said)
+    message = message if isinstance(message, str) else None
+    return CancelAnswer(accepted=True, message=message)
 
 
 def read_balance(reply: WireReply) -> CreditBalance:
@@ -182,7 +183,7 @@ def read_balance(reply: WireReply) -> CreditBalance:
 def read_status(job_id: str, reply: WireReply) -> JobAnswer:
     """Read the status of a job; the rows of the answer are not built."""
     fields, answer = _read_answer(job_id, reply)
-    # What a page of this answer would be read from must be valid here, too.
+    # The fields of the page must be valid here, too.
     for key in ("page", "next_cursor"):
         if fields.get(key) is not None:
             _label(fields, key)
@@ -198,26 +199,26 @@ def read_page(job_id: str, cursor: str | None, reply: WireReply) -> JobAnswer:
     answer.next_cursor = _label(fields, "next_cursor")
     rows = _rows(fields, answer.status)
     if None not in (cursor, answer.label) and answer.label != cursor:
-        msg = "the answer is another page than the one asked for"
+        msg = "the answer is not the page that was requested"
         raise InvalidResponseError(msg, "$.page")
     answer.rows = companies(rows)
     return answer
 
 
 def _read_answer(job_id: str, reply: WireReply) -> tuple[dict[str, Any], JobAnswer]:
-    """Return the fields of an answer about a job, and its state part, built."""
+    """Return the fields of an answer about a job, and what it states about the job."""
     if not reply.is_success:
         raise failure(reply, job_id=job_id)
     fields = _object(reply)
     answer = job_answer(fields)
     if answer.job_id != job_id:
-        msg = "the answer is about another job than the one asked for"
+        msg = "the answer is not about the job that was requested"
         raise InvalidResponseError(msg, "$.job_id")
     return fields, answer
 
 
 def _label(answer: dict[str, Any], key: str) -> str | None:
-    """Return a page's label, which must be fit to be sent back as a cursor."""
+    """Return the label of a page; it must be text that can be sent as a cursor."""
     label = answer.get(key)
     if label is None or (type(label) is str and label and is_unicode(label)):
         return label
@@ -228,7 +229,8 @@ def _label(answer: dict[str, Any], key: str) -> str | None:
 def _rows(answer: dict[str, Any], status: JobStatus) -> list[object]:
     rows = answer.get("rows", [])
     if rows is None and status in {JobStatus.PENDING, JobStatus.UNKNOWN}:
-        # What a job that has not begun puts here is not known (facts.md, "Read").
+        # It is unknown what a pending job answers here: docs/reference/contract.md,
+        # "Read".
         return []
     if not isinstance(rows, list):
         raise InvalidResponseError("the answer's $.rows must be a list", "$.rows")

@@ -1,8 +1,8 @@
-"""How long an answer asks its caller to wait.
+"""How long an answer asks the client to wait.
 
-The vendor documents no Retry-After for these jobs; what HTTP defines is read
-(RFC 9110, 10.2.3), and the body's ``details.retry_after_seconds`` of its sign-up
-operations (facts.md, "Rows").
+The vendor documents no Retry-After for these jobs. Two sources are read: the header
+that HTTP defines (RFC 9110, 10.2.3), and the field ``details.retry_after_seconds`` that
+the sign-up operations have in the body (docs/reference/contract.md, "Access").
 """
 
 import math
@@ -11,30 +11,29 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-# What is asked beyond it is as good as for ever, and sums with it stay finite.
+# A longer wait is treated as this one, so that sums of times stay finite.
 _MOST_SECONDS = 1e9
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 _WEEKDAY = re.compile(r"(mon|tue|wed|thu|fri|sat|sun)[a-z]*", re.IGNORECASE | re.ASCII)
 
 
 def retry_after(headers: Mapping[str, str], body: object) -> float | None:
-    """Return the seconds to wait, at least 0, or None if nothing sensible is said.
+    """Return the seconds to wait, at least 0, or None if no valid time is stated.
 
-    Of several statements, in a header that came twice or in the body, the longest
-    counts.
+    If there are several, in a repeated header or in the body, the longest one counts.
     """
     return max([*_from_header(headers), *_from_body(body)], default=None)
 
 
 def _from_header(headers: Mapping[str, str]) -> Iterator[float]:
-    for text in _listed(headers.get("retry-after", "")):
+    for text in _split_list(headers.get("retry-after", "")):
         seconds = _seconds(text) if text[:1].isdigit() else _until(text, headers)
         if seconds is not None:
             yield seconds
 
 
-def _listed(text: str) -> Iterator[str]:
-    """Give the members of a list; a date has a comma of its own after its weekday."""
+def _split_list(text: str) -> Iterator[str]:
+    """Yield the members of a list; a date contains a comma after its weekday."""
     weekday = ""
     for part in map(str.strip, text.split(",")):
         if _WEEKDAY.fullmatch(part):
@@ -54,10 +53,10 @@ def _from_body(body: object) -> Iterator[float]:
 
 
 def _details(body: object) -> list[Mapping[str, object]]:
-    """Return the places that may hold the number; their nesting is not certain."""
+    """Return the objects that may contain the number; the nesting is not certain."""
     found: list[Mapping[str, object]] = []
     places = [body]
-    while places and len(found) < 8:  # noqa: PLR2004 -- a bound, not a measure
+    while places and len(found) < 8:  # noqa: PLR2004 -- only a bound
         place = places.pop(0)
         if isinstance(place, Mapping):
             found.append(place)  # pyright: ignore[reportUnknownArgumentType]
@@ -66,7 +65,7 @@ def _details(body: object) -> list[Mapping[str, object]]:
 
 
 def _seconds(value: float | str) -> float | None:
-    """Return a number of seconds; a long one is cut, one beyond all sense ignored."""
+    """Return a number of seconds, shortened if it is long; None if it is invalid."""
     if isinstance(value, str):
         if not _NUMBER.fullmatch(value.strip()):
             return None
@@ -80,11 +79,11 @@ def _seconds(value: float | str) -> float | None:
 
 
 def _until(text: str, headers: Mapping[str, str]) -> float | None:
-    """Measure a date against the answer's own Date, else against the clock here."""
+    """Return the seconds to a date, counted from the answer's Date, else from now."""
     then = _date(text)
     if then is None:
         return None
-    stated = map(_date, _listed(headers.get("date", "")))
+    stated = map(_date, _split_list(headers.get("date", "")))
     now = next(filter(None, stated), None) or datetime.now(UTC)
     return min(max(0.0, (then - now).total_seconds()), _MOST_SECONDS)
 

@@ -1,14 +1,13 @@
-"""Send calls and repeat those that may be repeated: the only place that does."""
+"""Send calls, and repeat those that may be repeated: the only module that does."""
 
 import asyncio
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TypeVar, cast
 
 import anyio
-import attrs
 
 from openfunnel_async._protocol.endpoints import Call, Kind
+from openfunnel_async._protocol.key_echo import KeyEcho
 from openfunnel_async._protocol.retry_rules import (
     RetryAllowance,
     Tries,
@@ -40,26 +39,30 @@ from openfunnel_async.errors import (
 )
 
 T = TypeVar("T")
-_SHORTEST_REAL_KEY = 16
-_AT_ONCE = 100
-_LONGEST_SAID = 300
-# An escape of a visible ASCII character, which no writer of JSON needs.
-_ESCAPED = re.compile(rb"\\(?:u00[2-7]|/)")
+_MOST_CONCURRENT = 100
+_LONGEST_QUOTE = 300
 OnStall = Callable[[Kind, float, OpenFunnelError], None]
 OnFailure = Callable[[OpenFunnelError], None]
 
 
 def ignore(_error: OpenFunnelError) -> None:
-    """Do nothing about a failure that is repeated."""
+    """Do nothing about a failure after which the call is repeated."""
 
 
 class Caller:
-    """Give each call its key, its time and its retries."""
+    """Sends calls with the API key, a time limit and retries.
+
+    Args:
+        transport: Carries the requests; it is not closed.
+        key: The API key; None for requests that need none.
+        retry: How often a call is repeated.
+        request_timeout: Seconds for each exchange.
+    """
 
     def __init__(
         self,
         transport: Transport,
-        key: SecretText,
+        key: SecretText | None,
         retry: RetryPolicy,
         request_timeout: float,
     ) -> None:
@@ -69,12 +72,12 @@ class Caller:
         self._limits = TimeLimit(request_timeout)
         self._allowance = RetryAllowance()
         self._throttle = SubmitThrottle(retry.max_retry_after)
-        # Each in the order of coming. What stops a spend never waits for what spends
-        # or only reads.
-        self._gates = {kind: asyncio.Semaphore(_AT_ONCE) for kind in Kind}
-        self._echo = re.compile(b"".join(map(_raw_or_escaped, key)))
+        # Each kind waits in the order of arrival. A cancel, which stops a spend, never
+        # waits for a submit or a read.
+        self._gates = {kind: asyncio.Semaphore(_MOST_CONCURRENT) for kind in Kind}
+        self._echo = KeyEcho(key)
 
-    async def call(  # noqa: PLR0913 -- the call by position, what may be said of it by name
+    async def call(  # noqa: PLR0913 -- one positional argument, the options by name
         self,
         call: Call[T],
         *,
@@ -82,28 +85,30 @@ class Caller:
         on_stall: OnStall | None = None,
         on_failure: OnFailure = ignore,
         is_wanted: Callable[[], bool] = lambda: True,
-        patience: float | None = None,
+        rate_limit_timeout: float | None = None,
         job_is_known: bool = False,
     ) -> T:
         """Send the call until it has an answer, or an error that is final.
 
         Args:
             call: What to send and how to read the answer.
-            progress: Filled in with how far the exchange under way has come.
+            progress: Records how far the current exchange has come.
             on_stall: Called for each pause that the service asks for, with the kind
-                of request, the moment it ends, and the error that asked.
+                of request, the time at which the pause ends, and the error.
             on_failure: Called with each error after which the call is repeated.
-            is_wanted: Whether to try again is still wanted.
-            patience: Seconds of unbroken 429s that a submit survives, in place of
-                the policy's attempts.
+            is_wanted: Whether the caller still wants the call to be sent.
+            rate_limit_timeout: Seconds of unbroken 429s after which a submit fails;
+                without it the policy's attempts count.
             job_is_known: Whether a 404 about the job is an outage.
 
-        Cancellation: passes through; the exchange under way is closed.
+        Cancellation: passes through; the current exchange is closed.
         """
         tries: Tries | None = None
         while True:
             try:
-                answer = await self._in_turn(call, progress, patience, is_wanted)
+                answer = await self._send_in_turn(
+                    call, progress, rate_limit_timeout, is_wanted
+                )
             except (TransportError, APIError, InvalidResponseError) as exc:
                 error = exc
             else:
@@ -113,7 +118,7 @@ class Caller:
                 call.kind,
                 self._retry,
                 self._allowance,
-                patience=patience,
+                rate_limit_timeout=rate_limit_timeout,
                 job_is_known=job_is_known,
             )
             pause = tries.pause(error, asyncio.get_running_loop().time())
@@ -121,40 +126,42 @@ class Caller:
                 raise error
             on_failure(error)
             if progress is not None:
-                # What is repeated had no effect: nothing was sent, or a 429 said so.
+                # A repeated submit had no effect: nothing was sent, or a 429 came.
                 progress.was_sent = False
             await wait_after(call.kind, pause, error, on_stall)
 
-    async def _in_turn(
+    async def _send_in_turn(
         self,
         call: Call[T],
         progress: SendProgress | None,
-        patience: float | None,
+        rate_limit_timeout: float | None,
         is_wanted: Callable[[], bool],
     ) -> T:
-        """Send once, as soon as this kind of request may be sent."""
+        """Send once; a submit waits until the throttle lets it through."""
         if call.kind is not Kind.SUBMIT:
             return await self._once(call, SendProgress())
-        async with self._throttle.turn(patience):
+        async with self._throttle.turn(rate_limit_timeout):
             if not is_wanted():
-                raise TransportError("no longer wanted; nothing was sent", False)
+                raise TransportError(
+                    "the submit was withdrawn; nothing was sent", False
+                )
             try:
                 return await self._once(call, progress or SendProgress())
             except RateLimitedError as exc:
                 asked = retry_after_of(exc)
-                self._throttle.hold(exc, backoff(1) if asked is None else asked)
+                self._throttle.delay_all(exc, backoff(1) if asked is None else asked)
                 raise
 
     async def _once(self, call: Call[T], progress: SendProgress) -> T:
-        """Send once, and turn whatever fails into an outcome that is known.
+        """Send once, so that every failure has a known meaning.
 
-        What the transport, or the reading of a reply, raises on purpose is raised as
-        it is. The end of the time limit and every other exception become a
-        TransportError. Where that request has a ``lost`` and may have been sent, its
-        error is raised in place of the TransportError.
+        There are three cases. An error that the reader of a reply raises on purpose is
+        raised unchanged. The end of the time limit, and every other exception, become a
+        TransportError. If the request may have been sent and the call has a ``lost``,
+        the error that this returns is raised in place of the TransportError.
         """
-        failed: TransportError
-        came: WireReply | None = None
+        failed: OpenFunnelError
+        reply: WireReply | None = None
         async with self._gates[call.kind]:
             progress.begin()
             limit = self._limits.begin()
@@ -162,112 +169,82 @@ class Caller:
                 progress.when_received(limit.received)
             try:
                 with limit:
-                    came = await self._reply_to(call.request, progress)
-                return call.read(came)
+                    reply = await self._exchange(call.request, progress)
+                return call.read(reply)
             except OpenFunnelError as exc:
-                if came is not None or isinstance(exc, ConfigurationError):
+                if reply is not None or isinstance(exc, ConfigurationError):
                     raise
-                failed = self._in_words(exc, limit, progress, None)
+                failed = self._as_transport_error(exc, limit, progress, None)
             except Exception as exc:  # noqa: BLE001 -- a seam: anything must become a known outcome
-                failed = self._in_words(exc, limit, progress, came)
+                failed = self._as_transport_error(exc, limit, progress, reply)
             finally:
                 progress.finish()
                 if progress.partial is not None:
-                    progress.partial = self._without_key(progress.partial)
+                    progress.partial = self._echo.remove_from_reply(progress.partial)
         if call.lost is not None and failed.request_sent:
-            raise call.lost(str(failed), came or progress.partial)
+            # The failure may quote what the new error hides: no frame keeps it.
+            failed = call.lost(failed, reply or progress.partial)
         raise failed
 
-    async def _reply_to(
+    async def _exchange(
         self, request: WireRequest, progress: SendProgress
     ) -> WireReply:
-        """Send with the key, and take the key out of what comes back."""
+        """Send with the key, and remove the key from the reply."""
         sent = self._transport.send(self._keyed(request, progress))
-        cancels = _cancels()
+        cancels = _count_cancels()
         try:
-            # A transport of the user's own may return anything.
+            # A user's transport may return a value of any type.
             reply = cast("object", await sent)
         except asyncio.CancelledError:
-            if _cancels() > cancels:
+            if _count_cancels() > cancels:
                 raise
-            # Nobody has cancelled this task: a session that is closed, for example,
-            # cancels what waits for a connection.
-            msg = "the transport gave the exchange up"
+            # Nobody has cancelled this task. A session that is closed, for example,
+            # cancels the requests that wait for a connection.
+            msg = "the transport cancelled the exchange"
             raise RuntimeError(msg) from None
         if not isinstance(reply, WireReply):
             raise TypeError(f"the transport returned no WireReply: {type(reply)}")
-        return self._without_key(reply)
+        return self._echo.remove_from_reply(reply)
 
-    def _in_words(
+    def _as_transport_error(
         self,
         exc: Exception,
         limit: Limit,
         progress: SendProgress,
-        came: WireReply | None,
+        reply: WireReply | None,
     ) -> TransportError:
-        """Return what failed as a TransportError, without the exception.
+        """Describe an exception in a TransportError.
 
-        A foreign exception is not chained: its frames and its values may hold the
+        A foreign exception is not chained: its frames and its values may contain the
         request's headers. Only the texts among its arguments are shown.
         """
         if isinstance(exc, TransportError):
             return exc
-        sent = came is not None or progress.may_be_sent
+        sent = reply is not None or progress.may_be_sent
         if isinstance(exc, TimeoutError) and limit.has_expired:
-            since = "more of the answer" if limit.was_extended else "complete answer"
-            msg = f"no {since} within {self._limits.seconds:g} s"
+            missing = "more of the answer" if limit.was_extended else "complete answer"
+            msg = f"no {missing} within {self._limits.seconds:g} s"
             return RequestTimeoutError(msg, sent)
-        shown = escaped(self._without_key_in(error_text(exc)), _LONGEST_SAID)
+        shown = escaped(self._echo.remove_from_text(error_text(exc)), _LONGEST_QUOTE)
         return TransportError(f"the exchange failed ({shown})", sent)
 
-    def _without_key_in(self, text: str) -> str:
-        if len(self._key) < _SHORTEST_REAL_KEY:
-            return text
-        cleaned = self._echo.sub(b"<hidden>", text.encode(errors="backslashreplace"))
-        return cleaned.decode()
-
     def _keyed(self, request: WireRequest, progress: SendProgress) -> WireRequest:
-        """Put the key on, for the moment of sending."""
+        """Add the key, if there is one, for the moment of sending."""
+        key = {} if self._key is None else {API_KEY_HEADER: self._key}
         return WireRequest(
             method=request.method,
             origin=request.origin,
             path=request.path,
             query=request.query,
-            headers=Headers({**request.headers, API_KEY_HEADER: self._key}),
+            headers=Headers({**request.headers, **key}),
             body=request.body,
             fresh_connection=request.fresh_connection,
             progress=progress,
         )
 
-    def _without_key(self, reply: WireReply) -> WireReply:
-        """Take an echoed key out of a reply before anything reads it.
 
-        A key too short to be one (``"test"``) is left: it would garble every answer.
-        """
-        if len(self._key) < _SHORTEST_REAL_KEY:
-            return reply
-        for name, value in reply.headers.items():
-            if self._key in value or self._key in name:
-                reply = attrs.evolve(reply, headers=self._clean(reply.headers))
-                break
-        is_raw = self._key.encode() in reply.body
-        if not is_raw and _ESCAPED.search(reply.body) is None:
-            return reply
-        return attrs.evolve(reply, body=self._echo.sub(b"<hidden>", reply.body))
-
-    def _clean(self, headers: Mapping[str, str]) -> Headers:
-        return Headers(
-            {
-                name.replace(self._key, "<hidden>"): value.replace(
-                    self._key, "<hidden>"
-                )
-                for name, value in headers.items()
-            }
-        )
-
-
-def _cancels() -> int:
-    """Return how often the current task was asked to stop."""
+def _count_cancels() -> int:
+    """Return how often the current task was cancelled."""
     task = asyncio.current_task()
     return 0 if task is None else task.cancelling()
 
@@ -278,8 +255,8 @@ async def wait_after(
     """Sleep after a failure, unless the service asks for more than is left.
 
     Raises:
-        OpenFunnelError: The failure itself, where its Retry-After ends beyond the
-            deadline of the caller.
+        OpenFunnelError: The failure itself, if its Retry-After ends after the
+            caller's deadline.
     """
     asked = retry_after_of(error)
     if asked is not None:
@@ -291,9 +268,3 @@ async def wait_after(
             on_stall(kind, until, error)
         pause = max(pause, with_jitter(asked))
     await asyncio.sleep(pause)
-
-
-def _raw_or_escaped(character: str) -> bytes:
-    """Return a pattern for a character of JSON text, however it is written."""
-    raw = re.escape(character.encode())
-    return rb"(?:\\?" + raw + rb"|\\u(?i:%04x))" % ord(character)

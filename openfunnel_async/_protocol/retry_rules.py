@@ -1,10 +1,11 @@
-"""What may be repeated, when, and how much of it a client does: pure decisions.
+"""Which requests may be repeated, when, and how often: pure decisions.
 
-A submit is repeated only while nothing was sent, or after a 429, which says that
-nothing happened. A read is repeated as often as the policy says. A cancel is repeated
-for as long as its caller waits: it is the one request that stops a spend, and it costs
-nothing. Peers repeat a billed POST after a lost answer; that is the bug this module
-exists against. The table is in docs/promises.md.
+A submit is repeated only while nothing was sent, or after a 429, which means that no
+job was started. A sign-up or a verification is repeated only while nothing was sent. A
+read is repeated as often as the policy allows. A cancel is repeated for as long as its
+caller waits: it is the one request that stops a spend, and it costs nothing.
+
+The table is in docs/explanation/money-and-cancellation.md, "What may be repeated".
 """
 
 import random
@@ -30,44 +31,45 @@ _ALLOWANCE = 20.0
 _EARNED = 0.2
 _JITTER = 0.1
 _SHORTEST_JITTER = 0.1
-# While a cancel is not accepted, the job delivers and bills.
+# Until a cancel is accepted, the job delivers rows and bills them.
 _LONGEST_CANCEL_PAUSE = 4.0
 
 
 class RetryAllowance:
     """The retries that all calls of a client share.
 
-    Five answers earn one retry back, so an outage is met by twenty retries in all
-    and not by a storm. A cancel is not charged: it saves money. Nor is a retry at
-    the service's own bidding (Retry-After).
+    There are twenty, and five answers add one again, so an outage causes no flood of
+    requests. Three kinds of retries are not counted: those of a cancel, which saves
+    money; those for which the service named a time (Retry-After); and those of a submit
+    after a 429, which the throttle delays.
     """
 
     def __init__(self) -> None:
         self.left = _ALLOWANCE
 
     def spend(self) -> bool:
-        """Take one retry, if there is one left."""
+        """Take one retry; return False if none is left."""
         if self.left < 1:
             return False
         self.left -= 1
         return True
 
     def earn(self) -> None:
-        """Note an answer."""
+        """Record an answer, which adds a fifth of a retry."""
         self.left = min(_ALLOWANCE, self.left + _EARNED)
 
 
 class Tries:
-    """The failures of one call so far, and what they allow next.
+    """The failures of one call so far, and whether it may be tried again.
 
     Args:
-        kind: What the request does to money.
+        kind: The effect of the request.
         policy: How often a submit or a read is tried.
         allowance: The retries that all calls of the client share.
-        patience: Seconds for which a submit is tried again after one 429 after the
-            other; without it the policy's attempts count.
-        job_is_known: Whether an answer about the job was seen, so that a 404 is an
-            outage rather than the truth.
+        rate_limit_timeout: Seconds of unbroken 429s after which a submit fails; without
+            it the policy's attempts count.
+        job_is_known: Whether an answer about the job was read, so that a 404 is an
+            outage and does not mean that there is no job.
     """
 
     def __init__(
@@ -76,23 +78,23 @@ class Tries:
         policy: RetryPolicy,
         allowance: RetryAllowance,
         *,
-        patience: float | None = None,
+        rate_limit_timeout: float | None = None,
         job_is_known: bool = False,
     ) -> None:
         self._kind = kind
         self._policy = policy
         self._allowance = allowance
-        self._patience = patience
+        self._rate_limit_timeout = rate_limit_timeout
         self._job_is_known = job_is_known
         self._failures = 0
         self._limited_since: float | None = None
-        self._unbelieved = {True: 0, False: 0}
+        self._invalid_answers = {True: 0, False: 0}
 
     def pause(self, error: OpenFunnelError, now: float) -> float | None:
         """Return the seconds until the next try, or None if there is none.
 
         Args:
-            error: What failed.
+            error: The failure.
             now: The loop's time.
         """
         self._failures += 1
@@ -105,10 +107,10 @@ class Tries:
             pause = min(pause, _LONGEST_CANCEL_PAUSE)
         asked = retry_after_of(error)
         most = self._policy.max_retry_after
-        if self._patience is not None and isinstance(error, RateLimitedError):
+        if self._rate_limit_timeout is not None and isinstance(error, RateLimitedError):
             if self._limited_since is None:
                 self._limited_since = now
-            most = self._limited_since + self._patience - now
+            most = self._limited_since + self._rate_limit_timeout - now
             pause = min(pause, max(most, 0.0))
             if most <= 0:
                 return None
@@ -119,32 +121,40 @@ class Tries:
         return pause if self._is_allowed(error) else None
 
     def _has_no_attempt_left(self) -> bool:
-        """Whether the policy's attempts are used; a cancel has its own time limit."""
+        """Whether the policy's attempts are used up; a cancel has none."""
         is_counted = self._kind is not Kind.CANCEL
         return is_counted and self._failures >= self._policy.attempts
 
     def _is_allowed(self, error: OpenFunnelError) -> bool:
-        """Take one of the shared retries, where this one counts among them."""
+        """Take one of the shared retries, if this retry counts."""
         if self._kind is Kind.CANCEL:
             return True
         if self._kind is Kind.SUBMIT and isinstance(error, RateLimitedError):
-            # All submits of the client are held back already.
+            # The throttle already delays all submits of the client.
             return True
         return self._allowance.spend()
 
     def _may_repeat(self, error: OpenFunnelError) -> bool:
         if self._kind is Kind.CANCEL:
             return is_curable(error, job_is_known=self._job_is_known)
+        if self._kind is Kind.SIGN_UP:
+            return _was_not_sent(error)
         if isinstance(error, InvalidResponseError):
-            self._unbelieved[error.is_json] += 1
-            return self._kind is Kind.READ and self._unbelieved[error.is_json] == 1
+            self._invalid_answers[error.is_json] += 1
+            return self._kind is Kind.READ and self._invalid_answers[error.is_json] == 1
         if self._kind is Kind.SUBMIT and not isinstance(error, RateLimitedError):
-            return is_curable(error) and not getattr(error, "request_sent", True)
+            return _was_not_sent(error)
         return is_curable(error, job_is_known=self._job_is_known)
 
 
+def _was_not_sent(error: OpenFunnelError) -> bool:
+    """Whether nothing was sent, and a later try may succeed."""
+    is_unsent = isinstance(error, TransportError) and not error.request_sent
+    return is_unsent and is_curable(error)
+
+
 def backoff(failures: int) -> float:
-    """Return the seconds to wait after so many failures in a row (1, 2, ...)."""
+    """Return the seconds to wait after a number of failures in a row (1, 2, ...)."""
     ceiling = min(_BACKOFF_LONGEST, _BACKOFF_FIRST * 2.0 ** min(failures - 1, 16))
     return ceiling * random.uniform(0.5, 1.0)
 
@@ -155,21 +165,21 @@ def retry_after_of(error: OpenFunnelError) -> float | None:
 
 
 def with_jitter(asked: float) -> float:
-    """Return a Retry-After with up to a tenth of it, or 0.1 s, on top.
+    """Return a Retry-After with a random addition of up to a tenth, at least 0.1 s.
 
-    Callers that were refused together must not come back together.
+    Callers that were refused at the same time must not send again at the same time.
     """
     return asked + random.uniform(0.0, max(asked * _JITTER, _SHORTEST_JITTER))
 
 
 def is_curable(error: OpenFunnelError, *, job_is_known: bool = False) -> bool:
-    """Whether the same request may well be answered a little later.
+    """Whether the same request may succeed later.
 
     Args:
-        error: What failed.
-        job_is_known: Whether an answer about the job was seen. A 404 is then an
-            outage, as the service does not forget jobs; one that the service did not
-            write (no JSON) always is.
+        error: The failure.
+        job_is_known: Whether an answer about the job was read. A 404 is then an
+            outage, because the service does not forget jobs. A 404 that the service did
+            not write (no JSON) is always an outage.
     """
     if isinstance(error, JobNotFoundError):
         return job_is_known or not is_from_service(error)

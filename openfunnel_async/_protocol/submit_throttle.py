@@ -1,9 +1,9 @@
-"""Hold back all submits of a client after a 429.
+"""Delay all submits of a client after a 429.
 
-A 429 says that nothing happened and that the client asks too often. So one refusal
-is for every submit that waits: nobody sends before the time that the service named,
-and from then on they go one after the other until none is left. Sent together, they
-would be refused together again.
+A 429 means that no job was started and that the client sends too many requests. So one
+refusal applies to every submit that waits: none is sent before the time that the
+service named. After that time they are sent one after the other until none waits: the
+service would refuse them again if they were sent at the same time.
 """
 
 import asyncio
@@ -14,70 +14,71 @@ from contextlib import asynccontextmanager
 from openfunnel_async._protocol.retry_rules import with_jitter
 from openfunnel_async.errors import RateLimitedError
 
-# A Retry-After of years must not close a client for ever.
-_LONGEST_HOLD = 3600.0
+# A Retry-After of years must not block a client for ever.
+_LONGEST_DELAY = 3600.0
 
 
 class SubmitThrottle:
-    """Let submits through: together at first, one at a time after a 429.
+    """Lets submits through: concurrently at first, one at a time after a 429.
 
     Args:
-        longest: Most seconds to be held back; beyond it a submit is refused at once.
+        longest: Most seconds of delay; a submit with a longer delay fails at once.
     """
 
     def __init__(self, longest: float) -> None:
         self._longest = longest
-        self._held_until = -math.inf
+        self._delayed_until = -math.inf
         self._refusal: RateLimitedError | None = None
-        self._line = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._waiting = 0
         self._one_at_a_time = False
 
-    def hold(self, refusal: RateLimitedError, pause: float) -> None:
-        """Let nobody send for ``pause`` seconds: the service refused a submit."""
-        until = asyncio.get_running_loop().time() + min(pause, _LONGEST_HOLD)
+    def delay_all(self, refusal: RateLimitedError, pause: float) -> None:
+        """Delay all submits by ``pause`` seconds: the service refused one."""
+        until = asyncio.get_running_loop().time() + min(pause, _LONGEST_DELAY)
         self._one_at_a_time = True
-        if until > self._held_until:
-            self._held_until, self._refusal = until, refusal
+        if until > self._delayed_until:
+            self._delayed_until, self._refusal = until, refusal
 
     @asynccontextmanager
     async def turn(self, longest: float | None = None) -> AsyncGenerator[None]:
-        """Wait for a turn to send, and keep it for the length of the block.
+        """Wait until a submit may be sent; the block sends it.
 
         Args:
-            longest: As for the class, where a caller has more patience.
+            longest: As for the class; by default the value given there.
 
         Raises:
             RateLimitedError: The service asked for a longer wait; nothing was sent.
 
-        Cancellation: the turn goes to the next one.
+        Cancellation: the next submit that waits is let through.
         """
         if not self._one_at_a_time:
             yield
             return
+        longest = self._longest if longest is None else longest
         self._waiting += 1
         try:
-            # Before the line, so that those who come together do not leave together.
-            await self._sit_out(self._longest if longest is None else longest)
-            async with self._line:
-                await self._sit_out(self._longest if longest is None else longest)
+            # Before the lock, so that each submit waits with a jitter of its own.
+            await self._wait_until_allowed(longest)
+            async with self._lock:
+                await self._wait_until_allowed(longest)
                 yield
         finally:
             self._waiting -= 1
-            if not self._waiting and self._held_until <= _now():
+            if not self._waiting and self._delayed_until <= _now():
                 self._one_at_a_time = False
 
-    async def _sit_out(self, longest: float) -> None:
-        """Sleep until nobody is held back any more."""
-        while (left := self._held_until - _now()) > 0:
+    async def _wait_until_allowed(self, longest: float) -> None:
+        """Sleep until submits are no longer delayed."""
+        while (left := self._delayed_until - _now()) > 0:
             if left > longest and self._refusal is not None:
                 raise self._still_limited(self._refusal, left)
             await asyncio.sleep(with_jitter(left))
 
     def _still_limited(self, refusal: RateLimitedError, left: float) -> Exception:
         msg = (
-            f"another submit was refused (HTTP {refusal.status_code}) and the service "
-            f"asked to wait {left:.0f} s more; nothing was sent"
+            f"another submit was refused (HTTP {refusal.status_code}), and the service "
+            f"asks to wait {left:.0f} s more; nothing was sent"
         )
         return RateLimitedError(msg, refusal.status_code, refusal.detail, left)
 

@@ -1,8 +1,8 @@
-"""What failed before a reply was complete, in words and without the exception.
+"""Describe why an exchange failed, without the exception.
 
-aiohttp's exceptions hold the request headers, the key among them, and the objects of
-the connection. So only texts that are known to be harmless are taken out of them: the
-host, the port, and the reason that the system, the resolver or OpenSSL gave.
+aiohttp's exceptions contain the request headers with the key, and the objects of the
+connection. So only texts that are known to be harmless are copied from them: the host,
+the port, and the reason that the system, the resolver or OpenSSL reported.
 """
 
 import os
@@ -22,7 +22,7 @@ from openfunnel_async._transport.wire import (
 )
 from openfunnel_async.errors import TransportError
 
-# Each says by itself that there was no connection to send the request on.
+# Each means that there was no connection over which to send the request.
 _NEVER_SENT = (
     aiohttp.ClientConnectorError,
     aiohttp.ServerFingerprintMismatch,
@@ -35,11 +35,11 @@ _REFUSALS = (HTTPStatus.PROXY_AUTHENTICATION_REQUIRED, HTTPStatus.FORBIDDEN)
 _LONGEST_REASON = 200
 
 
-def in_words(exc: Exception, request: WireRequest) -> TransportError:
-    """Return what failed: an exception of aiohttp's or of the system.
+def describe_failure(exc: Exception, request: WireRequest) -> TransportError:
+    """Return a TransportError for an exception of aiohttp or of the system.
 
-    Each of those that say "never sent" by themselves is believed, unless the
-    connection's signals say that the request was sent before.
+    An exception that means "never sent" decides ``request_sent``, unless the signals of
+    the connection reported that the request was sent before.
     """
     progress = request.progress
     if isinstance(exc, _NEVER_SENT) and progress.state is not SendState.SENT:
@@ -49,14 +49,16 @@ def in_words(exc: Exception, request: WireRequest) -> TransportError:
     if isinstance(exc, aiohttp.ClientResponseError):
         what = f"the reply of {_target(request)} was not well-formed HTTP"
     elif sent:
-        what = f"the connection to {_target(request)} broke before the reply was whole"
+        what = (
+            f"the connection to {_target(request)} broke before the reply was complete"
+        )
     else:
         what = f"the connection to {_target(request)} broke before anything was sent"
     return TransportError(f"{what} ({reason_of(exc)})", sent)
 
 
 def reason_of(exc: BaseException) -> str:
-    """Return why, in the words of the system or the library; else the type's name."""
+    """Return the reason that the system or the library states, else the type's name."""
     if isinstance(exc, aiohttp.ClientConnectorError):
         exc = exc.os_error
     if isinstance(exc, ssl.SSLCertVerificationError):
@@ -100,9 +102,9 @@ def _never_sent(exc: Exception, request: WireRequest) -> TransportError:
 def _refused_by_proxy(
     exc: aiohttp.ClientHttpProxyError, request: WireRequest
 ) -> TransportError:
-    """Say what a proxy answered to CONNECT, before anything else was sent."""
-    said = f"HTTP {exc.status} {escaped(str(exc.message), _LONGEST_REASON)}".rstrip()
-    what = f"the proxy made no connection to {_target(request)} ({said})"
+    """Return the error of a proxy's answer to CONNECT; nothing else was sent."""
+    answer = f"HTTP {exc.status} {escaped(str(exc.message), _LONGEST_REASON)}".rstrip()
+    what = f"the proxy made no connection to {_target(request)} ({answer})"
     if exc.status not in _REFUSALS:
         return TransportError(what, False)
     if exc.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
@@ -112,7 +114,7 @@ def _refused_by_proxy(
 
 
 def _where(exc: Exception, request: WireRequest) -> str:
-    """Return host and port of the peer that was looked for, a proxy's too."""
+    """Return host and port of the intended peer, which may be a proxy."""
     host: object = getattr(exc, "host", None)
     port: object = getattr(exc, "port", None)
     if isinstance(host, str) and isinstance(port, int):

@@ -1,11 +1,11 @@
-"""One exchange over a session, and what the session's signals say about it.
+"""One exchange over a session, and what the session's signals report about it.
 
-aiohttp's exceptions carry the request headers, key included, and so do the frames
-of their tracebacks. So none is chained or re-raised: what failed is put into words
-inside the handler and raised outside of it.
+aiohttp's exceptions contain the request headers with the key, and so do the frames of
+their tracebacks. So none is chained or raised again: the handler describes the failure
+in a new error, which is raised outside of the handler.
 
-Whether a submit was sent is read from the connection's own signals, never from the
-type of an exception alone. A session that gives no signals counts as having sent.
+Whether a submit was sent is read from the signals of the connection, never from the
+type of an exception alone. Without signals the request counts as sent.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from openfunnel_async._transport.connection_faults import in_words, reason_of
-from openfunnel_async._transport.pool import Heard, ignore
+from openfunnel_async._transport.connection_faults import describe_failure, reason_of
+from openfunnel_async._transport.pool import OnByte, ignore
 from openfunnel_async._transport.wire import (
     MAX_BODY,
     FinalTransportError,
@@ -36,48 +36,48 @@ USER_AGENT = (
 _OWN_HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate"}
 _NO_LIMIT = aiohttp.ClientTimeout(total=None, sock_connect=None)
 _POOLED_MOST = 100
-# What aiohttp gives to a signal: a namespace with `trace_request_ctx`.
+# The context that aiohttp passes to a signal: a namespace with `trace_request_ctx`.
 _Context = Any
 
 
 class Exchange:
-    """What the connection's signals say about one request.
+    """What the connection's signals report about one request.
 
     Attributes:
-        is_connecting: Whether the session has reported that it looks for a connection.
+        is_connecting: Whether the session has reported that it needs a connection.
         is_fresh: Whether a connection that was used before is refused.
-        is_reused: Whether the connection that it found was used before.
-        was_sent: Whether the service may have seen the request.
+        is_reused: Whether the connection was used before.
+        was_sent: Whether the service may have received the request.
     """
 
     __slots__ = ("_request", "is_connecting", "is_fresh", "is_reused", "was_sent")
 
     def __init__(self, request: WireRequest, *, is_fresh: bool) -> None:
         self._request = request
-        # A read that is sent once more was sent before, whatever becomes of it now.
+        # A read that is repeated over another pool counts as sent from the start.
         self.was_sent = request.progress.state is SendState.SENT
         self.is_fresh = is_fresh
         self.is_connecting = False
         self.is_reused = False
 
     def waiting(self) -> None:
-        """Note that there is no connection yet."""
+        """Record that there is no connection yet."""
         if not self.was_sent:
             self._request.progress.waiting()
 
     def connected(self, *, is_reused: bool) -> None:
-        """Note that there is a connection; what goes over it the next signal says."""
+        """Record that there is a connection; the next signal reports what is sent."""
         self.is_connecting = True
         self.is_reused = is_reused
         if not self.was_sent:
             self._request.progress.unsure()
 
     def sending(self) -> None:
-        """Note the moment before the first byte, or refuse to send.
+        """Record the moment before the first byte, or refuse to send.
 
         Raises:
-            _PooledConnectionError: A fresh connection was asked for.
-            _SentTwiceError: A POST was sent before, and something repeats it.
+            _PooledConnectionError: The request needs a fresh connection.
+            _SentTwiceError: The session repeats a POST that was sent before.
         """
         if self.is_fresh and self.is_reused:
             self.waiting()
@@ -88,44 +88,44 @@ class Exchange:
         self._request.progress.sent()
 
     def begin(self) -> None:
-        """Note that the request is handed to a session that may report nothing."""
+        """Record that a session, which may report nothing, gets the request."""
         if not self.was_sent:
             self._request.progress.unsure()
 
     def cut_off(self) -> None:
-        """Note an end for which a session that looked for no connection has no word."""
+        """Record a failure; a session without signals may have sent the request."""
         if not self.is_connecting:
             self.begin()
 
 
 class _PooledConnectionError(Exception):
-    """A fresh connection was asked for and the pool gave a used one."""
+    """The request needs a fresh connection, and the pool returned a used one."""
 
 
 class _SentTwiceError(Exception):
-    """Something in the user's session repeats what may be sent only once."""
+    """The user's session repeats a request that may be sent only once."""
 
 
 async def over_fresh_connection(
     session: aiohttp.ClientSession,
     request: WireRequest,
-    heard: Heard = ignore,
+    on_byte: OnByte = ignore,
 ) -> WireReply:
     """Send over a connection that was not used before."""
     for _ in range(_POOLED_MOST):
         exchange = Exchange(request, is_fresh=True)
         with contextlib.suppress(_PooledConnectionError):
-            return await exchange_over(session, request, exchange, heard)
-    raise TransportError("the session gave used connections only", False)
+            return await exchange_over(session, request, exchange, on_byte)
+    raise TransportError("the session returned used connections only", False)
 
 
 async def exchange_over(
     session: aiohttp.ClientSession,
     request: WireRequest,
     exchange: Exchange,
-    heard: Heard,
+    on_byte: OnByte,
 ) -> WireReply:
-    """Send and read, with every fault put into words of our own."""
+    """Send and read; every failure becomes an error without the exception."""
     url = URL(request.url, encoded=True)
     headers = {**_OWN_HEADERS, **request.headers}
     if getattr(session, "closed", False) is True:
@@ -133,7 +133,7 @@ async def exchange_over(
     exchange.begin()
     is_known = False
     try:
-        # All that a user's session may have other defaults for.
+        # Everything for which a user's session may have other defaults.
         response = await session.request(
             request.method,
             url,
@@ -147,46 +147,46 @@ async def exchange_over(
         )
         is_known = True
     except RuntimeError as exc:
-        # Without a thread for a look-up there is no connection to send over.
+        # Without a thread for the DNS query there is no connection.
         is_known = "start new thread" in str(exc)
         raise
     except _PooledConnectionError:
-        # Refused before the first byte, by a signal of ours.
+        # Our signal refused the connection before the first byte.
         is_known = True
         raise
     except (aiohttp.ClientError, OSError, ValueError) as exc:
         exchange.cut_off()
-        failed = in_words(exc, request)
+        failed = describe_failure(exc, request)
     except _SentTwiceError:
         is_known = True
         msg = "the session repeats requests; this one was sent and is not sent again"
         failed = TransportError(msg, True)
     except asyncio.CancelledError as exc:
         exchange.cut_off()
-        # The frames below hold the headers; the cancellation continues without.
+        # The inner frames contain the headers; the cancellation continues without them.
         raise exc.with_traceback(None) from None
     else:
-        return await _receive(response, request.progress, heard)
+        return await _receive(response, request.progress, on_byte)
     finally:
-        # Whatever a session's own code raised: that nothing was sent is not known.
+        # The session's own code raised: it is unknown whether anything was sent.
         if not is_known:
             exchange.cut_off()
     raise failed
 
 
 async def _receive(
-    response: aiohttp.ClientResponse, progress: SendProgress, heard: Heard
+    response: aiohttp.ClientResponse, progress: SendProgress, on_byte: OnByte
 ) -> WireReply:
-    """Read the body up to the cap; of one that breaks off, keep what came."""
+    """Read the body up to the limit; record the part of one that breaks off."""
     content, chunks, size = response.content, list[bytes](), 0
     is_broken = True
     fault = ""
-    heard()
+    on_byte()
     try:
         while not content.at_eof() and size <= MAX_BODY:
             chunks.append(await content.readany())
             size += len(chunks[-1])
-            heard()
+            on_byte()
             progress.received(len(chunks[-1]))
         is_broken = False
     except (aiohttp.ClientError, OSError, ValueError) as exc:
@@ -215,7 +215,7 @@ def _reply(response: aiohttp.ClientResponse, chunks: list[bytes]) -> WireReply:
 
 
 def signals() -> aiohttp.TraceConfig:
-    """Return a trace config that notes what the connection does."""
+    """Return a trace config that records what the connection does."""
     config = aiohttp.TraceConfig()
     config.on_request_start.append(_on_start)
     config.on_connection_queued_start.append(_on_connecting)
@@ -248,10 +248,10 @@ async def _on_reused(_session: object, context: _Context, _params: object) -> No
 
 
 async def _on_sending(_session: object, context: _Context, _params: object) -> None:
-    """Note the moment before the first byte, or refuse the connection.
+    """Record the moment before the first byte, or refuse the connection.
 
-    aiohttp sends this signal before it writes; raising here closes the connection
-    with nothing sent (seen in 3.14: StreamWriter.write_headers).
+    aiohttp sends this signal before it writes. An exception here closes the connection
+    before anything is sent (true of 3.14: StreamWriter.write_headers).
     """
     if isinstance(exchange := context.trace_request_ctx, Exchange):
         exchange.sending()

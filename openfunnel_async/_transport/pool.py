@@ -1,17 +1,17 @@
-"""The connections of reads, which are replaced when they fall silent.
+"""The connections of reads, which are replaced when no byte arrives on them.
 
-After a NAT or VPN change an established connection is dead and nobody says so: a
+After a NAT or VPN change an established connection is dead, and nothing reports it: a
 request over it waits for its whole time limit, and the next request gets the next dead
-connection. There are two measures. Where the platform has TCP_USER_TIMEOUT, the kernel
-gives up a connection whose peer acknowledges nothing for 8 s. Everywhere, and also for
-a peer that acknowledges and never answers, a pool is retired on which no byte arrives
-for 8 s while a read waits for one. Each read that was silent for so long is sent once
-more, over the new pool.
+connection. There are two measures. If the platform has TCP_USER_TIMEOUT, the kernel
+closes a connection whose peer acknowledges nothing for 8 s. On every platform, and also
+for a peer that acknowledges and never answers, a pool is retired if no byte arrives on
+it for 8 s while a read waits. Each read that has waited for 8 s is then sent once more,
+over the new pool.
 
-A slow link keeps its reads: a byte that arrives for any read of the pool counts for all
-of them. A service that suddenly takes 15 s for an answer sees one more GET for a read.
-A service that is always slow sees none, as a pool is only judged once an answer began
-to arrive on it within 8 s.
+On a slow link reads continue: a byte that arrives for any read of the pool counts for
+all of them. A service that suddenly takes 15 s for an answer gets one more GET for each
+read. A service that is always slow gets none, because a pool can only be retired after
+an answer began to arrive on it within 8 s.
 """
 
 import asyncio
@@ -27,28 +27,28 @@ import aiohttp
 
 from openfunnel_async._transport.time_limit import TimeLimit
 
-Heard = Callable[[], None]
+OnByte = Callable[[], None]
 
-# A read over a dead connection may cost 10 s in all.
+# A read over a dead connection may take 10 s in all.
 SILENCE = 8.0
 # None on a platform without it.
 _TCP_USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)
 
 
 def ignore() -> None:
-    """Do nothing about what arrives."""
+    """Do nothing about a part of a reply that arrives."""
 
 
 class DeadConnectionError(Exception):
-    """The kernel gave up a connection on which nothing was acknowledged."""
+    """The kernel closed a connection because its peer acknowledged nothing."""
 
 
 class SilenceLimit(TimeLimit):
-    """Limits that end only while nothing arrives on any of them.
+    """Time limits that expire only while no byte arrives for any of them.
 
     Args:
-        seconds: For how long nothing arrives.
-        on_silence: Called before the limits end.
+        seconds: The time without a byte after which they expire.
+        on_silence: Called before the limits expire.
     """
 
     def __init__(self, seconds: float, on_silence: Callable[[], None]) -> None:
@@ -57,43 +57,45 @@ class SilenceLimit(TimeLimit):
         self._last_byte = -math.inf
         self._has_answered = False
 
-    def listener(self) -> Heard:
-        """Return what to call whenever a part of the reply to a read arrives."""
-        return partial(self._heard, asyncio.get_running_loop().time() + self.seconds)
+    def listener(self) -> OnByte:
+        """Return a function to call whenever a part of a read's reply arrives."""
+        return partial(
+            self._record_byte, asyncio.get_running_loop().time() + self.seconds
+        )
 
-    def _heard(self, in_time: float) -> None:
+    def _record_byte(self, in_time: float) -> None:
         self._last_byte = asyncio.get_running_loop().time()
         if self._last_byte < in_time:
             self._has_answered = True
 
     def _end_due(self) -> None:
-        """End the silent reads if the whole pool is silent; else look again later."""
+        """Expire the reads that are due if the pool is silent; else check later."""
         self._timer = None
         self.drop_ended()
-        if not self._line:
+        if not self._queue:
             return
         loop = asyncio.get_running_loop()
         now = loop.time()
-        due = max(self._line[0].first_due, self._last_byte + self.seconds)
+        due = max(self._queue[0].first_due, self._last_byte + self.seconds)
         if due <= now and self._has_answered:
             self._on_silence()
-            while self._line and self._line[0].first_due <= now:
-                self._line.popleft().end_if_due()
-            if not self._line:
+            while self._queue and self._queue[0].first_due <= now:
+                self._queue.popleft().expire_if_due()
+            if not self._queue:
                 return
-            due = self._line[0].first_due
+            due = self._queue[0].first_due
         elif due <= now:
             due = now + self.seconds
         self._timer = loop.call_at(due, self._end_due)
 
 
 class ReadPool:
-    """A session, and the reads that are under way over it.
+    """A session, and the number of reads under way over it.
 
     Attributes:
-        session: Where to send the reads.
-        silence: One limit for each read.
-        is_retired: Whether new reads go elsewhere.
+        session: Sends the reads.
+        silence: Gives each read a limit.
+        is_retired: Whether new reads use another pool.
     """
 
     def __init__(
@@ -107,19 +109,19 @@ class ReadPool:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether a read is under way over it."""
+        """Whether a read is under way over the session."""
         return self._under_way > 0
 
     def retire(self) -> None:
-        """Send new reads elsewhere; those under way end as they may."""
+        """Mark the pool as retired; the reads under way are not cancelled."""
         self.is_retired = True
 
     def enter(self) -> None:
-        """Note that a read begins."""
+        """Record that a read begins."""
         self._under_way += 1
 
     async def leave(self) -> None:
-        """Note that a read has ended; the last one of a retired pool closes it."""
+        """Record that a read has ended; close a retired pool after its last one."""
         self._under_way -= 1
         if self.is_retired and not self._under_way:
             await self.aclose()
@@ -135,7 +137,7 @@ def own_session(
     signals: list[aiohttp.TraceConfig],
     *middlewares: aiohttp.ClientMiddlewareType,
 ) -> aiohttp.ClientSession:
-    """Return a session that keeps no cookie and ignores the environment."""
+    """Return a session that stores no cookies and ignores the environment."""
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -146,17 +148,17 @@ def own_session(
 
 
 def pooled_session(seconds: float) -> aiohttp.ClientSession:
-    """Return a session for reads; its kernel gives a dead connection up."""
+    """Return a session for reads; the kernel closes its dead connections."""
     factory = None if _TCP_USER_TIMEOUT is None else _socket_factory(seconds)
     connector = aiohttp.TCPConnector(limit=0, socket_factory=factory)
     return own_session(connector, [], _no_second_dead_connection)
 
 
 def _socket_factory(seconds: float) -> Callable[[Any], socket.socket]:
-    def make(address: Any) -> socket.socket:  # noqa: ANN401 -- as getaddrinfo has it
+    def make(address: Any) -> socket.socket:  # noqa: ANN401 -- a tuple of getaddrinfo
         family, kind, protocol = address[:3]
         made = socket.socket(family, kind, protocol)
-        # A kernel that does not know the option leaves the second measure.
+        # For a kernel without the option the second measure remains.
         with contextlib.suppress(OSError):
             option = int(_TCP_USER_TIMEOUT or 0)
             made.setsockopt(socket.IPPROTO_TCP, option, int(seconds * 1000))
@@ -168,7 +170,7 @@ def _socket_factory(seconds: float) -> Callable[[Any], socket.socket]:
 async def _no_second_dead_connection(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Keep aiohttp from repeating a GET over the next connection of a dead pool."""
+    """Prevent aiohttp from repeating a GET over the next connection of a dead pool."""
     try:
         return await handler(request)
     except aiohttp.ClientConnectorError:

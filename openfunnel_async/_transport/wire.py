@@ -1,7 +1,7 @@
-"""What goes over the wire, and the seam that carries it.
+"""Requests, replies, and the protocol of the transports that carry them.
 
-``Transport`` is the place for tests, proxies and other HTTP stacks: two methods,
-whole requests in and whole replies out.
+Tests, proxies and other HTTP stacks implement ``Transport``: it has two methods, takes
+complete requests and returns complete replies.
 """
 
 import enum
@@ -22,7 +22,7 @@ _MOST_NAMES = 50
 
 
 class SecretText(str):
-    """Text that does not show itself in a repr, and neither do its parts."""
+    """Text that is hidden in a repr; its parts are also hidden."""
 
     __module__ = "openfunnel_async"
 
@@ -35,7 +35,7 @@ class SecretText(str):
         return SecretText(super().__getitem__(place))
 
     def __add__(self, other: str) -> "SecretText":
-        # Whatever shortens a long text joins its beginning to its end.
+        # Code that shortens a long text joins its beginning and its end.
         return SecretText(super().__add__(other))
 
     def __radd__(self, other: str) -> "SecretText":
@@ -48,11 +48,13 @@ class SecretText(str):
         return self
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("an API key is not pickled; make the client where it is used")
+        raise TypeError(
+            "an API key is not pickled; create the client in the process that uses it"
+        )
 
 
 class Headers(dict[str, str]):
-    """Header names and values; the values stay out of the repr."""
+    """Header names and values; the values are not in the repr."""
 
     __slots__ = ()
 
@@ -74,17 +76,17 @@ class SendState(enum.Enum):
 
 
 class SendProgress:
-    """Where a transport may report how far it has come.
+    """Records how far an exchange has come, as far as its transport reports it.
 
-    A transport that knows calls ``waiting()`` while it has no connection, ``sent()``
-    before the first byte, and ``received()`` as the reply arrives. One that reports
-    nothing is taken to send from the start, and its exchange has one time limit for
-    the whole of it.
+    A transport that has this information calls ``waiting()`` while it has no
+    connection, ``sent()`` before the first byte, and ``received()`` as the reply
+    arrives. If a transport reports nothing, its request counts as sent from the start,
+    and the whole exchange has one time limit.
 
     Attributes:
-        state: How far the exchange under way has come.
-        was_sent: Whether the last exchange that ended may have been sent.
-        partial: What had come of a reply that broke off; it may name a job.
+        state: How far the current exchange has come.
+        was_sent: Whether the request of the last finished exchange may have been sent.
+        partial: The part that arrived of a reply that broke off; it may name a job.
     """
 
     __module__ = "openfunnel_async"
@@ -99,49 +101,49 @@ class SendProgress:
 
     @property
     def may_be_sent(self) -> bool:
-        """Whether the service may have seen a part of the request under way."""
+        """Whether the service may have received a part of the current request."""
         return self.state is SendState.UNREPORTED or self.state is SendState.SENT
 
     @property
     def is_reported(self) -> bool:
-        """Whether the transport says how far the exchange under way has come."""
+        """Whether the transport reports how far the current exchange has come."""
         return self.state is SendState.WAITING or self.state is SendState.SENT
 
     def begin(self) -> None:
-        """Note that an exchange begins, with a transport that may say no more."""
+        """Record that an exchange begins; its transport may report nothing."""
         self.state = SendState.UNREPORTED
         self.was_sent = False
         self.partial = None
 
     def waiting(self) -> None:
-        """Report that nothing is sent yet."""
+        """Report that nothing has been sent yet."""
         self.state = SendState.WAITING
 
     def unsure(self) -> None:
-        """Report that from now on nothing is known until the next report.
+        """Report that it is unknown whether anything is sent.
 
-        Until then the request counts as sent.
+        Until the next report the request counts as sent.
         """
         self.state = SendState.UNREPORTED
 
     def sent(self) -> None:
-        """Report that from now on the service may see the request."""
+        """Report that from now on the service may receive the request."""
         self.state = SendState.SENT
 
     def received(self, size: int) -> None:
         """Report that ``size`` more bytes of the reply's body have arrived.
 
-        The time limit of a read counts again from each received KiB.
+        The time limit of a read starts again with each received KiB.
         """
         if self._on_received is not None:
             self._on_received(size)
 
     def when_received(self, on_received: Callable[[int], None] | None) -> None:
-        """Set what is called with the size of each piece of the body."""
+        """Set a function to call with the size of each chunk of the body."""
         self._on_received = on_received
 
     def finish(self) -> None:
-        """Note that no exchange is under way."""
+        """Record that the exchange has ended."""
         self.was_sent = self.may_be_sent
         self.state = SendState.IDLE
         self._on_received = None
@@ -160,13 +162,12 @@ class WireRequest:
         origin: Scheme, host and port, for example ``"https://api.openfunnel.dev"``.
         path: The path, already quoted.
         query: Pairs of text, not yet quoted.
-        headers: All headers to send; the key is among them only while sending.
+        headers: All headers to send; they include the key only while sending.
         body: The bytes to send, or None.
-        fresh_connection: Whether a pooled connection must not be used: one that
-            the server is just closing would make a submit's outcome unknowable, and
-            one that died silently would let a job bill on for the whole time limit
-            of its cancel.
-        progress: Where the transport may note how far it has come.
+        fresh_connection: Whether a pooled connection must not be used. If the server is
+            just closing it, the outcome of a submit would be unknown; if it died
+            silently, a job would bill for the whole time limit of its cancel.
+        progress: The transport may report here how far it has come.
     """
 
     __module__ = "openfunnel_async"
@@ -194,10 +195,10 @@ class WireReply:
     """One complete reply.
 
     Attributes:
-        status_code: From a status line that was really received.
+        status_code: The status of the received status line.
         headers: Lower-case names; the values of a repeated header are joined by ", ".
-        body: The decoded bytes. A transport stops reading soon after 8 MiB; the
-            reader refuses what is larger.
+        body: The decoded bytes. A transport stops reading soon after 8 MiB; a larger
+            body is refused.
     """
 
     __module__ = "openfunnel_async"
@@ -211,41 +212,41 @@ class WireReply:
     @property
     def is_success(self) -> bool:
         """Whether the status is any 2xx."""
-        return self.status_code // 100 == 2  # noqa: PLR2004 -- as HTTP counts
+        return self.status_code // 100 == 2  # noqa: PLR2004 -- the digit that means success in HTTP
 
 
 class Transport(Protocol):
-    """Carry one request to the service and its reply back."""
+    """Sends one request to the service and returns its reply."""
 
     async def send(self, request: WireRequest, /) -> WireReply:
         """Send the request once and return the complete reply.
 
-        Must not follow redirects, repeat a POST, or add the key anywhere else.
+        It must not follow redirects, repeat a POST, or add the key in another place.
 
         Raises:
             TransportError: The exchange failed; ``request_sent`` is False only if
                 no byte of the request can have reached the service.
 
-        Cancellation: passes through; the connection in use is closed.
+        Cancellation: passes through; the connection is closed.
         """
         ...
 
     async def aclose(self) -> None:
-        """Let go of all connections; calling again does nothing."""
+        """Close all connections; a second call does nothing."""
         ...
 
 
 class FinalTransportError(TransportError):
-    """A failure before anything was sent that trying again cannot cure."""
+    """A failure before anything was sent, which another try cannot cure."""
 
 
 class UntrustedCertificateError(FinalTransportError):
-    """The server's certificate was refused."""
+    """The client refused the server's certificate."""
 
 
 class ProxyRefusedError(FinalTransportError):
-    """A proxy refused to connect: it asks for credentials, or forbids it."""
+    """A proxy refused to connect: it asks for credentials or forbids the address."""
 
 
-# In its body it would be one of the protocol's members.
+# If it were set in the class body, it would be a member of the protocol.
 Transport.__module__ = "openfunnel_async"

@@ -1,4 +1,4 @@
-"""A place in a job's rows that outlives the process."""
+"""A position in the rows of a job that outlives the process."""
 
 import json
 from typing import Any, Self, SupportsIndex, cast
@@ -10,6 +10,7 @@ from openfunnel_async._values.checks import check_job_id, check_label, check_who
 from openfunnel_async.errors import ConfigurationError
 
 VERSION = 1
+_KIND = "lookalikes"
 
 
 def _offset(value: SupportsIndex) -> int:
@@ -20,27 +21,37 @@ def _rows_before(value: SupportsIndex) -> int:
     return check_whole("rows_before", value, 0)
 
 
+def _check_kind(_instance: object, _field: object, kind: object) -> None:
+    if kind != _KIND:
+        raise ConfigurationError(
+            f"the checkpoint is of another kind of job than {_KIND!r}; install the "
+            "openfunnel-async that wrote it"
+        )
+
+
 def _limit(value: SupportsIndex | None) -> int | None:
     return None if value is None else check_whole("limit", value, 1)
 
 
 @attrs.frozen(kw_only=True)
 class JobCheckpoint:
-    """The place after the last row that was handed out.
+    """The position after the last row that was delivered to the caller.
 
-    ``str()`` writes it as one line of JSON, without the key, to keep anywhere;
-    ``OpenFunnel.resume()`` takes that or the value and goes on with the next row.
+    ``str()`` writes it as one line of JSON without the key, which can be stored
+    anywhere. ``OpenFunnel.resume()`` accepts the text or the value and continues with
+    the next row.
 
     Attributes:
         job_id: The job.
-        page: Label of the page to go on with; None for the first.
-        offset: Rows of that page already used.
-        rows_before: Rows of the pages before it, so that a resumed stream can
-            still be held against the manifest.
-        limit: The job's limit, where known.
+        page: Label of the page with the next row; None for the first page.
+        offset: Rows of that page that were delivered.
+        rows_before: Rows of the pages before it, with which a resumed stream checks the
+            number of rows against the manifest.
+        limit: The job's limit, if it is known.
+        kind: The kind of job: ``"lookalikes"``, the only one that this version knows.
 
     Raises:
-        ConfigurationError: A field that cannot be right.
+        ConfigurationError: A field is invalid.
     """
 
     __module__ = "openfunnel_async"
@@ -50,6 +61,7 @@ class JobCheckpoint:
     offset: int = attrs.field(default=0, converter=_offset)
     rows_before: int = attrs.field(default=0, converter=_rows_before)
     limit: int | None = attrs.field(default=None, converter=_limit)
+    kind: str = attrs.field(default=_KIND, validator=_check_kind, repr=False)
 
     __repr__ = brief_repr
 
@@ -63,10 +75,10 @@ class JobCheckpoint:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what ``str()`` wrote.
+        """Read the text that ``str()`` wrote.
 
         Raises:
-            ConfigurationError: Not a checkpoint, or one of a newer version.
+            ConfigurationError: The text is not a checkpoint, or has another version.
         """
         try:
             fields: Any = json.loads(text)
@@ -74,13 +86,13 @@ class JobCheckpoint:
             fields = None
         if not isinstance(fields, dict) or "version" not in fields:
             raise ConfigurationError(
-                "the checkpoint is not one: pass what str(checkpoint) gave, unchanged"
+                "this is not a checkpoint: pass the unchanged text of str(checkpoint)"
             )
         known = cast("dict[str, Any]", fields)
         version = known.pop("version")
         if type(version) is not int or version != VERSION:
             raise ConfigurationError(
-                f"the checkpoint is of version {version!r:.20}, this package reads "
+                f"the checkpoint has version {version!r:.20}, and this package reads "
                 f"version {VERSION}; install the openfunnel-async that wrote it"
             )
         names = {field.name for field in attrs.fields(cls)}

@@ -20,20 +20,23 @@ _JOB_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
 
 
 def check_job_id(value: object) -> str:
-    """Return the id if it may enter a URL, else raise ``ConfigurationError``."""
+    """Return the id if it may be part of a URL, else raise ``ConfigurationError``."""
     if not isinstance(value, str):
         raise ConfigurationError(f"job_id must be text, {_instead(value)}")
     if not is_job_id(value):
         msg = (
             "job_id must be 1-128 characters of A-Z a-z 0-9 . _ ~ - "
-            "and neither '.' nor '..'; copy it from the submit's answer"
+            "and not '.' or '..'; copy it from the answer to the submit"
         )
         raise ConfigurationError(msg)
     return str(value)
 
 
 def is_job_id(value: object) -> bool:
-    """Whether the value is an id that may enter a URL (design: Custody)."""
+    """Whether the value is an id that may be part of a URL.
+
+    See docs/explanation/custody-of-the-key.md, "Job ids in URLs".
+    """
     return (
         isinstance(value, str)
         and value not in {".", ".."}
@@ -55,7 +58,7 @@ def check_whole(name: str, value: object, low: int, high: int | None = None) -> 
 
 
 def _index(value: object) -> int | None:
-    """Return what counts as a whole number; a numpy array with one item does not."""
+    """Return a whole number as an int; a numpy array with one item is not one."""
     if type(value) is int:
         return value
     if isinstance(value, bool) or _is_sized(value):
@@ -79,7 +82,7 @@ def check_seconds(name: str, value: object, *, above_zero: bool = False) -> floa
 
 
 def check_rate(name: str, value: object) -> float:
-    """Return a number of times a second, above 0, else raise."""
+    """Return a number of events a second, above 0, else raise."""
     rate = _real(value)
     if rate is None:
         msg = f"{name} must be a number above 0, or None, {_instead(value, 'float')}"
@@ -101,7 +104,7 @@ def check_amount(name: str, value: object) -> float:
 
 
 def _real(value: object) -> float | None:
-    """Return a real number as a float, infinite if it is too large for any use."""
+    """Return a real number as a float, infinite if it is too large."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return None
     try:
@@ -112,7 +115,7 @@ def _real(value: object) -> float | None:
 
 
 def _instead(value: object, kind: str = "str") -> str:
-    """Say what a value of the wrong type is, and what to pass instead of it."""
+    """Describe a value of the wrong type, and what to pass instead."""
     if isinstance(value, timedelta):
         return "not a timedelta: pass .total_seconds()"
     if isinstance(value, str):
@@ -124,7 +127,7 @@ def _instead(value: object, kind: str = "str") -> str:
 
 
 def _converts(value: object, kind: str) -> bool:
-    """Whether ``int``, ``float`` or ``str`` of the value is what may be meant."""
+    """Whether ``int``, ``float`` or ``str`` of the value is probably intended."""
     if kind == "str":
         return isinstance(value, (os.PathLike, UUID))
     is_number = hasattr(type(value), f"__{kind}__")
@@ -143,7 +146,7 @@ def check_timeout(value: object, default: float | None = None) -> float | None:
 
 
 def check_text(name: str, value: object, longest: int) -> None:
-    """Refuse what is not text of 1 to ``longest`` characters with a visible one."""
+    """Raise unless the value is text of 1 to ``longest`` characters, not blank."""
     if not isinstance(value, str):
         msg = f"{name} must be text of 1 to {longest} characters, {_instead(value)}"
         raise ConfigurationError(msg)
@@ -151,7 +154,7 @@ def check_text(name: str, value: object, longest: int) -> None:
         msg = f"{name} must be text of 1 to {longest} characters, not only spaces"
         raise ConfigurationError(msg)
     if not is_unicode(value):
-        msg = f"{name} must be valid Unicode text; it holds half a surrogate pair"
+        msg = f"{name} must be valid Unicode text; it has half a surrogate pair"
         raise ConfigurationError(msg)
 
 
@@ -161,9 +164,9 @@ def wrong_text(value: object) -> str | None:
 
 
 def check_label(name: str, value: object) -> None:
-    """Refuse what cannot be a page's label: labels are the service's own texts."""
+    """Raise unless the value is text that can be the label of a page."""
     if not isinstance(value, str) or not value or not is_unicode(value):
-        raise ConfigurationError(f"{name} must be a page's label, or None")
+        raise ConfigurationError(f"{name} must be the label of a page, or None")
 
 
 def is_unicode(value: str) -> bool:
@@ -176,7 +179,7 @@ def is_unicode(value: str) -> bool:
 
 
 def check_texts(name: str, value: object) -> tuple[str, ...]:
-    """Return the texts as a tuple; a lone text is refused, None is no texts."""
+    """Return the texts as a tuple; a single text is refused, None means no texts."""
     if value is None:
         return ()
     if isinstance(value, str):

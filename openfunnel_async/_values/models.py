@@ -1,7 +1,7 @@
-"""The frozen values that answers are made of.
+"""The frozen values that the client returns for answers.
 
 Field names are those of the API; their source is docs/reference/contract.md. A number
-that is not known is None.
+that is unknown is None.
 """
 
 from collections.abc import Mapping
@@ -14,23 +14,24 @@ from openfunnel_async._text import brief_repr, escaped
 from openfunnel_async._values.status import JobStatus
 
 
-def _own_dict(value: Mapping[str, Any]) -> dict[str, Any]:
+def _copy_dict(value: Mapping[str, Any]) -> dict[str, Any]:
     return dict(value)
 
 
 def count_rows(rows: tuple[object, ...]) -> str:
-    """Return the number of rows in words."""
+    """Return the number of rows as text, for example ``"1 row"``."""
     return f"{len(rows)} row{'' if len(rows) == 1 else 's'}"
 
 
 @attrs.frozen(kw_only=True, slots=False)
 class Company:
-    """One delivered company: the six documented fields, ten observed ones, the rest.
+    """One delivered company: the six documented fields, ten observed ones, others.
 
-    Every field is optional, because keys came and went within a week of recorded
-    traffic. A key this version does not know, and a known field whose value has
-    an unexpected type, stands in ``extra`` as it came; nothing is coerced.
-    ``linkedin_url`` is the better identity: domains repeat. Source: facts.md, "Rows".
+    Every field is optional, because the keys changed within a week of recorded traffic.
+    Two things are in ``extra``, unchanged: a key that this version does not know, and
+    the value of a known field if its type is unexpected. ``linkedin_url`` identifies a
+    company better than ``domain``: domains repeat. The source is
+    docs/reference/contract.md, "Rows".
     """
 
     __module__ = "openfunnel_async"
@@ -52,14 +53,14 @@ class Company:
     description: str | None = None
     tagline: str | None = None
     extra: Mapping[str, Any] = attrs.field(
-        factory=dict[str, Any], converter=_own_dict, hash=False
+        factory=dict[str, Any], converter=_copy_dict, hash=False
     )
 
     __repr__ = brief_repr
 
 
-# A row read from the service holds only the fields that came; the others, and an
-# extra that most rows do not have, stand here once for all.
+# A row that was read from the service has only the fields of the answer. The defaults
+# of the other fields, and the empty extra of most rows, are attributes of the class.
 for _field in attrs.fields(Company):
     setattr(Company, _field.name, None)
 Company.extra = MappingProxyType[str, Any]({})
@@ -67,7 +68,7 @@ Company.extra = MappingProxyType[str, Any]({})
 
 @attrs.frozen(kw_only=True)
 class Manifest:
-    """What a terminal job says of its whole: rows, pages, bill.
+    """The service's summary of a terminal job: rows, pages, bill.
 
     ``credits_consumed`` is the bill. A cancelled job has a partial manifest.
     """
@@ -93,15 +94,15 @@ class JobSnapshot:
 
     Attributes:
         job_id: The job.
-        status: The furthest state known when the answer came.
-        raw_status: The word of this very answer, which may be a late one.
+        status: The most advanced status known when the answer arrived.
+        raw_status: The status as this answer spells it; the answer may be a late one.
         manifest: Present once the job is terminal.
-        error_message: The service's own words on a failure.
-        processed: Companies delivered towards the limit; None until it starts.
+        error_message: The service's message about a failure.
+        processed: Companies delivered towards the limit; None until the job starts.
         progress_message: A coarse label such as ``"retrieving_companies"``.
-        limit: Rows asked for, where the handle knows it.
-        eta: Seconds until the job is expected to be over, guessed from its own
-            speed so far; None while nothing can be said. Left out of comparisons.
+        limit: The job's limit, if the handle knows it.
+        eta: Estimated seconds until the job is terminal, from its speed so far; None
+            while there is no estimate. It is ignored in comparisons.
     """
 
     __module__ = "openfunnel_async"
@@ -120,21 +121,21 @@ class JobSnapshot:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the job can change no more."""
+        """Whether the job is completed, failed or cancelled, and cannot change."""
         return self.status.is_terminal
 
     @property
     def delivered(self) -> int | None:
-        """Companies delivered so far, by the manifest's count, else ``processed``."""
+        """Companies delivered so far: the manifest's count, else ``processed``."""
         if self.manifest is not None and self.manifest.count is not None:
             return self.manifest.count
         return self.processed
 
     @property
     def fraction(self) -> float | None:
-        """How much of the limit is delivered, 0.0-1.0; 1.0 once completed.
+        """Delivered part of the limit, 0.0 to 1.0; 1.0 once completed.
 
-        None where the limit or the delivered rows are not known.
+        None if the limit or the number of delivered companies is unknown.
         """
         if self.status is JobStatus.COMPLETED:
             return 1.0
@@ -143,8 +144,8 @@ class JobSnapshot:
         return min(1.0, self.delivered / self.limit)
 
     def _repr_html_(self) -> str:
-        """Show it in a notebook."""
-        from openfunnel_async._values.notebook import show  # noqa: PLC0415 -- for notebooks alone
+        """Return the HTML for a notebook."""
+        from openfunnel_async._values.notebook import show  # noqa: PLC0415 -- only notebooks need it
 
         return show(self)
 
@@ -154,10 +155,10 @@ class JobPage:
     """One answer with its rows.
 
     Attributes:
-        snapshot: The answer's status part.
-        label: The page's own name, for example ``"page_0003"``.
+        snapshot: What the answer states about the job.
+        label: The page's label, for example ``"page_0003"``.
         rows: Its companies; the newest page of a running job may still grow.
-        next_cursor: The label after this one. None on a job that is still going
+        next_cursor: The label of the next page. While the job is not terminal, None
             only means "not written yet".
     """
 
@@ -188,7 +189,7 @@ class CreditBalance:
 
 @attrs.frozen(kw_only=True)
 class ValidationIssue:
-    """One complaint of a 422, without the input that it echoes."""
+    """One fault that a 422 reports, without the input that the answer repeats."""
 
     __module__ = "openfunnel_async"
 

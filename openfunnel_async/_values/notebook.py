@@ -1,6 +1,6 @@
-"""What notebooks show of a value: plain tables, every text escaped.
+"""HTML tables that notebooks show for a value; every text is escaped.
 
-No I/O. Imported when a notebook asks, never before.
+No I/O. The module is imported only when a notebook shows a value.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,12 +16,12 @@ _COLUMNS = ("name", "domain", "linkedin_url", "headquarters", "employee_count")
 _SCHEMES = ("https://", "http://")
 
 
-def show(value: Any, title: str | None = None) -> str:  # noqa: ANN401 -- any attrs
-    """Return what is known of a value as a table, and the first ten companies.
+def show(value: Any, title: str | None = None) -> str:  # noqa: ANN401 -- any attrs value
+    """Return the known fields of a value as a table, and the first ten companies.
 
     Args:
         value: One of the frozen values.
-        title: What it is; its class by default.
+        title: The title of the table; the name of the class by default.
     """
     fields: dict[str, Any] = attrs.asdict(value, recurse=False)
     rows = fields.pop("rows", fields.pop("companies", None))
@@ -34,7 +34,7 @@ def show(value: Any, title: str | None = None) -> str:  # noqa: ANN401 -- any at
 
 
 def card(title: str, facts: Mapping[str, object]) -> str:
-    """Return a title and the facts that are known."""
+    """Return a table with a title and the facts that are not None."""
     lines = [_line("th", [title, ""])]
     for name, fact in facts.items():
         if fact is not None:
@@ -48,7 +48,8 @@ def _companies(rows: Sequence[object]) -> str:
     shown = rows[:_MOST_ROWS]
     lines = [_line("th", _COLUMNS)]
     for row in shown:
-        company = getattr(row, "company", row)  # Merged ones stand beside who found it.
+        # A merged row has its company in a field.
+        company = getattr(row, "company", row)
         lines.append(_line("td", (getattr(company, name) for name in _COLUMNS)))
     left = len(rows) - len(shown)
     rest = f"<p>and {left:,} more</p>" if left else ""
@@ -67,7 +68,7 @@ def _cell(value: object) -> str:
     if isinstance(value, tuple):
         items = cast("tuple[object, ...]", value)[:_LONGEST]
         value = ", ".join(map(str, items))
-    # Half a surrogate pair, which no page can carry, is spelled out.
+    # Half a surrogate pair cannot be encoded in a page, so it is escaped.
     text = str(value)[: _LONGEST_LINK + 1]
     text = text.encode(errors="backslashreplace").decode()
     shown = escape(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…")

@@ -1,4 +1,4 @@
-"""How a client paces its polls and repeats its requests."""
+"""How often a client polls, and how often it repeats a request."""
 
 import attrs
 
@@ -8,13 +8,14 @@ from openfunnel_async.errors import ConfigurationError
 
 @attrs.frozen(kw_only=True)
 class PollPolicy:
-    """How a wait paces its looks at a job.
+    """How often a job is polled while the caller waits.
 
     Attributes:
-        share: Part of the way to the expected finish to sleep, above 0.
-        shortest: Least seconds between two looks.
-        longest: Most seconds between two looks.
-        jitter: Every sleep is varied by up to this part of it, 0 to 1.
+        share: Fraction of the time to the expected end after which the next poll
+            follows, above 0 and at most 1.
+        shortest: Least seconds between two polls.
+        longest: Most seconds between two polls.
+        jitter: Every pause is varied at random by up to this fraction, 0 to 1.
     """
 
     __module__ = "openfunnel_async"
@@ -37,20 +38,20 @@ class PollPolicy:
 
     @classmethod
     def fixed(cls, seconds: float) -> "PollPolicy":
-        """Look every so many seconds, whatever the job reports."""
+        """Poll at a fixed interval, whatever the job reports."""
         check_seconds("seconds", seconds, above_zero=True)
         return cls(shortest=seconds, longest=seconds, jitter=0.0)
 
 
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
-    """How often and how long a request that may be repeated is repeated.
+    """How often, and for how long, a request that may be repeated is repeated.
 
     Attributes:
-        attempts: Most times one call sends its request, the first included.
-        outage: Seconds of unbroken failure that a wait or a stream survives.
-        max_retry_after: Longest Retry-After to wait for, in seconds; a longer one
-            is raised at once.
+        attempts: Most times one call sends its request, including the first.
+        outage: Seconds of unbroken failure after which a wait or a stream fails.
+        max_retry_after: Longest Retry-After to wait for, in seconds; if it is longer,
+            the error is raised at once.
     """
 
     __module__ = "openfunnel_async"

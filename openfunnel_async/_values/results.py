@@ -1,4 +1,4 @@
-"""What the methods of a handle return about a whole job."""
+"""The results of a handle's methods about a whole job."""
 
 import attrs
 
@@ -9,20 +9,20 @@ from openfunnel_async._values.status import JobStatus
 
 @attrs.frozen(kw_only=True)
 class CancelReceipt:
-    """What a cancel achieved, as far as an answer stated it.
+    """The effect of a cancel, as far as an answer stated it.
 
     Attributes:
         job_id: The job.
-        accepted: Whether the service took a cancel of this job, now or earlier.
-        already_terminal: Whether the job was over before this cancel.
-        status: The job's status when the receipt was written.
-        message: The service's words on accepting, if any.
-        delivered: Companies delivered; None until the job has settled.
-        credits_consumed: The bill; None until the job has settled.
-        requested_limit: The job's limit; None where it is not known.
-        credits_avoided: For a cancelled job, what the companies up to the limit
-            would still have cost at most; 0.0 for one that completed or failed;
-            None while a part of it is not known.
+        accepted: Whether the service accepted a cancel of this job, now or earlier.
+        already_terminal: Whether the job was terminal before this cancel.
+        status: The job's status when the receipt was created.
+        message: The service's message in the acceptance, if any.
+        delivered: Companies delivered; None until the job is terminal.
+        credits_consumed: The bill; None until the job is terminal.
+        requested_limit: The job's limit; None if it is unknown.
+        credits_avoided: For a cancelled job, the most that the remaining companies up
+            to the limit would have cost. 0.0 for a job that completed or failed; None
+            while one of the numbers is unknown.
     """
 
     __module__ = "openfunnel_async"
@@ -40,15 +40,15 @@ class CancelReceipt:
     __repr__ = brief_repr
 
     def _repr_html_(self) -> str:
-        """Show it in a notebook."""
-        from openfunnel_async._values.notebook import show  # noqa: PLC0415 -- for notebooks alone
+        """Return the HTML for a notebook."""
+        from openfunnel_async._values.notebook import show  # noqa: PLC0415 -- only notebooks need it
 
         return show(self)
 
 
 @attrs.frozen(kw_only=True)
 class BulkResult:
-    """All rows of a job that has ended, in order."""
+    """All rows of a terminal job, in order."""
 
     __module__ = "openfunnel_async"
 
@@ -60,20 +60,20 @@ class BulkResult:
         return f"<BulkResult {self.status}, {count_rows(self.rows)}>"
 
     def _repr_html_(self) -> str:
-        """Show it in a notebook."""
-        from openfunnel_async._values.notebook import show  # noqa: PLC0415 -- for notebooks alone
+        """Return the HTML for a notebook."""
+        from openfunnel_async._values.notebook import show  # noqa: PLC0415 -- only notebooks need it
 
         return show(self)
 
 
 @attrs.frozen(kw_only=True)
 class TakeResult:
-    """What ``BulkJob.take()`` took.
+    """The result of ``BulkJob.take()``.
 
     Attributes:
         rows: The companies that matched, in order.
-        scanned: Rows looked at, matching or not; all of them are billed.
-        receipt: What the cancel achieved; ``already_terminal`` if the job was over.
+        scanned: Number of rows that were checked; all of them are billed.
+        receipt: The effect of the cancel; ``already_terminal`` if the job had ended.
         status: The job's status at the end.
     """
 
@@ -89,7 +89,7 @@ class TakeResult:
         return f"<TakeResult {self.status}, {rows} of {self.scanned} scanned>"
 
     def _repr_html_(self) -> str:
-        """Show it in a notebook."""
-        from openfunnel_async._values.notebook import show  # noqa: PLC0415 -- for notebooks alone
+        """Return the HTML for a notebook."""
+        from openfunnel_async._values.notebook import show  # noqa: PLC0415 -- only notebooks need it
 
         return show(self)

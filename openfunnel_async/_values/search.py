@@ -12,7 +12,7 @@ from openfunnel_async.errors import ConfigurationError
 MAX_LIMIT = 10_000
 """The most companies that one search may ask for."""
 CREDITS_PER_COMPANY = 1
-"""What the service bills for each delivered company."""
+"""The credits that the service bills for each delivered company."""
 _MAX_QUERY = 200
 _MAX_SEEDS = 10
 
@@ -43,18 +43,19 @@ def _max_employees(value: SupportsIndex | None) -> int | None:
 
 @attrs.frozen(kw_only=True)
 class LookalikeSearch:
-    """Describe the companies to look for; submitting it starts a billed job.
+    """Describes the companies to search for; submitting it starts a billed job.
 
-    Checked here is only what cannot be right, because the vendor's limits drift
-    from its docs: vocabularies (funding stages, countries, search types) are
-    passed through for the service to judge. Source: facts.md, "Submit".
+    Only what is certainly invalid is checked here, because the vendor's limits differ
+    from its documentation. Vocabularies (funding stages, countries, search types) are
+    passed on, and the service checks them. The source is docs/reference/contract.md,
+    "Submit".
 
     Attributes:
-        query: What the companies do, 1-200 characters. With ``seed_domains`` it
-            is a must-have angle on the seeds.
-        seed_domains: 1-10 domains of companies to look like.
-        limit: The most companies to deliver, 1-10,000: the hard cap of the bill,
-            at one credit a company.
+        query: What the companies do, 1-200 characters. With ``seed_domains`` it is a
+            condition that the similar companies must meet.
+        seed_domains: 1-10 domains of companies; the search finds similar ones.
+        limit: The most companies to deliver, 1-10,000: the hard cap of the bill, at one
+            credit for each company.
         min_employees: Fewest employees, included.
         max_employees: Most employees, included.
         funding_stages: For example ``("Seed", "Series A")``.
@@ -62,8 +63,9 @@ class LookalikeSearch:
         search_type: ``"semantic"`` or ``"agentic"``; sent only when set.
 
     Raises:
-        ConfigurationError: No query and no seeds; an empty or over-long query;
-            more than ten seeds; a limit outside 1-10,000; min above max.
+        ConfigurationError: There is neither a query nor a seed, the query is empty or
+            too long, there are more than ten seeds, the limit is outside 1-10,000, or
+            the minimum is above the maximum.
     """
 
     __module__ = "openfunnel_async"
@@ -83,7 +85,7 @@ class LookalikeSearch:
         elif not self.seed_domains:
             raise ConfigurationError("a search needs a query, seed_domains, or both")
         if len(self.seed_domains) > _MAX_SEEDS:
-            msg = f"seed_domains must hold 1 to {_MAX_SEEDS} domains"
+            msg = f"seed_domains must have 1 to {_MAX_SEEDS} domains"
             raise ConfigurationError(msg)
         if self.search_type is not None:
             check_text("search_type", self.search_type, 100)

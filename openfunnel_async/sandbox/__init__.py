@@ -1,69 +1,68 @@
 """A local OpenFunnel, for people without a key and for tests.
 
-It acts out the project's contract with the service (tests/contract in the source
-tree) and knows nothing of the client. Jobs, pages, cancels, credits and errors are
-real; companies and their hosts are made up.
+It implements the project's contract with the service (tests/contract in the source
+tree) and imports nothing of the client. Jobs, pages, cancels, credits and errors behave
+as the contract says; companies and their hosts are made up.
 
-What goes wrong is a list of values, to be used in any test, and changed while it
-runs. Each strikes one request, or as many as its ``times`` say, and is then gone:
+Faults are values in a list, which may be changed while the sandbox runs. Each fault
+applies to one request, or to as many as its ``times`` says, and is then removed:
 
     async with Sandbox(faults=[LostAnswer(on="submit")]) as sandbox:
         ...
-        assert len(sandbox.jobs) == 1  # it took effect, though no answer came
+        assert len(sandbox.jobs) == 1  # the submit took effect without an answer
 
 =============================== ===============================================
+When or where it happens        What to use
+=============================== ===============================================
 at or before the accept         `FaultyProxy.refusing`, `ResetOnAccept`
-once the headers were read      ``ResetConnection(after="headers")``
-in place of any effect          `StatusFault`, `Redirect`, `GatewayPage`,
+when the headers were read      ``ResetConnection(after="headers")``
+before the request takes effect `StatusFault`, `Redirect`, `GatewayPage`,
                                 `LoginPage`, `EmptyAnswer`
-once the request took effect    `LostAnswer`, ``ResetConnection()``, `SlowAnswer`,
+after the request took effect   `LostAnswer`, ``ResetConnection()``, `SlowAnswer`,
                                 ``StatusFault(processed=True)``,
                                 ``GatewayPage(processed=True)``,
                                 ``EmptyAnswer(processed=True)``
-in mid-answer                   `CutBody`, `TrickledBody`, `OversizedBody`
-the answer itself               `BodyFault`, `EditedAnswer`, `MalformedAnswer`,
+within the answer's body        `CutBody`, `TrickledBody`, `OversizedBody`
+in the answer itself            `BodyFault`, `EditedAnswer`, `MalformedAnswer`,
                                 `SetCookie`, `OtherJob`
-the job                         `UnknownStatus`, `StaleRead`, `VanishedJob`,
+in the job                      `UnknownStatus`, `StaleRead`, `VanishedJob`,
                                 `UnfinishedManifest`, `CompletesUnderCancel`; see
                                 also `Unknowns`
-the account                     ``Sandbox(credits=-5)``
+in the account                  ``Sandbox(credits=-5)``
 too many requests               ``Sandbox(rate_limit=RateLimit(per_second=10))``
 between two requests            ``Sandbox(keep_alive=0.02)``, `CloseIdle`
-a connection that is open       `FaultyProxy.silence`, `SilentAfter`
-a slow line                     ``FaultyProxy(bytes_per_second=32_000)``
+in an open connection           `FaultyProxy.silence`, `SilentAfter`
+low bandwidth                   ``FaultyProxy(bytes_per_second=32_000)``
 =============================== ===============================================
 
-A `FaultyProxy` does the like to any server, byte by byte and connection by
-connection. Pauses of faults and plans, and the seconds of a `RateLimit`, are real
-ones, whatever the sandbox's ``speed``.
+A `FaultyProxy` does similar things to any server, connection by connection and without
+HTTP. Pauses of faults and plans, and the seconds of a `RateLimit`, are real seconds,
+whatever the sandbox's ``speed``.
 """
 
-from ._companies import Row, RowShape
-from ._deliveries import (
-    Cut,
-    Delivery,
-    Dropped,
-    Garbled,
-    Late,
-    Paced,
-    Padded,
-    Whole,
-)
-from ._evidence import JobView, SeenRequest
-from ._faults import (
+from openfunnel_async.sandbox._faults.answers import (
     BodyFault,
     EditedAnswer,
-    Exchange,
-    Fault,
     Redirect,
     RetryAfter,
     SetCookie,
     StatusFault,
-    Target,
-    TargetedFault,
 )
-from ._gateway_faults import EmptyAnswer, GatewayPage, LoginPage
-from ._job_faults import (
+from openfunnel_async.sandbox._faults.connections import (
+    CutBody,
+    LostAnswer,
+    MalformedAnswer,
+    OversizedBody,
+    ResetConnection,
+    SlowAnswer,
+    TrickledBody,
+)
+from openfunnel_async.sandbox._faults.gateways import (
+    EmptyAnswer,
+    GatewayPage,
+    LoginPage,
+)
+from openfunnel_async.sandbox._faults.jobs import (
     CompletesUnderCancel,
     OtherJob,
     StaleRead,
@@ -71,12 +70,7 @@ from ._job_faults import (
     UnknownStatus,
     VanishedJob,
 )
-from ._jobs import Job, JobState
-from ._ledger import Ledger, LedgerEntry
-from ._lives import JobLife, realistic_life
-from ._messages import Kind, SandboxReply, SandboxRequest
-from ._proxy import FaultyProxy
-from ._proxy_plans import (
+from openfunnel_async.sandbox._proxy.plans import (
     CloseIdle,
     ConnectionPlan,
     CutAfter,
@@ -88,19 +82,37 @@ from ._proxy_plans import (
     SilentAfter,
     Trickle,
 )
-from ._rate_limit import RateLimit, RetryAfterStyle
-from ._server import Sandbox
-from ._service import Plan, Service
-from ._socket_faults import (
-    CutBody,
-    LostAnswer,
-    MalformedAnswer,
-    OversizedBody,
-    ResetConnection,
-    SlowAnswer,
-    TrickledBody,
+from openfunnel_async.sandbox._proxy.proxy import FaultyProxy
+from openfunnel_async.sandbox._server import Sandbox
+from openfunnel_async.sandbox._service.companies import Row, RowShape
+from openfunnel_async.sandbox._service.deliveries import (
+    Cut,
+    Delivery,
+    Dropped,
+    Garbled,
+    Late,
+    Paced,
+    Padded,
+    Whole,
 )
-from ._unknowns import Unknowns
+from openfunnel_async.sandbox._service.evidence import JobView, SeenRequest
+from openfunnel_async.sandbox._service.fault import (
+    Exchange,
+    Fault,
+    Target,
+    TargetedFault,
+)
+from openfunnel_async.sandbox._service.job_lifetimes import JobLife, realistic_life
+from openfunnel_async.sandbox._service.jobs import Job, JobState
+from openfunnel_async.sandbox._service.ledger import Ledger, LedgerEntry
+from openfunnel_async.sandbox._service.messages import (
+    Kind,
+    SandboxReply,
+    SandboxRequest,
+)
+from openfunnel_async.sandbox._service.rate_limit import RateLimit, RetryAfterStyle
+from openfunnel_async.sandbox._service.service import Plan, Service
+from openfunnel_async.sandbox._service.unknowns import Unknowns
 
 __all__ = [
     "BodyFault",

@@ -1,6 +1,4 @@
-"""``python -m openfunnel_async.sandbox``: a local OpenFunnel until Ctrl-C."""
-
-from __future__ import annotations
+"""``python -m openfunnel_async.sandbox`` runs a local OpenFunnel until Ctrl-C."""
 
 import argparse
 import math
@@ -13,8 +11,8 @@ from ipaddress import ip_address
 
 import anyio
 
-from ._server import Sandbox
-from ._sockets import HOST
+from openfunnel_async.sandbox._server import Sandbox
+from openfunnel_async.sandbox._sockets import HOST
 
 CANNOT_LISTEN = 1
 
@@ -23,12 +21,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the sandbox until SIGINT or SIGTERM.
 
     Returns:
-        The exit code: 0, or 1 when the port is taken.
+        The exit code: 0, or 1 when it cannot listen on the port.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.api_key and not options.host.is_loopback:
-        parser.error("argument --api-key: --host only goes with the made-up key")
+        parser.error("argument --api-key: --host is only accepted with the made-up key")
     sandbox = Sandbox(
         host=str(options.host),
         port=options.port,
@@ -48,20 +46,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class CannotListenError(Exception):
-    """The port is taken, or this user may not have it."""
+    """The port is in use, or this user is not allowed to use it."""
 
 
 async def serve(sandbox: Sandbox, listening: Callable[[], object]) -> None:
     """Run a sandbox until SIGINT or SIGTERM.
 
     Args:
-        sandbox: One that does not run yet.
-        listening: Called once it does.
+        sandbox: A sandbox that is not running yet.
+        listening: Called when it has started to listen.
 
     Raises:
-        CannotListenError: In a sentence.
+        CannotListenError: It cannot listen; the message is a sentence for people.
 
-    Cancellation: ends the sandbox.
+    Cancellation: stops the sandbox.
     """
     stops = (signal.SIGINT, signal.SIGTERM)
     async with AsyncExitStack() as stack:
@@ -77,9 +75,9 @@ async def serve(sandbox: Sandbox, listening: Callable[[], object]) -> None:
 
 
 def code_line(email: str, code: str) -> str:
-    """Say a sign-up code, as a mail would."""
-    # An address may be any text, and must not move the terminal's cursor.
-    shown = "".join(sign if sign.isprintable() else "?" for sign in email)
+    """Return the line that shows a sign-up code, which no email brings."""
+    # An address can be any text; it must not send control codes to the terminal.
+    shown = "".join(char if char.isprintable() else "?" for char in email)
     return f"The code for {shown} is {code}\n"
 
 
@@ -89,34 +87,34 @@ def _print(text: str) -> None:
 
 
 def welcome(sandbox: Sandbox) -> str:
-    """Say where the sandbox listens, and how to use it."""
+    """Return the text that explains where the sandbox listens and how to use it."""
     return f"""\
 A local OpenFunnel listens on {sandbox.base_url}
-{_reach(sandbox.host)}Its key is {sandbox.api_key}
+{_describe_host(sandbox.host)}Its key is {sandbox.api_key}
 
 Paste this into the shell where your program runs:
 
   export OPENFUNNEL_BASE_URL={sandbox.base_url}
   export OPENFUNNEL_API_KEY={sandbox.api_key}
 
-{_pace(sandbox.speed)}
-Ctrl-C ends it.
+{_describe_speed(sandbox.speed)}
+Press Ctrl-C to stop it.
 """
 
 
-def _reach(host: str) -> str:
+def _describe_host(host: str) -> str:
     if ip_address(host).is_loopback:
         return ""
-    return f"It listens on {host} (--host): other machines may reach it.\n"
+    return f"It listens on {host} (--host): other machines may be able to connect.\n"
 
 
-def _pace(speed: float) -> str:
+def _describe_speed(speed: float) -> str:
     if speed == 0:
-        return "Time stands still here (--speed 0): jobs stay pending."
+        return "Sandbox time is stopped (--speed 0): jobs stay pending."
     page = 18 / speed
     return (
-        f"Time runs {speed:g} times as fast as outside (--speed): a page of 100 rows"
-        f" comes about every {page:.2g} s."
+        f"Sandbox time runs {speed:g} times as fast as real time (--speed): a page of"
+        f" 100 rows is written about every {page:.2g} s."
     )
 
 
@@ -130,34 +128,41 @@ def _parser() -> argparse.ArgumentParser:
         type=ip_address,
         default=HOST,
         help="the address to listen on, such as 0.0.0.0 in a container whose port is"
-        " published on 127.0.0.1; plain HTTP, so only with the made-up key, never"
-        " a real one (default: 127.0.0.1)",
+        " published on 127.0.0.1; the traffic is plain HTTP, so this is only accepted"
+        " with the made-up key (default: 127.0.0.1)",
     )
     parser.add_argument(
-        "--port", type=_port, default=8787, help="0 takes a free one (default: 8787)"
+        "--port",
+        type=_port,
+        default=8787,
+        help="0 chooses a free one (default: 8787)",
     )
     parser.add_argument(
         "--speed",
         type=_amount,
         default=10.0,
-        help="sandbox seconds to a second (default: 10; the real service is at 1)",
+        help="sandbox seconds per real second (default: 10; the real service has 1)",
     )
     parser.add_argument(
-        "--seed", default="openfunnel", help="other companies, ids and key"
+        "--seed",
+        default="openfunnel",
+        help="determines the companies, the ids and the key",
     )
     parser.add_argument(
         "--credits",
         type=_credits,
         default=50_000.0,
-        help="to begin with; may be below 0",
+        help="credits at the start; may be below 0",
     )
     parser.add_argument(
         "--rows",
         choices=("six", "sixteen"),
         default="sixteen",
-        help="keys a row (default: sixteen)",
+        help="keys in each row (default: sixteen)",
     )
-    parser.add_argument("--api-key", help="the key to take (default: made of the seed)")
+    parser.add_argument(
+        "--api-key", help="the key to accept (default: made from the seed)"
+    )
     return parser
 
 

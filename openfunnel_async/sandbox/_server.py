@@ -1,6 +1,4 @@
-"""The service behind a real socket on loopback."""
-
-from __future__ import annotations
+"""The service behind an HTTP server."""
 
 import asyncio
 from ipaddress import ip_address
@@ -11,25 +9,25 @@ import attrs
 from aiohttp import web
 from attrs import validators
 
-from ._accounts import derived_key
-from ._messages import SandboxRequest
-from ._service import Service
-from ._sockets import HOST
-from ._wire import deliver
+from openfunnel_async.sandbox._reply_writer import deliver
+from openfunnel_async.sandbox._service.accounts import derive_key
+from openfunnel_async.sandbox._service.messages import SandboxRequest
+from openfunnel_async.sandbox._service.service import Service
+from openfunnel_async.sandbox._sockets import HOST
 
 
-def _valid_host(sandbox: Service, _: object, host: str) -> None:
-    """Refuse a name, and a key of the caller's own where others listen."""
-    made_up = sandbox.api_key in ("", derived_key(sandbox.seed))
+def _check_host(sandbox: Service, _: object, host: str) -> None:
+    """Reject a host name, and a caller's own key where others can connect."""
+    made_up = sandbox.api_key in ("", derive_key(sandbox.seed))
     if not ip_address(host).is_loopback and not made_up:
-        raise ValueError(f"a sandbox on {host} only takes its made-up key")
+        raise ValueError(f"a sandbox on {host} accepts only its made-up key")
 
 
 @attrs.define(eq=False, kw_only=True, repr=False)
 class Sandbox(Service):
     """A local OpenFunnel: an async context manager around a loopback server.
 
-    Takes every option of `Service`, ``host``, ``port`` and ``keep_alive``.
+    It has every option of `Service`, and ``host``, ``port`` and ``keep_alive``.
 
     Example:
         >>> async def main() -> None:
@@ -37,33 +35,35 @@ class Sandbox(Service):
         ...         print(sandbox.base_url, sandbox.api_key)
 
     Attributes:
-        host: The address of this machine to listen on. One that others can reach, as
-            ``0.0.0.0`` inside a container, only goes with the key made of the seed:
-            no other may travel there, as this is plain HTTP.
-        port: The port to listen on; 0 takes a free one, and once the sandbox runs
-            this is its number.
-        keep_alive: Real seconds after which it closes a connection that has nothing
-            to do, also one that never had. At 0.02 many a pooled connection closes
-            just as its client takes it up again.
+        host: The address of this machine to listen on. An address that others can
+            reach, such as ``0.0.0.0`` inside a container, is only accepted with the
+            key that is made from the seed: the traffic is plain HTTP.
+        port: The port to listen on; 0 chooses a free one. While the sandbox runs, this
+            is its real number.
+        keep_alive: Real seconds after which it closes an idle connection, also one
+            that never carried a request. At 0.02, pooled connections often close at
+            the moment when a client uses them again.
 
     Raises:
-        ValueError: ``host`` is not an IP address, or others can reach it and there
-            is an ``api_key``.
-        OSError: On entry, when the port is taken or the address is not this
+        ValueError: ``host`` is not an IP address, or others can reach it and
+            ``api_key`` was given.
+        OSError: On entry, when the port is in use or the address is not this
             machine's.
     """
 
-    host: str = attrs.field(default=HOST, validator=_valid_host)
+    __module__ = "openfunnel_async.sandbox"
+
+    host: str = attrs.field(default=HOST, validator=_check_host)
     port: int = attrs.field(default=0, validator=validators.ge(0))
     keep_alive: float = attrs.field(default=3600.0, validator=validators.gt(0))
     _runner: web.ServerRunner | None = attrs.field(init=False, default=None)
     _answering: set[asyncio.Task[object]] = attrs.field(
-        init=False, factory=set["asyncio.Task[object]"]
+        init=False, factory=set[asyncio.Task[object]]
     )
 
     @property
     def base_url(self) -> str:
-        """Return where this machine reaches the sandbox, without a slash at the end."""
+        """Return the URL of the sandbox on this machine, without a slash at the end."""
         address = ip_address(self.host)
         if address.is_unspecified:
             address = ip_address(HOST if address.version == 4 else "::1")
@@ -91,8 +91,8 @@ class Sandbox(Service):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop listening and close what is open; what was seen stays."""
-        # aiohttp would wait out every slow answer, whether its client is there or not.
+        """Stop listening and close every connection; the records stay."""
+        # aiohttp would wait for every slow answer, even if its client has disconnected.
         for task in tuple(self._answering):
             task.cancel()
         runner, self._runner = self._runner, None
@@ -100,7 +100,7 @@ class Sandbox(Service):
             await runner.cleanup()
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        reply = self.handle(await self._arrived(request))
+        reply = self.handle(await self._read_request(request))
         task = cast("asyncio.Task[object]", asyncio.current_task())
         self._answering.add(task)
         try:
@@ -108,14 +108,14 @@ class Sandbox(Service):
         finally:
             self._answering.discard(task)
 
-    async def _arrived(self, request: web.BaseRequest) -> SandboxRequest:
-        """Read a request, its body only if a fault does not strike before that."""
+    async def _read_request(self, request: web.BaseRequest) -> SandboxRequest:
+        """Read a request; its body only if no fault answers before it is read."""
         head = SandboxRequest(
             method=request.method,
             path=request.rel_url.raw_path,
             query=tuple(request.rel_url.query.items()),
             headers={name.lower(): text for name, text in request.headers.items()},
         )
-        if self._ends_at_the_head(head):
+        if self._fault_ignores_body(head):
             return head
         return attrs.evolve(head, body=await request.read())

@@ -1,6 +1,4 @@
-"""What a socket can be told that asyncio has no word for."""
-
-from __future__ import annotations
+"""Socket options that asyncio has no function for."""
 
 import os
 import socket
@@ -10,26 +8,26 @@ HOST = "127.0.0.1"
 
 
 def reset_on_close(connection: socket.socket) -> None:
-    """Make closing this socket a reset (RST) in place of a good-bye (FIN)."""
+    """Make closing this socket send a reset (RST) instead of an end (FIN)."""
     # The system's struct linger: on, for 0 seconds.
     form = "HH" if os.name == "nt" else "ii"
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(form, 1, 0))
 
 
-def bound(port: int) -> socket.socket:
-    """Take a port of this machine, 0 for a free one, without listening to it.
+def bind_port(port: int) -> socket.socket:
+    """Bind a port on loopback, 0 for a free one, without listening on it.
 
     Raises:
-        OSError: The port is taken.
+        OSError: The port is in use.
     """
-    taken = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         if os.name != "nt":
-            # Connections that ended a moment ago do not count as taking it.
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.setblocking(False)
-        taken.bind((HOST, port))
+            # A connection that was closed a moment ago must not block the port.
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setblocking(False)
+        bound.bind((HOST, port))
     except OSError:
-        taken.close()
+        bound.close()
         raise
-    return taken
+    return bound

@@ -1,8 +1,8 @@
 """What the benchmark server says: bytes that are ready before anybody asks.
 
 What a job says is read from its id: `STATUS_ONLY` and `PAGE_CARRYING` are running,
-`FINISHED` is over and has all its pages, and a job of `waiting()` ends by itself, as
-does one that was submitted, which then has a few rows.
+`FINISHED` is terminal and has all its pages, and a job of `waiting()` ends by itself,
+as does one that was submitted, which then has a few rows.
 """
 
 import json

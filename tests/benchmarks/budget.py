@@ -20,13 +20,13 @@ def measure(*, jobs: int) -> Table:
     free = wait_for(mix, per_second=None, within=_WITHIN)
     rows: list[Sequence[Cell]] = [
         _row(f"**`max_polls_per_second={_PER_SECOND:g}`**", urgent, _DELAY),
-        _row("the same, whoever was looked at longest ago", turns, None),
+        _row("the same, the job polled longest ago first", turns, None),
         _row("no budget", free, None),
     ]
     about = (
         f"{jobs:,} jobs of the model on virtual time, a day's mix of limits, submitted "
         f"within {_WITHIN:g} s and waited for by one client: seconds from the end of a "
-        "job to the answer that tells of it. A short budget goes to the jobs that are "
+        "job to the answer that reports it. A short limit goes to the jobs that are "
         "near their ends."
     )
     heads = (

@@ -138,7 +138,7 @@ def _table(found: _Found, rounds: int, calls: int) -> Table:
     if _GENERATED in page:
         rows.append(
             [
-                "so many times cheaper than openapi-python-client",
+                "times cheaper than openapi-python-client",
                 *_held(page[_GENERATED] / page[_PAGE], "page cheaper"),
                 *_held(status[_GENERATED] / status[_POLL], "poll cheaper"),
             ]

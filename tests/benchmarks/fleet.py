@@ -24,7 +24,7 @@ _BLOCK = Goal(
     150,
     why="All waits begin in one turn of the loop, and their tasks take their first "
     "steps in the next one, at about 20 µs for each wait and turn; half of it goes to "
-    "the garbage collector, which meets so many new objects at once.",
+    "the garbage collector, which meets that many new objects at once.",
 )
 
 

@@ -19,7 +19,7 @@ _WHY = (
     "Each page's CPU (above) lies between the requests, and by the wall clock other "
     "work on the machine counts as well: see the bare client beside it."
 )
-# Seconds to reach with so many pages on their way, by latency in milliseconds.
+# Seconds to reach, by latency in milliseconds.
 _GOALS = {
     0: Goal(0.10, why=_WHY),
     20: Goal(0.40, why=_WHY),
@@ -49,7 +49,7 @@ async def rows_one_by_one(session: aiohttp.ClientSession, origin: str) -> int:
 
 
 async def rows_abreast(session: aiohttp.ClientSession, origin: str, most: int) -> int:
-    """Read pages by their numbers with bare aiohttp, so many at a time."""
+    """Read pages by their numbers with bare aiohttp, N at a time."""
     numbers = iter(range(PAGES))
 
     async def worker() -> int:

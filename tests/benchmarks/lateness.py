@@ -25,7 +25,7 @@ class Lateness:
     _seen: list[float] = attrs.field(factory=list[float], init=False)
 
     def percentile(self, percent: int) -> float:
-        """Return what so many in a hundred of the timers did not exceed."""
+        """Return what N in a hundred of the timers did not exceed."""
         if not self._seen:
             return 0.0
         return sorted(self._seen)[(len(self._seen) - 1) * percent // 100]

@@ -28,7 +28,7 @@ _KNOWN = {
         (20.2, 6.67),
         (97.8, 6.85),
     ),
-    "best possible without looking at progress": (
+    "best possible without the progress": (
         (13.0, 1.69),
         (23.3, 2.62),
         (57.3, 6.89),
@@ -37,7 +37,7 @@ _KNOWN = {
 
 
 def measure(*, each: Mapping[str, int]) -> Table:
-    """Wait for so many jobs of each limit of a class, by each policy."""
+    """Wait for N jobs of each limit of a class, by each policy."""
     rows: list[list[Cell]] = [
         [name, *(Figure(number) for pair in known for number in pair)]
         for name, known in _KNOWN.items()
@@ -51,7 +51,7 @@ def measure(*, each: Mapping[str, int]) -> Table:
     counts = ", ".join(f"{each[kind]} of each {kind} limit" for kind in CLASSES)
     about = (
         f"Jobs of the model on virtual time, {counts}: polls a job, and mean seconds "
-        "from its end to the answer that tells of it. The SDK's real waiter on a "
+        "from its end to the answer that reports it. The SDK's real waiter on a "
         f"scripted transport; the first {len(_KNOWN)} rows are known for all jobs."
     )
     return Table("Pace", heads, rows, about)

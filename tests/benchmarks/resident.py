@@ -39,7 +39,7 @@ from tests.benchmarks.server import ROOT
 
 _STATUS = Path("/proc/self/status")
 _HOURS = PollPolicy.fixed(3600)
-# Turns of the loop after which a wait that was looked at sleeps for certain.
+# Turns of the loop after which a wait that was answered sleeps for certain.
 _TURNS = 20
 _AT_ONCE = PollPolicy.fixed(0.0001)
 
@@ -106,7 +106,7 @@ async def _collect_bare(origin: str) -> int:
 
 
 async def _wait_side_by_side(origin: str, jobs: int) -> int:
-    """Wait for so many jobs; what a waiting one takes while it sleeps.
+    """Wait for N jobs; what a waiting one takes while it sleeps.
 
     Counted by allocation, which is exact: what is resident also holds the room that
     the first looks took and gave back.
@@ -157,7 +157,7 @@ class _Counting:
 
 
 async def _wait_long(origin: str, polls: int) -> int:
-    """Wait for one job over so many polls; what the last nine tenths of them add."""
+    """Wait for one job over N polls; what the last nine tenths of them add."""
     transport = _Counting(polls)
     async with OpenFunnel(
         KEY, base_url=origin, polling=_AT_ONCE, transport=transport

@@ -34,7 +34,7 @@ class Soak:
     Attributes:
         before: Resident bytes after a first small batch; so are the others.
         most: The most while the first batch ran.
-        after: Once each batch was over and its outcomes let go.
+        after: Once each batch had ended and its outcomes were dropped.
         left: Objects of the package's own that were not there before.
         longest: The longest that the loop came late to a timer, in seconds.
         usual: What 99 of 100 timers were not later than.
@@ -112,7 +112,7 @@ async def _soak(jobs: int, pace: float, origin: str) -> Soak:
 
 
 async def _batch(client: OpenFunnel, jobs: int) -> int:
-    """Run so many searches at once; the most bytes resident meanwhile."""
+    """Run N searches at once; the most bytes resident meanwhile."""
     searches = [
         LookalikeSearch(query=f"soak {number}", limit=FEW_ROWS)
         for number in range(jobs)

@@ -27,7 +27,7 @@ _CONNECTIONS = 100
 
 @asynccontextmanager
 async def waiters(origin: str, pace: float) -> AsyncGenerator[Mapping[str, Wait]]:
-    """Open all clients there are; each looks at a job every so many seconds."""
+    """Open all clients there are; each polls a job at an interval."""
     polling = PollPolicy.fixed(pace)
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from openfunnel_async._pytest_stage import SharedSandbox, in_a_thread
 from openfunnel_async.sandbox import SlowAnswer, StatusFault
+from openfunnel_async.sandbox._threaded import SharedSandbox, in_a_thread
 
 _SLOW = SlowAnswer(on="submit", delay=60, times=9)
 
@@ -63,7 +63,7 @@ def times_said(text: str, what: str) -> int:
 def test_a_submit_that_is_cut_off_is_logged_once(
     sandbox: SharedSandbox, way: str, interrupts: int
 ) -> None:
-    """Caught: a billing job and not one word; `Obligation` without its `atexit`."""
+    """Caught: a billing job and not one word; `UnfinishedWork` without its `atexit`."""
     sandbox.faults.append(_SLOW)
     wrote = run(sandbox, way, interrupts)
     assert times_said(wrote, "a job may be billing up to 77 credits") == 1
@@ -72,7 +72,7 @@ def test_a_submit_that_is_cut_off_is_logged_once(
 def test_a_program_that_continues_without_the_loop_says_so_at_once(
     sandbox: SharedSandbox,
 ) -> None:
-    """Caught: `Obligation` without its `__del__`: said at the end of the program."""
+    """Caught: `UnfinishedWork` without its `__del__`: logged at the exit."""
     sandbox.faults.append(_SLOW)
     wrote = run(sandbox, "close")
     assert wrote.index("may be billing") < wrote.index("the program continues")

@@ -1,4 +1,4 @@
-"""No example stands on a page that is not run."""
+"""Every example on a page is run."""
 
 import os
 import sys

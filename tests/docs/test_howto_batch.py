@@ -1,4 +1,4 @@
-"""The how-to on batches under a cap, taken at its word."""
+"""The how-to on batches under a cap: its program, run."""
 
 import csv
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The how-to on exports: a real process, killed, and one that goes on."""
+"""The how-to on exports: a real process, killed, and one that continues."""
 
 import ast
 import csv

@@ -1,4 +1,4 @@
-"""The how-to on taking what one needs, taken at its word."""
+"""The how-to on taking what one needs: its program, run."""
 
 import os
 import re

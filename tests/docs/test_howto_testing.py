@@ -1,4 +1,4 @@
-"""The how-to on testing one's own code, taken at its word."""
+"""The how-to on testing one's own code: its program, run."""
 
 import re
 

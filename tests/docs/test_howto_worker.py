@@ -1,4 +1,4 @@
-"""The how-to on worker pools: a real process, real signals, and one that goes on."""
+"""The how-to on worker pools: a real process, real signals, and one that continues."""
 
 import json
 import signal

@@ -1,6 +1,6 @@
 """Relative links lead somewhere, on a code host and on the site.
 
-Links to other sites are looked at on demand: `nox -s docs -- --external`.
+Links to other sites are checked on demand: `nox -s docs -- --external`.
 """
 
 import re

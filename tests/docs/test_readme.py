@@ -1,4 +1,4 @@
-"""The README, taken at its word."""
+"""The README: its programs and commands, run."""
 
 import os
 import re

@@ -226,7 +226,7 @@ async def test_a_404_soon_after_ones_own_submit_is_survived() -> None:
 
 @pytest.mark.parametrize("status", TERMINAL)
 async def test_a_handle_that_knows_it_is_over_sends_nothing(status: str) -> None:
-    """Caught: `request` without its look at `is_terminal`."""
+    """Caught: `request` without its check of `is_terminal`."""
     answer = job_reply(status, manifest=manifest(7))
     transport = ScriptedTransport(read=[answer])
     async with connect(transport) as client:

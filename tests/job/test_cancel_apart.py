@@ -1,4 +1,4 @@
-"""A cancel goes its own way: what a read was told does not hold it up."""
+"""A cancel is not held up by the answer to a read."""
 
 import asyncio
 
@@ -36,7 +36,7 @@ async def test_a_reads_retry_after_keeps_no_cancel_from_being_sent() -> None:
 
 
 async def test_a_read_that_is_put_off_meanwhile_does_not_end_a_cancel() -> None:
-    """Caught: a cancel under way given up for what a read was told."""
+    """Caught: a cancel under way given up because of the answer to a read."""
     transport = ScriptedTransport(
         read=[SLOW_DOWN, job_reply("cancelled")],
         cancel=[Later(cancel_reply(), after=3)],

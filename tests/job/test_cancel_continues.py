@@ -71,7 +71,7 @@ async def test_a_cancellation_that_nobody_asked_for_is_an_outage() -> None:
     async with connect(transport) as client:
         assert (await client.job(JOB).cancel()).accepted
         transport.times_left = 99
-        with pytest.raises(TransportError, match="gave the exchange up"):
+        with pytest.raises(TransportError, match="cancelled the exchange"):
             await client.job(JOB).poll()
 
 
@@ -93,7 +93,7 @@ async def test_a_log_that_raises_does_not_keep_a_caller_waiting() -> None:
     try:
         async with connect(transport) as client:
             job = client.job(JOB)
-            first = client._custody.begin_first(job, 10.0)
+            first = client._background.cancel_in_background(job, 10.0)
             with anyio.fail_after(11):
                 await asyncio.wait([first])
             await anyio.sleep(60)

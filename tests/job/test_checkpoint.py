@@ -1,4 +1,4 @@
-"""A place in a job's rows, kept and gone on from: with the very next row."""
+"""A place in a job's rows, kept and continued from: with the very next row."""
 
 from collections.abc import Callable
 
@@ -38,7 +38,7 @@ START = JobCheckpoint(job_id=JOB)
 def finished(
     *sizes: int, count: int | None = None, status: str = "completed"
 ) -> Callable[[Seen], WireReply]:
-    """Return the route of a finished job whose pages have so many rows."""
+    """Return the route of a finished job whose pages have these numbers of rows."""
     total = sum(sizes) if count is None else count
 
     def read(seen: Seen) -> WireReply:
@@ -56,7 +56,7 @@ def finished(
 
 
 async def read_some(job: BulkJob, most: int) -> list[str | None]:
-    """Read so many rows of a new stream and leave it."""
+    """Read N rows of a new stream and leave it."""
     found: list[str | None] = []
     async with job.rows() as stream:
         while len(found) < most:

@@ -1,6 +1,6 @@
 """A hundred waits through ten minutes in which nothing answers, in virtual time.
 
-A wait looks at the pace of its policy, here every 5 s, and what it asks for at such
+A wait polls at the pace of its policy, here every 5 s, and what it asks for at such
 a moment is a tick. Whatever else is sent is a retry, and the retries of all waits
 share one budget: twenty, and a fifth of one for each answer before. With
 ``pytest -s`` the counts are shown.
@@ -95,7 +95,7 @@ class Unreachable(SandboxTransport):
 
 
 async def waited_through(outage: Outage) -> tuple[Unreachable, list[JobStatus]]:
-    """Wait for all jobs at once, and return how they stand when that is over."""
+    """Wait for all jobs at once, and return the outcomes."""
     service = Service(
         clock=asyncio.get_running_loop().time, plan=lambda _number, _limit: LIFE
     )

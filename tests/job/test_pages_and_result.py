@@ -146,7 +146,7 @@ async def test_a_timeout_keeps_the_rows_read() -> None:
     growing = job_reply("running", rows=rows(2, 3), page="page_0001")
     transport = ScriptedTransport(read=[FIRST, growing])
     async with connect(transport) as client:
-        with pytest.raises(WaitTimeoutError, match="it goes on") as caught:
+        with pytest.raises(WaitTimeoutError, match="it continues") as caught:
             await client.job(JOB).result(timeout=30)
         assert transport.now == pytest.approx(30)
     assert len(caught.value.rows) == 3

@@ -209,7 +209,7 @@ async def test_a_number_of_pages_beyond_belief_costs_nothing() -> None:
 
 
 async def test_a_label_of_endless_digits_is_no_number() -> None:
-    """Caught: `ValueError` of int(), which refuses to read so many digits."""
+    """Caught: `ValueError` of int(), which refuses to read that many digits."""
     labels = ["page_" + "0" * 4999 + digit for digit in "01"]
 
     def read(seen: Seen) -> WireReply:

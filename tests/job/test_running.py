@@ -1,4 +1,4 @@
-"""`running()`: a job that is seen to when its block is left."""
+"""`running()`: a job that is cancelled when its block is left."""
 
 import asyncio
 from typing import Any, Literal

@@ -62,7 +62,7 @@ async def wait(job: BulkJob) -> object:
 
 
 async def asked(polling: PollPolicy, *uses: Use) -> list[float]:
-    """Use one handle in so many ways at once; return when it was asked about."""
+    """Use one handle in several ways at once; return when it was asked about."""
     transport = ScriptedTransport(read=delivering())
     async with connect(transport, polling=polling) as client:
         job = client.job(JOB, limit=60)
@@ -244,7 +244,7 @@ async def test_an_outage_too_long_ends_both() -> None:
 
 
 async def test_a_stream_ends_soon_after_another_has_seen_the_end() -> None:
-    """Caught: a pause that goes on although the job is known to be over."""
+    """Caught: a pause that continues although the job is known to be terminal."""
     last = page(0, 0, 2, status="completed", ends=True, count=2)
     transport = ScriptedTransport(
         read=[page(0, 0, 2, ends=True), job_reply("completed"), last]

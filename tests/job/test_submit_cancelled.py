@@ -27,7 +27,7 @@ SLOW = Later(submit_reply(), after=3)
 
 
 async def submit_and_go(client: OpenFunnel, after: float, times: int = 1) -> None:
-    """Cancel a submit `after` so many seconds, and see the cancellation through."""
+    """Cancel a submit `after` a number of seconds, and wait for its end."""
     task = asyncio.create_task(client.submit(SEARCH))
     for _ in range(times):
         await anyio.sleep(after)

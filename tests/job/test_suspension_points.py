@@ -68,7 +68,7 @@ def trials(
 
 async def assert_nothing_is_left(trial: VirtualTrial, way: Way) -> None:
     if way.startswith("twice"):
-        # The second strikes the tidying-up, which has told the rest to end by then.
+        # The second one hits the clean-up, which has cancelled the rest by then.
         for _ in range(3):
             await asyncio.sleep(0)
     else:

@@ -163,7 +163,7 @@ async def test_what_where_raises_goes_through_and_leaves_the_job() -> None:
 async def test_a_timeout_keeps_the_matches_and_leaves_the_job() -> None:
     transport = stoppable()
     async with connect(transport) as client:
-        with pytest.raises(WaitTimeoutError, match="it goes on") as caught:
+        with pytest.raises(WaitTimeoutError, match="it continues") as caught:
             await client.job(JOB).take(9, where=is_even, timeout=45)
         assert transport.now == pytest.approx(45)
     assert taken_names(caught.value.rows) == ["Company 0", "Company 2", "Company 4"]
@@ -180,7 +180,7 @@ async def test_a_timeout_while_it_settles_keeps_the_matches() -> None:
 
 
 async def test_the_timeout_is_the_total_of_reading_and_settling() -> None:
-    """Caught: a second full time-out for the settling."""
+    """Caught: a second full time-out until the terminal status."""
     first, later = page(0, 0, 1, ends=True), page(0, 0, 4, ends=True)
     transport = ScriptedTransport(
         read=lambda seen: first if seen.at < 20 else later, cancel=[HANG]

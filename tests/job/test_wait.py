@@ -38,7 +38,7 @@ TERMINAL = ["completed", "failed", "cancelled"]
 def over_after(
     seconds: float, status: str = "completed"
 ) -> Callable[[Seen], WireReply]:
-    """Return a route by which the job is over after so many seconds."""
+    """Return a route by which the job is terminal after N seconds."""
 
     def read(seen: Seen) -> WireReply:
         return job_reply("running" if seen.at < seconds else status)
@@ -115,7 +115,7 @@ async def test_the_timeout_is_the_total() -> None:
         assert transport.now == pytest.approx(45)
         assert job.error is caught.value
         assert caught.value.snapshot is job.snapshot
-    assert "it goes on" in str(caught.value)
+    assert "it continues" in str(caught.value)
 
 
 async def test_a_request_without_an_answer_does_not_hold_it_up() -> None:

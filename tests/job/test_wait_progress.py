@@ -22,7 +22,7 @@ TOLD = [("pending", None), ("running", None), ("running", 5), ("completed", 9)]
 
 
 class Diary:
-    """Keeps what it is told."""
+    """Keeps what is reported to it."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, int | None]] = []
@@ -36,7 +36,7 @@ class Diary:
 
 
 async def test_every_change_is_told_once_and_the_end_too() -> None:
-    """Caught: a listener told of each answer, changed or not."""
+    """Caught: a listener called with each answer, changed or not."""
     diary = Diary()
     async with connect(ScriptedTransport(read=FIVE), polling=PACE) as client:
         await client.job(JOB).wait_until_terminal(on_progress=diary.note)

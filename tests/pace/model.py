@@ -1,7 +1,7 @@
 """A job as time makes it: queue, pages in bursts and stalls, an end, a late cancel.
 
 Deterministic: the same seed, limit and number draw the same job, in the order the
-draws stand in here. A page is a hundred rows; all moments are seconds of the job's
+draws are in here. A page is a hundred rows; all moments are seconds of the job's
 own clock, which starts when its submit is answered.
 """
 
@@ -41,7 +41,7 @@ class PacedJob:
         pages: When each page is there.
         end: When the terminal status comes.
         ends: That status.
-        cancel_at: When whoever wants to cancel it does.
+        cancel_at: When its user cancels it.
         flush: Seconds from the checkpoint at which a cancel stops it to its end.
     """
 
@@ -62,7 +62,7 @@ class PacedJob:
         return min(self.rows, PAGE * bisect_right(self.pages, moment))
 
     def settles(self, moment: float) -> float:
-        """Tell when a cancel that arrives at a moment has settled."""
+        """Return when a cancel that arrives at a moment has ended the job."""
         if moment < self.start:
             return moment + self.flush
         following = bisect_left(self.pages, moment)

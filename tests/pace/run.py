@@ -32,7 +32,7 @@ _JITTER_SEED = 1
 
 @attrs.define(eq=False)
 class Life:
-    """A submitted job, and when it was looked at and cancelled, on its own clock."""
+    """A submitted job, and when it was polled and cancelled, on its own clock."""
 
     job: PacedJob
     began: float
@@ -99,8 +99,8 @@ class Outcome:
 
     Attributes:
         limit: Rows it was asked for.
-        polls: Looks at it, the last included.
-        delay: Seconds from its end to the answer that told of it.
+        polls: Polls of it, the last included.
+        delay: Seconds from its end to the answer that reported it.
         times: When the looks arrived, on the clock of all jobs.
     """
 

@@ -1,4 +1,4 @@
-"""The default pace, held against the numbers it is to reach.
+"""The default pace, checked against the numbers it is to reach.
 
 `python -m tests.pace` measures every job of the model; here are as many of them as
 take seconds. The bounds are those of all the jobs.

@@ -13,7 +13,7 @@ from pathlib import Path
 Files = Mapping[str, bytes]
 
 PACKAGE = "openfunnel_async"
-# What stands in an sdist beside the package; the tests hold pages and .ci to account.
+# What is in an sdist beside the package; the tests hold pages and .ci to account.
 FOLDERS = (PACKAGE, "tests", "docs", ".ci")
 SINGLE = (
     ".gitignore",
@@ -47,7 +47,7 @@ def read_wheel(path: Path) -> Files:
 
 
 def read_sdist(path: Path) -> Files:
-    """Read an sdist without the folder that all of it stands in."""
+    """Read an sdist without the folder that holds all of it."""
     found: dict[str, bytes] = {}
     with tarfile.open(path) as archive:
         for member in archive.getmembers():
@@ -73,7 +73,7 @@ def faults_of_wheel(wheel: Files, root: Path) -> Iterator[str]:
     wanted = dict.fromkeys(f"info/{name}" for name in info)
     yield from _differences(wheel, {**wanted, **read_tree(root, PACKAGE)})
     if f"{PACKAGE}/py.typed" not in wheel:
-        yield "type checkers are not told that it has types: no py.typed"
+        yield "type checkers do not see that it has types: no py.typed"
     parser = ConfigParser()
     parser.read_string(wheel.get("info/entry_points.txt", b"").decode())
     commands = {name: dict(parser[name]) for name in parser.sections()}

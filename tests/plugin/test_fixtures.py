@@ -11,7 +11,6 @@ from openfunnel_async import (
     OpenFunnel,
     SubmitOutcomeUnknownError,
 )
-from openfunnel_async._pytest_stage import SharedSandbox
 from openfunnel_async.sandbox import (
     EditedAnswer,
     JobLife,
@@ -19,6 +18,7 @@ from openfunnel_async.sandbox import (
     Sandbox,
     SandboxRequest,
 )
+from openfunnel_async.sandbox._threaded import SharedSandbox
 from tests.plugin.runs import run
 
 pytestmark = pytest.mark.anyio

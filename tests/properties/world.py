@@ -174,7 +174,7 @@ class World:
 
         But for the pages that an open stream reads ahead, which the client keeps.
         """
-        ahead = set(self.client._custody._idle)
+        ahead = set(self.client._background._idle)
         assert asyncio.all_tasks(self.loop) <= ahead
         assert self.transport.in_flight <= len(ahead)
 

@@ -27,7 +27,7 @@ class Caller:
     Attributes:
         service: The service asked.
         key: The key sent, None for none.
-        believes: Whether answers are held against the contract; not while a fault
+        believes: Whether answers are checked against the contract; not while a fault
             puts them outside it.
     """
 

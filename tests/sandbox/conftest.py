@@ -9,9 +9,9 @@ import pytest
 
 @pytest.fixture
 async def nothing_left() -> AsyncGenerator[None]:
-    """See that no task outlives a test, and that no socket is dropped unclosed."""
+    """Check that no task and no open socket is left after a test."""
     yield
-    # A connection that was just closed is told so on the loop's next rounds.
+    # asyncio reports a closed connection in the next iterations of the loop.
     for _ in range(5):
         await asyncio.sleep(0)
     # anyio runs tests and fixtures in tasks of its own.

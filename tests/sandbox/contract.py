@@ -1,4 +1,4 @@
-"""The replies of a sandbox, held against tests/contract/openapi.yaml."""
+"""The replies of a sandbox, checked against tests/contract/openapi.yaml."""
 
 import json
 from collections.abc import Iterator

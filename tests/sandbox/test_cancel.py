@@ -27,7 +27,7 @@ def test_a_cancel_settles_and_keeps_what_was_written() -> None:
 
 
 def test_a_cancelled_job_bills_what_it_delivered_and_no_more() -> None:
-    """Seen to fail with the planned rows billed in place of the delivered."""
+    """It failed with the planned rows billed in place of the delivered."""
     caller = by_hand(lives=[LIFE])
     job_id = caller.start(limit=250)
     caller.service.advance(16)
@@ -49,7 +49,7 @@ def test_a_pending_job_cancels_for_free() -> None:
 
 
 def test_a_job_that_ends_before_its_checkpoint_wins() -> None:
-    """Seen to fail with an accepted cancel always ending in cancelled."""
+    """It failed with an accepted cancel always ending in cancelled."""
     caller = by_hand(lives=[LIFE])
     job_id = caller.start(limit=250)
     caller.service.advance(29)

@@ -75,7 +75,7 @@ def test_it_prints_the_key_of_its_seed() -> None:
     with _running("--port", "0", "--seed", "mine", "--speed", "0") as process:
         lines = _welcome(process)
     assert _exports(lines)["OPENFUNNEL_API_KEY"] == Sandbox(seed="mine").api_key
-    assert any("stands still" in line for line in lines)
+    assert any("time is stopped" in line for line in lines)
 
 
 def test_it_shows_the_code_of_a_sign_up() -> None:
@@ -104,7 +104,7 @@ def test_it_listens_where_a_container_publishes_it() -> None:
     with _running("--port", "0", "--host", "0.0.0.0") as process:  # noqa: S104 -- asked for
         lines = _welcome(process)
         exports = _exports(lines)
-    assert any("other machines may reach it" in line for line in lines)
+    assert any("other machines may be able to connect" in line for line in lines)
     assert exports["OPENFUNNEL_BASE_URL"].startswith("http://127.0.0.1:")
     assert exports["OPENFUNNEL_API_KEY"] == Sandbox().api_key
 
@@ -115,7 +115,7 @@ def test_a_key_of_ones_own_stays_on_this_machine() -> None:
     with _running(*options) as process:
         output, errors = process.communicate(timeout=10)
     assert (process.returncode, output) == (2, "")
-    assert "only goes with the made-up key" in errors
+    assert "is only accepted with the made-up key" in errors
     assert "of_mine" not in errors
 
 

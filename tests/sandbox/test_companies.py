@@ -44,7 +44,7 @@ def rows() -> Sequence[Row]:
 def test_a_field_is_blank_as_often_as_measured(
     rows: Sequence[Row], field: str, share: float, off: float
 ) -> None:
-    """Seen to fail with domains blank in 9 %."""
+    """It failed with domains blank in 9 %."""
     blank = sum(row[field] in (None, "") for row in rows)
     assert blank / len(rows) == pytest.approx(share, abs=off)
 

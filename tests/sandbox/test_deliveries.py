@@ -11,7 +11,7 @@ from openfunnel_async.sandbox import Cut, CutBody, Padded
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_an_oversized_body_is_never_in_memory(packed: bool) -> None:
-    """Seen to fail with the whole body put together before it is packed."""
+    """It failed with the whole body put together before it is packed."""
     delivery = Padded(size=20_000_000, gzip=packed)
     tracemalloc.start()
     try:
@@ -41,7 +41,7 @@ def test_a_cut_keeps_a_share_or_whole_bytes(
         made(keep=keep)
 
 
-def test_a_cut_parts_a_body_in_two() -> None:
+def test_a_cut_splits_a_body() -> None:
     assert Cut(keep=0.4).parts(b"0123456789") == (b"0123", b"456789")
     assert Cut(keep=20).parts(b"0123456789") == (b"012345678", b"9")
     assert Cut(keep=0.5).parts(b"") == (b"", b"")

@@ -33,7 +33,7 @@ from openfunnel_async.sandbox import (
     UnknownStatus,
     Whole,
 )
-from openfunnel_async.sandbox._faults import edited
+from openfunnel_async.sandbox._faults.answers import edit_reply
 from tests.sandbox.caller import Caller, by_hand
 
 LIFE = JobLife(queue=2, first_page_after=5, seconds_per_page=10, closing=3)
@@ -45,8 +45,8 @@ def _with(*faults: Fault) -> Caller:
     return caller
 
 
-def test_a_status_strikes_as_often_as_it_says() -> None:
-    """Seen to fail with a fault that is never used up."""
+def test_a_status_applies_as_often_as_its_times() -> None:
+    """It failed with a fault that is never used up."""
     caller = _with(StatusFault(status=503, times=2))
     statuses = [caller.balance().status for _ in range(3)]
     assert statuses == [503, 503, 200]
@@ -91,7 +91,7 @@ def test_a_status_may_carry_several_retry_afters() -> None:
 def test_an_edited_answer_keeps_every_header() -> None:
     """Caught: an edit that drops a repeated header."""
     reply = SandboxReply(status=429, body=b"{}", repeated=(("retry-after", "9"),))
-    assert edited(reply, dict).repeated == reply.repeated
+    assert edit_reply(reply, dict).repeated == reply.repeated
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_status_may_carry_a_body(body: object, sent: bytes) -> None:
 def test_a_status_may_hide_that_the_request_took_effect(
     processed: bool, jobs: int
 ) -> None:
-    """Seen to fail with processed left unread."""
+    """It failed with processed left unread."""
     caller = _with(StatusFault(on="submit", processed=processed))
     assert caller.submit().status == 503
     assert len(caller.service.jobs) == jobs
@@ -178,7 +178,7 @@ def test_a_cookie_comes_with_the_answer() -> None:
 
 
 def test_an_answer_may_be_edited() -> None:
-    """Seen to fail with the request not served."""
+    """It failed with the request not served."""
     edit = EditedAnswer(on="submit", edit=lambda body: {**body, "job_id": 7})
     caller = _with(edit)
     assert json.loads(caller.submit().body) == {
@@ -204,7 +204,7 @@ def test_an_answer_without_an_object_is_not_edited() -> None:
     assert (answer.status, answer.reply.body) == (404, b"")
 
 
-def test_an_unknown_status_shows_on_a_job_that_is_going() -> None:
+def test_an_unknown_status_applies_to_an_active_job() -> None:
     caller = _with()
     caller.believes = True
     job_id = caller.start()
@@ -226,7 +226,7 @@ def test_an_unknown_status_does_not_hide_an_end() -> None:
     ("at", "status"), [(3, "pending"), (8, "running"), (1000, "cancelling")]
 )
 def test_a_stale_read_shows_the_status_before(at: float, status: str) -> None:
-    """Seen to fail with the present shown."""
+    """It failed with the present shown."""
     caller = _with()
     caller.believes = True
     job_id = caller.start(limit=250)

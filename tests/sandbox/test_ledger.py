@@ -9,7 +9,7 @@ from tests.sandbox.caller import Caller, by_hand
 
 
 def test_the_ledger_equals_the_rows() -> None:
-    """Seen to fail with a job billed by its limit."""
+    """It failed with a job billed by its limit."""
     caller = by_hand(lives=[JobLife(rows=130), JobLife(), JobLife(rows=0)])
     job_ids = [caller.start(limit=300) for _ in range(3)]
     caller.service.advance(1000)
@@ -17,7 +17,7 @@ def test_the_ledger_equals_the_rows() -> None:
     assert bills == {job_id: len(caller.read_all(job_id)) for job_id in job_ids}
 
 
-def test_nothing_is_billed_while_a_job_goes() -> None:
+def test_nothing_is_billed_while_a_job_is_active() -> None:
     caller = by_hand(lives=[JobLife(closing=50)])
     job_id = caller.start(limit=100)
     caller.service.advance(40)
@@ -26,7 +26,7 @@ def test_nothing_is_billed_while_a_job_goes() -> None:
     assert caller.service.jobs[job_id].credits is None
 
 
-def test_bills_stand_in_the_order_the_jobs_ended() -> None:
+def test_bills_are_in_the_order_in_which_jobs_ended() -> None:
     caller = by_hand(lives=[JobLife(queue=100), JobLife()])
     first, second = caller.start(), caller.start()
     caller.service.advance(1000)
@@ -67,7 +67,7 @@ def test_the_bill_of_the_manifest_is_that_of_the_ledger() -> None:
 
 
 @pytest.mark.parametrize(("billed", "credits_used"), [(True, 130), (False, 0)])
-def test_a_failed_job_is_billed_as_the_switch_says(
+def test_a_failed_job_is_billed_as_the_option_requires(
     billed: bool, credits_used: float
 ) -> None:
     caller = by_hand(
@@ -120,7 +120,7 @@ def test_credits_are_a_finite_number(credits: float) -> None:  # noqa: A002 -- i
 
 @pytest.mark.parametrize("low_credits", ["refuse", "fail"])
 def test_jobs_at_once_do_not_outrun_the_credits(low_credits: str) -> None:
-    """Seen to fail with running jobs' credits counted as free."""
+    """It failed with running jobs' credits counted as free."""
     position = Unknowns(low_credits="fail" if low_credits == "fail" else "refuse")
     caller = by_hand(credits=250, unknowns=position)
     for _ in range(4):

@@ -40,7 +40,7 @@ _unknowns = st.builds(
 
 
 class SandboxMachine(RuleBasedStateMachine):
-    """Seen to fail with bills by the limit, with a status that may go back, and
+    """It failed with bills by the limit, with a status that may go back, and
     with a page's start one row off.
     """  # noqa: D205 -- one sentence
 

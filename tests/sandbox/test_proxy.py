@@ -40,7 +40,7 @@ def _before(sandbox: Sandbox, *plan: ConnectionPlan) -> FaultyProxy:
 
 
 async def test_without_a_plan_every_byte_passes() -> None:
-    """Seen to fail with bytes counted that were not passed on."""
+    """It failed with bytes counted that were not passed on."""
     async with Sandbox() as sandbox, _before(sandbox) as proxy:
         said = request(sandbox)
         direct = await exchange(sandbox.base_url, said)
@@ -75,7 +75,7 @@ async def test_an_ending_of_the_upstream_passes_too(
 
 
 async def test_a_connection_may_be_refused() -> None:
-    """Seen to fail with the port left listening."""
+    """It failed with the port left listening."""
     async with Sandbox() as sandbox, _before(sandbox, ResetOnAccept()) as proxy:
         url = proxy.base_url
         async with proxy.refusing():
@@ -124,7 +124,7 @@ async def test_a_reset_before_the_answer_is_after_the_effect() -> None:
 async def test_an_answer_may_end_after_so_many_bytes(
     plan: ConnectionPlan, ended: str
 ) -> None:
-    """Seen to fail with the bytes around the last one passed on, too."""
+    """It failed with the bytes around the last one passed on, too."""
     async with Sandbox() as sandbox, _before(sandbox, plan) as proxy:
         heard = await exchange(proxy.base_url, request(sandbox))
         assert (len(heard.data), heard.ended) == (40, ended)
@@ -137,7 +137,7 @@ async def test_an_answer_may_end_after_so_many_bytes(
 async def test_a_request_may_end_after_so_many_bytes(
     made: type[ResetAfter] | type[CutAfter], sent: int
 ) -> None:
-    """Seen to fail with a cut that resets."""
+    """It failed with a cut that resets."""
     async with Sandbox() as sandbox, _before(sandbox, made(sent=sent)) as proxy:
         heard = await exchange(proxy.base_url, request(sandbox))
         assert heard == Heard((), "reset" if made is ResetAfter else "closed")
@@ -145,8 +145,8 @@ async def test_a_request_may_end_after_so_many_bytes(
         assert sandbox.requests == []
 
 
-async def test_a_cut_stays_clean_while_the_client_goes_on() -> None:
-    """Seen to fail with the socket closed at once: what comes then is a reset."""
+async def test_a_cut_stays_clean_while_the_client_continues_to_send() -> None:
+    """It failed with the socket closed at once: what comes then is a reset."""
     sandbox = Sandbox()
     async with (
         sandbox,
@@ -162,7 +162,7 @@ async def test_a_cut_stays_clean_while_the_client_goes_on() -> None:
 
 
 async def test_bytes_may_trickle() -> None:
-    """Seen to fail without the pauses."""
+    """It failed without the pauses."""
     plan = Trickle(size=100, pause=0.03)
     async with Sandbox() as sandbox, _before(sandbox, plan) as proxy:
         heard = await exchange(proxy.base_url, request(sandbox))
@@ -175,7 +175,7 @@ async def test_bytes_may_trickle() -> None:
 
 @pytest.mark.parametrize("plan", [Delay(connect=0.05), Delay(first_byte=0.05)])
 async def test_a_connection_may_be_slow(plan: Delay) -> None:
-    """Seen to fail with the delay after the first byte."""
+    """It failed with the delay after the first byte."""
     started = asyncio.get_running_loop().time()
     async with Sandbox() as sandbox, _before(sandbox, plan) as proxy:
         heard = await exchange(proxy.base_url, request(sandbox))
@@ -185,7 +185,7 @@ async def test_a_connection_may_be_slow(plan: Delay) -> None:
 
 
 async def test_an_idle_connection_is_closed_after_its_answer() -> None:
-    """Seen to fail with the clock started at the accept: the answer is cut off."""
+    """It failed with the clock started at the accept: the answer is cut off."""
     sandbox = Sandbox(faults=[SlowAnswer(delay=0.12)])
     async with sandbox, _before(sandbox, CloseIdle(after=0.08)) as proxy:
         async with RawClient(proxy.base_url) as client:
@@ -397,7 +397,7 @@ async def test_an_upstream_that_is_not_there_is_a_reset() -> None:
     "plan", [PassThrough(), CutAfter(sent=1), Delay(connect=3600), Trickle(pause=3600)]
 )
 async def test_leaving_resets_what_is_open(plan: ConnectionPlan) -> None:
-    """Seen to fail with the tasks left running."""
+    """It failed with the tasks left running."""
     sandbox = Sandbox(faults=[SlowAnswer(delay=3600)] * (plan == PassThrough()))
     async with asyncio.timeout(5), sandbox:
         async with _before(sandbox, plan) as proxy:
@@ -423,7 +423,7 @@ async def test_leaving_as_clients_arrive_leaves_nothing() -> None:
             await asyncio.gather(*calls, return_exceptions=True)
 
 
-async def test_the_address_stands_in_the_upstreams_url() -> None:
+async def test_the_address_replaces_that_of_the_upstreams_url() -> None:
     async with FaultyProxy(upstream="http://127.0.0.1:1/v9") as proxy:
         assert proxy.base_url == f"http://127.0.0.1:{proxy.port}/v9"
         assert repr(proxy) == "<FaultyProxy to http://127.0.0.1:1/v9, 0 connections>"

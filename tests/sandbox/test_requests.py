@@ -99,7 +99,7 @@ def test_a_body_that_does_not_call_itself_json_answers_422() -> None:
 
 
 def test_a_job_is_unknown_to_another_key() -> None:
-    """Seen to fail with jobs looked up across accounts."""
+    """It failed with jobs looked up across accounts."""
     caller = by_hand()
     job_id = caller.start()
     other = Caller(caller.service, key=caller.service.open_account("other"))
@@ -148,8 +148,8 @@ def test_every_request_leaves_a_record() -> None:
     assert b"voice ai" in caller.service.requests[0].body
 
 
-def test_a_record_says_whether_the_key_was_right_and_not_what_it_was() -> None:
-    """Seen to fail with the headers kept as they came."""
+def test_a_record_has_whether_the_key_was_right_but_not_the_key() -> None:
+    """It failed with the headers kept as they came."""
     caller = by_hand()
     caller.balance()
     Caller(caller.service, key="of_wrong").balance()

@@ -27,7 +27,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def test_schemathesis_finds_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Seen to fail with ``count`` written as text, and with a limit of 0 taken."""
+    """It failed with ``count`` written as text, and with a limit of 0 taken."""
     command = [sys.executable, "-m", "schemathesis.cli"]
     command += ["--config-file", str(CONFIG), "run", str(PATH)]
     command += ["--url", sandbox.base_url]

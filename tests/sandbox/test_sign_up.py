@@ -28,7 +28,7 @@ def test_the_key_has_the_documented_form() -> None:
 
 
 def test_a_code_works_once() -> None:
-    """Seen to fail with the code kept after the trade."""
+    """It failed with the code kept after the trade."""
     visitor = _visitor()
     visitor.sign_up(email=ADA)
     code = visitor.service.codes[ADA]
@@ -60,7 +60,7 @@ def test_another_address_has_an_account_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("nesting", ["top", "detail"])
-def test_a_wrong_code_says_how_many_attempts_are_left(nesting: str) -> None:
+def test_a_wrong_code_returns_the_remaining_attempts(nesting: str) -> None:
     position = Unknowns(error_nesting="detail" if nesting == "detail" else "top")
     visitor = _visitor(unknowns=position)
     visitor.sign_up(email=ADA)

@@ -51,7 +51,7 @@ def _with(**positions: Any) -> Caller:
     "unknowns", [Unknowns(), *POSITIONS], ids=lambda one: str(_moved(one))
 )
 def test_every_answer_of_a_position_is_on_the_contract(unknowns: Unknowns) -> None:
-    """Seen to fail with rows null in place of an empty list."""
+    """It failed with rows null in place of an empty list."""
     caller = by_hand(lives=[LIFE, LIFE], unknowns=unknowns, credits=320)
     job_ids = [caller.start(limit=150) for _ in range(2)]
     for _ in range(10):
@@ -96,7 +96,7 @@ def test_the_newest_page_grows_by_quarters() -> None:
 
 
 def test_rows_on_a_growing_page_stay_where_they_are() -> None:
-    """Seen to fail with a page filled from its end."""
+    """It failed with a page filled from its end."""
     caller = _with(newest_page_grows=True)
     job_id = caller.start(limit=250)
     caller.service.advance(5)
@@ -125,7 +125,7 @@ def test_a_limit_that_was_raised_may_be_beyond_the_credits() -> None:
     assert caller.submit(limit=100).status == 400
 
 
-def test_a_cancel_keeps_the_part_of_a_page_that_was_there() -> None:
+def test_a_cancel_keeps_the_written_rows_of_a_page() -> None:
     caller = _with(newest_page_grows=True, settle=0)
     job_id = caller.start(limit=250)
     caller.service.advance(5)

@@ -24,9 +24,9 @@ from openfunnel_async import (
     WireRequest,
 )
 from openfunnel_async._client import submit as submit_module
-from openfunnel_async._client.background import Custody
+from openfunnel_async._client.background import BackgroundTasks
 from openfunnel_async._client.submit import Submitter
-from openfunnel_async._client.unfinished import Obligation
+from openfunnel_async._client.unfinished import UnfinishedWork
 from openfunnel_async._job.cancellation import Cancellation
 from openfunnel_async._job.page_reader import PageReader
 from openfunnel_async._job.poll_loop import PollLoop
@@ -132,15 +132,19 @@ def silent(_sound: Any) -> Any:
 
 
 def forgets(_sound: Any) -> Any:
-    async def cancel(custody: Custody, cancelling: Any, _after: float) -> None:
-        _end(custody, cancelling, is_cancelled=True)
+    async def cancel(
+        background: BackgroundTasks, cancelling: Any, _after: float
+    ) -> None:
+        _end(background, cancelling, is_cancelled=True)
         cancelling.report(OpenFunnelError("forgotten"))
 
     return cancel
 
 
 def four_times(_sound: Any) -> Any:
-    async def cancel(custody: Custody, cancelling: Any, _after: float) -> None:
+    async def cancel(
+        background: BackgroundTasks, cancelling: Any, _after: float
+    ) -> None:
         is_cancelled = False
         try:
             async with asyncio.timeout(10):
@@ -148,15 +152,15 @@ def four_times(_sound: Any) -> Any:
             is_cancelled = True
         except (OpenFunnelError, TimeoutError):
             cancelling.report(OpenFunnelError("tried four times"))
-        _end(custody, cancelling, is_cancelled=is_cancelled)
+        _end(background, cancelling, is_cancelled=is_cancelled)
 
     return cancel
 
 
-def _end(custody: Custody, cancelling: Any, *, is_cancelled: bool) -> None:
-    del custody._cancelling[cancelling.job]
+def _end(background: BackgroundTasks, cancelling: Any, *, is_cancelled: bool) -> None:
+    del background._cancelling[cancelling.job]
     if is_cancelled:
-        custody._abandoned.pop(cancelling.job.id, None)
+        background._orphans.pop(cancelling.job.id, None)
     cancelling.end(is_cancelled=is_cancelled)
 
 
@@ -189,7 +193,7 @@ def strict(sound: Any) -> Any:
 
 
 def said_to_nobody(_sound: Any) -> Any:
-    def drop(_obligation: Obligation) -> None:
+    def drop(_obligation: UnfinishedWork) -> None:
         return None
 
     return drop
@@ -271,7 +275,7 @@ def walks_off(_sound: Any) -> Any:
 
 
 def in_a_hurry(_sound: Any) -> Any:
-    async def aclose(_custody: Custody) -> None:
+    async def aclose(_background: BackgroundTasks) -> None:
         return None
 
     return aclose

@@ -5,7 +5,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from openfunnel_async import BulkJob, JobSnapshot
-from openfunnel_async._client.background import Custody
+from openfunnel_async._client.background import BackgroundTasks
 from openfunnel_async._client.completions import Completions
 from openfunnel_async._client.credit_cap import CreditCap
 from openfunnel_async._client.run_many import Batch
@@ -41,7 +41,7 @@ def as_soon_as_it_is_given_up(_sound: Any) -> Any:
     async def cancel(batch: Batch, job: BulkJob, _error: object) -> None:
         if not job.is_terminal:
             # The batch does not keep the release, so it takes the job for ended.
-            batch._custody.begin_release(job)
+            batch._background.start_cancel(job)
 
     return cancel
 
@@ -55,7 +55,7 @@ def a_second_later(sound: Any) -> Any:
 
 def as_often_as_a_read(sound: Any) -> Any:
     def init(tries: Tries, *what: Any, **how: Any) -> None:
-        sound(tries, *what, **how | {"patience": None})
+        sound(tries, *what, **how | {"rate_limit_timeout": None})
 
     return init
 
@@ -120,10 +120,10 @@ def lets_them_run(_sound: Any) -> Any:
 
 
 def one_after_the_other(sound: Any) -> Any:
-    turns: WeakKeyDictionary[Custody, asyncio.Lock] = WeakKeyDictionary()
+    turns: WeakKeyDictionary[BackgroundTasks, asyncio.Lock] = WeakKeyDictionary()
 
-    async def cancel(custody: Custody, cancelling: Any, after: float) -> Any:
-        async with turns.setdefault(custody, asyncio.Lock()):
-            return await sound(custody, cancelling, after)
+    async def cancel(background: BackgroundTasks, cancelling: Any, after: float) -> Any:
+        async with turns.setdefault(background, asyncio.Lock()):
+            return await sound(background, cancelling, after)
 
     return cancel

@@ -14,13 +14,13 @@ import attrs
 
 from openfunnel_async import RowStream
 from openfunnel_async._client import client
-from openfunnel_async._client.background import Custody
+from openfunnel_async._client.background import BackgroundTasks
 from openfunnel_async._client.completions import Completions
 from openfunnel_async._client.credit_cap import CreditCap
 from openfunnel_async._client.run_many import Batch
 from openfunnel_async._client.submit import Submitter
-from openfunnel_async._client.unfinished import Obligation
-from openfunnel_async._job import cancellation, handle, state
+from openfunnel_async._client.unfinished import UnfinishedWork
+from openfunnel_async._job import cancel_calls, cancellation, state
 from openfunnel_async._job.cancellation import Cancellation
 from openfunnel_async._job.page_reader import PageReader
 from openfunnel_async._job.poll_loop import PollLoop
@@ -133,7 +133,8 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a job whose caller has gone is not cancelled",
-        judge_jobs.no_job_runs_unknown_to_all, Custody, "_cancel", broken.forgets,
+        judge_jobs.no_job_runs_unknown_to_all,
+        BackgroundTasks, "_cancel", broken.forgets,
     ),
     Bug(
         "a submit goes when its caller goes",
@@ -152,7 +153,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a bill that is not known is taken for nothing",
         judge_many.a_batch_stays_under_its_cap,
-        CreditCap, "settle", broken_many.free_of_charge,
+        CreditCap, "replace_by_bill", broken_many.free_of_charge,
     ),
     Bug(
         "a slot is given back when the submit is answered",
@@ -185,7 +186,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the jobs of a batch are cancelled one after the other",
         judge_many.a_batch_that_is_left_ends_its_jobs,
-        Custody, "_cancel", broken_many.one_after_the_other,
+        BackgroundTasks, "_cancel", broken_many.one_after_the_other,
     ),
     Bug(
         "a stream that is cancelled just ends",
@@ -198,7 +199,8 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "closing waits for nobody",
-        judge_calls.closing_leaves_nothing, Custody, "aclose", broken.in_a_hurry,
+        judge_calls.closing_leaves_nothing,
+        BackgroundTasks, "aclose", broken.in_a_hurry,
     ),
     Bug(
         "a call has one try more than its policy",
@@ -228,7 +230,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a receipt trips over a job whose bill is not known",
         judge_calls.nothing_foreign_comes_out,
-        handle, "receipt", broken.takes_a_bill_for_granted,
+        cancel_calls, "write_receipt", broken.takes_a_bill_for_granted,
     ),
     Bug(
         "a field that only informs has to have its type",
@@ -251,7 +253,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a cancel that nobody waits for is tried for ten seconds",
         judge_cancels.a_cancel_is_not_given_up,
-        Custody, "_cancel", broken.four_times,
+        BackgroundTasks, "_cancel", broken.four_times,
     ),
     Bug(
         "a cancel is sent as often as a read",
@@ -261,7 +263,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "what was left undone is not logged",
         judge_cancels.who_is_left_behind_is_named,
-        Obligation, "drop", broken.said_to_nobody,
+        UnfinishedWork, "report", broken.said_to_nobody,
     ),
     Bug(
         "the first manifest of a job is kept",

@@ -56,17 +56,26 @@ def test_it_is_versioned_json_that_a_person_can_read() -> None:
         "offset": 42,
         "rows_before": 300,
         "limit": 500,
+        "kind": "lookalikes",
     }
 
 
 def test_only_the_job_must_be_named() -> None:
     place = JobCheckpoint(job_id="job-1")
-    assert attrs.astuple(place) == ("job-1", None, 0, 0, None)
+    assert attrs.astuple(place) == ("job-1", None, 0, 0, None, "lookalikes")
+
+
+def test_another_kind_of_job_is_refused() -> None:
+    """Caught: the rows of one kind of job read as those of another."""
+    with pytest.raises(ConfigurationError, match="another kind of job"):
+        JobCheckpoint.parse(text_of(kind="people"))
+    with pytest.raises(ConfigurationError, match="another kind of job"):
+        JobCheckpoint(job_id="job-1", kind="people")
 
 
 @pytest.mark.parametrize("version", [2, 0, "1", None, [1], 1.5])
 def test_another_version_is_refused_with_both_numbers(version: object) -> None:
-    """Caught: the version not looked at."""
+    """Caught: the version not read."""
     with pytest.raises(ConfigurationError, match="version 1; install") as caught:
         JobCheckpoint.parse(text_of(version=version))
     assert repr(version)[:20] in str(caught.value)
@@ -75,7 +84,7 @@ def test_another_version_is_refused_with_both_numbers(version: object) -> None:
 def test_a_newer_version_is_refused_whatever_else_it_has() -> None:
     """Caught: the fields compared before the version."""
     newer = '{"version": 2, "job": "job-1", "cursor": [1, 2]}'
-    with pytest.raises(ConfigurationError, match="version 2, this package reads"):
+    with pytest.raises(ConfigurationError, match="version 2, and this package reads"):
         JobCheckpoint.parse(newer)
 
 

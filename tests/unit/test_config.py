@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from openfunnel_async import ConfigurationError, OpenFunnel
-from openfunnel_async._client.settings import hidden, read_key, read_origin
+from openfunnel_async._client.settings import hide_text, read_key, read_origin
 from tests.support.scripted import KEY, ScriptedTransport
 
 
@@ -41,7 +41,7 @@ def test_the_argument_goes_before_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OPENFUNNEL_API_KEY", "of_other")
-    assert read_key(hidden(KEY)) == KEY
+    assert read_key(hide_text(KEY)) == KEY
 
 
 def test_an_empty_key_is_not_replaced_by_the_environment(
@@ -49,7 +49,7 @@ def test_an_empty_key_is_not_replaced_by_the_environment(
 ) -> None:
     monkeypatch.setenv("OPENFUNNEL_API_KEY", KEY)
     with pytest.raises(ConfigurationError):
-        read_key(hidden(""))
+        read_key(hide_text(""))
 
 
 def test_a_key_of_another_type_is_not_replaced_by_the_environment(
@@ -69,7 +69,7 @@ def test_a_key_of_another_type_is_not_replaced_by_the_environment(
 
 
 class Hidden:
-    """A key that keeps itself hidden, as pydantic's SecretStr does."""
+    """A key that keeps itself hide_text, as pydantic's SecretStr does."""
 
     def __init__(self, inside: object) -> None:
         self._inside = inside
@@ -83,7 +83,7 @@ class Hidden:
 
 def test_a_key_that_keeps_itself_hidden_is_taken() -> None:
     """Caught: `str` of it, which is a row of asterisks."""
-    key = hidden(Hidden(KEY))
+    key = hide_text(Hidden(KEY))
     assert key == KEY
     assert repr(key) == "'<hidden>'"
 
@@ -101,7 +101,7 @@ def test_a_key_of_another_type_is_refused_in_words_that_help(
     key: object, words: str
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        read_key(hidden(key))
+        read_key(hide_text(key))
     assert str(caught.value).startswith("api_key must be text, not ")
     assert str(caught.value).endswith(words)
 
@@ -114,7 +114,7 @@ def test_an_empty_argument_does_not_fall_back_to_the_environment(
     with pytest.raises(ConfigurationError, match="is empty"):
         read_origin("")
     with pytest.raises(ConfigurationError, match="api_key is empty"):
-        read_key(hidden(""))
+        read_key(hide_text(""))
 
 
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,14 +140,14 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_a_key_that_cannot_be_a_header(key: str) -> None:
     with pytest.raises(ConfigurationError, match="visible ASCII") as caught:
-        read_key(hidden(key))
+        read_key(hide_text(key))
     assert "api_key (or OPENFUNNEL_API_KEY)" in str(caught.value)
     assert key.strip() == "" or key.strip() not in str(caught.value)
 
 
 def test_a_key_without_end() -> None:
     with pytest.raises(ConfigurationError):
-        read_key(hidden("k" * 513))
+        read_key(hide_text("k" * 513))
 
 
 def test_the_service_is_the_default() -> None:

@@ -67,7 +67,7 @@ def test_a_gateway_that_refuses_does_not_blame_the_key(
     error = of(status, body)
     assert type(error) is AuthenticationError
     assert "OPENFUNNEL_API_KEY" not in str(error)
-    assert "it says nothing about the API key" in str(error)
+    assert "it proves nothing about the API key" in str(error)
 
 
 @pytest.mark.parametrize("body", [HTML, b"", b"default backend - 404", b"404", b"null"])
@@ -76,7 +76,7 @@ def test_a_404_of_a_gateway_does_not_say_that_the_job_is_missing(body: bytes) ->
     error = of(404, body)
     assert type(error) is JobNotFoundError
     assert "not OpenFunnel's answer" in str(error)
-    assert f"does not say whether the job {JOB} exists" in str(error)
+    assert f"does not state whether the job {JOB} exists" in str(error)
     assert not is_from_service(error)
 
 

@@ -93,7 +93,7 @@ def test_a_query_of_200_characters_is_taken() -> None:
 
 def test_eleven_seeds() -> None:
     message = refused(seed_domains=[f"c{n}.example" for n in range(11)])
-    assert message == "seed_domains must hold 1 to 10 domains"
+    assert message == "seed_domains must have 1 to 10 domains"
 
 
 def test_ten_seeds_are_taken() -> None:

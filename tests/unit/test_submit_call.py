@@ -13,6 +13,7 @@ from openfunnel_async import (
     RateLimitedError,
     RequestRejectedError,
     SubmitOutcomeUnknownError,
+    TransportError,
     WireReply,
 )
 from openfunnel_async._protocol.endpoints import Call, Endpoints, Kind
@@ -186,7 +187,7 @@ def lost(partial: WireReply | None) -> SubmitOutcomeUnknownError:
     """Return what is known when no more than this came of the answer."""
     call = submit(LookalikeSearch(query="voice"))
     assert call.lost is not None
-    error = call.lost("the connection was reset", partial)
+    error = call.lost(TransportError("the connection was reset", True), partial)
     assert isinstance(error, SubmitOutcomeUnknownError)
     return error
 

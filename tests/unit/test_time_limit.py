@@ -1,4 +1,4 @@
-"""The time limit of exchanges, held against what asyncio.timeout means."""
+"""The time limit of exchanges, compared with asyncio.timeout."""
 
 import asyncio
 from typing import Any
@@ -82,7 +82,7 @@ async def test_a_cancellation_by_others_goes_through(limits: TimeLimit) -> None:
 async def test_a_cancellation_in_the_same_turn_counts_for_more(
     limits: TimeLimit,
 ) -> None:
-    """Caught: every cancellation of a limit that is over taken for its own."""
+    """Caught: every cancellation of a limit that has ended taken for its own."""
     task = asyncio.create_task(_limited(limits, 100))
     await asyncio.sleep(0)
     asyncio.get_running_loop().call_at(_now() + _SECONDS, task.cancel)
@@ -187,7 +187,7 @@ async def test_a_cancellation_of_an_extended_one_goes_through(
 
 
 def test_one_client_in_two_loops(limits: TimeLimit) -> None:
-    """Caught: a timer left in a loop that is over."""
+    """Caught: a timer left in a loop that has ended."""
 
     async def hurried() -> None:
         with limits.begin():

@@ -1,4 +1,4 @@
-"""Real sockets: what must not be left when a test is over."""
+"""Real sockets: what must not be left after a test."""
 
 import asyncio
 import gc
@@ -11,7 +11,7 @@ import pytest
 async def nothing_left() -> AsyncIterator[None]:
     """See that no task outlives a test, and nothing is dropped unclosed."""
     yield
-    # A connection that was just closed is told so on the loop's next rounds.
+    # A connection that was just closed learns it in the next rounds of the loop.
     for _ in range(5):
         await asyncio.sleep(0)
     # anyio runs tests and fixtures in tasks of its own.

@@ -1,4 +1,4 @@
-"""Submit from a process that has no file descriptor left; prints what came of it.
+"""Submit from a process that has no file descriptor left; prints the outcome.
 
 The service listens in the process that started this one.
 """

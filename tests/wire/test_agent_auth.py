@@ -48,14 +48,14 @@ WRONG = "000000"
 class Desk:
     """A transport that gives the same outcome each time."""
 
-    def __init__(self, *outcomes: WireReply | TransportError) -> None:
+    def __init__(self, *outcomes: WireReply | Exception) -> None:
         self.outcomes = list(outcomes)
         self.sent: list[WireRequest] = []
 
     async def send(self, request: WireRequest, /) -> WireReply:
         self.sent.append(request)
         outcome = self.outcomes.pop(0)
-        if isinstance(outcome, TransportError):
+        if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
@@ -108,7 +108,7 @@ async def test_a_wrong_code_says_how_many_attempts_are_left(nesting: Any) -> Non
         await sign_up(ADA, base_url=sandbox.base_url)
         with pytest.raises(RequestRejectedError) as caught:
             await trade(sandbox, WRONG)
-        assert str(caught.value) == "that is not the code; 9 attempts left"
+        assert str(caught.value) == "the code is wrong; 9 attempts left"
         assert caught.value.status_code == 400
         for _ in range(9):
             with pytest.raises(RequestRejectedError):
@@ -119,7 +119,7 @@ async def test_a_wrong_code_says_how_many_attempts_are_left(nesting: Any) -> Non
 
 async def test_an_expired_code() -> None:
     async with Sandbox() as sandbox:
-        with pytest.raises(RequestRejectedError, match="expired or was traded"):
+        with pytest.raises(RequestRejectedError, match="expired or was already used"):
             await trade(sandbox, WRONG)
 
 
@@ -127,7 +127,7 @@ async def test_an_expired_code() -> None:
 async def test_a_second_code_has_to_wait_and_is_not_asked_for_again(
     nesting: Any,
 ) -> None:
-    """Caught: 429 repeated as a submit's is, which mails a second code."""
+    """Caught: a 429 is repeated as that of a submit is, which mails a second code."""
     unknowns = Unknowns(error_nesting=nesting)
     async with Sandbox(speed=0, unknowns=unknowns) as sandbox:
         await sign_up(ADA, base_url=sandbox.base_url)
@@ -154,7 +154,7 @@ async def test_what_may_have_worked_is_sent_once_and_said(
 ) -> None:
     """Caught: the failures retried as a read's are."""
     async with Sandbox(faults=[strike]) as sandbox:
-        with pytest.raises(error, match="may have been mailed all the same"):
+        with pytest.raises(error, match="may have been mailed nevertheless"):
             await sign_up(ADA, base_url=sandbox.base_url)
         sandbox.faults.append(strike)
         with pytest.raises(error, match="same address recovers the account"):
@@ -177,6 +177,18 @@ async def test_a_transport_that_says_nothing_is_taken_to_have_sent() -> None:
     with pytest.raises(TransportError, match="recovers the account"):
         await verify(ADA, WRONG, transport=desk)
     assert len(desk.sent) == 1
+
+
+async def test_a_foreign_exception_of_a_transport_is_a_transport_error() -> None:
+    """Caught: the exception as it is, with the code in its text."""
+    code = "482913"
+    desk = Desk(RuntimeError(f"no session for {code} and {KEY}"))
+    with pytest.raises(TransportError, match="recovers the account") as caught:
+        await verify(ADA, code, transport=desk)
+    assert caught.value.request_sent
+    assert len(desk.sent) == 1
+    for secret in (ShortSecret(code), Secret(KEY)):
+        assert secret.leaks_of(caught.value) == []
 
 
 @pytest.mark.parametrize(
@@ -292,7 +304,7 @@ async def test_an_echo_of_code_and_key_is_taken_out() -> None:
 async def test_an_answer_that_never_comes_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("openfunnel_async.agent_auth._WITHIN", 0.05)
+    monkeypatch.setattr("openfunnel_async.agent_auth._REQUEST_TIMEOUT", 0.05)
     async with Sandbox(faults=[SlowAnswer(delay=60)]) as sandbox:
         with pytest.raises(RequestTimeoutError, match="may have been mailed"):
             await sign_up(ADA, base_url=sandbox.base_url)

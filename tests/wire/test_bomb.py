@@ -41,10 +41,10 @@ async def called(sandbox: Sandbox, what: str) -> dict[str, Any]:
     )
     output, _ = await process.communicate()
     assert process.returncode == 0
-    told: dict[str, Any] = json.loads(output)
+    report: dict[str, Any] = json.loads(output)
     kind = "submit" if what == "submit" else "read"
-    measured(f"a {kind} had its process grow by {told['grown'] / 1e6:.1f} MB")
-    return told
+    measured(f"a {kind} had its process grow by {report['grown'] / 1e6:.1f} MB")
+    return report
 
 
 @PACKED
@@ -54,30 +54,30 @@ async def test_a_read_of_300_megabytes(packed: bool) -> None:
         async with client_of(sandbox.base_url, sandbox.api_key) as client:
             job = await client.submit(SEARCH)
         sandbox.faults.append(OversizedBody(on="read", gzip=packed))
-        told = await called(sandbox, job.id)
+        report = await called(sandbox, job.id)
         assert [seen.kind for seen in sandbox.requests] == ["submit", "balance", "read"]
-    assert told["error"] == "InvalidResponseError"
-    assert "larger than 8 MiB" in told["message"]
-    assert told["grown"] < MOST
+    assert report["error"] == "InvalidResponseError"
+    assert "larger than 8 MiB" in report["message"]
+    assert report["grown"] < MOST
 
 
 @PACKED
 async def test_a_submit_answered_with_300_megabytes(packed: bool) -> None:
     async with Sandbox(faults=[OversizedBody(on="submit", gzip=packed)]) as sandbox:
-        told = await called(sandbox, "submit")
+        report = await called(sandbox, "submit")
         assert [seen.kind for seen in sandbox.requests] == ["balance", "submit"]
         (job_id,) = sandbox.jobs
-    assert told["error"] == "SubmitOutcomeUnknownError"
-    assert (told["accepted"], told["job_id"]) == (True, job_id)
-    assert told["grown"] < MOST
+    assert report["error"] == "SubmitOutcomeUnknownError"
+    assert (report["accepted"], report["job_id"]) == (True, job_id)
+    assert report["grown"] < MOST
 
 
 async def test_what_is_measured_is_seen() -> None:
-    """What the figures above are held against: 7 MB are read, and show."""
+    """What the figures above are compared with: 7 MB are read, and show."""
     async with Sandbox() as sandbox:
         async with client_of(sandbox.base_url, sandbox.api_key) as client:
             job = await client.submit(SEARCH)
         sandbox.faults.append(OversizedBody(on="read", megabytes=7))
-        told = await called(sandbox, job.id)
-    assert "error" not in told
-    assert 7_000_000 < told["grown"] < MOST
+        report = await called(sandbox, job.id)
+    assert "error" not in report
+    assert 7_000_000 < report["grown"] < MOST

@@ -47,7 +47,7 @@ async def test_reads_use_one_connection() -> None:
 
 
 async def test_a_submit_never_uses_a_pooled_connection() -> None:
-    """Seen to fail with reads and submits on one session."""
+    """It failed with reads and submits on one session."""
     async with (
         RawServer(READ, SUBMIT, SUBMIT, READ, SUBMIT) as server,
         client_of(server.base_url) as client,
@@ -170,7 +170,7 @@ async def test_a_session_of_the_users_own_is_used_and_not_closed() -> None:
 
 
 async def test_a_submit_uses_no_pooled_connection_of_a_users_session() -> None:
-    """Seen to fail with a used connection accepted for it."""
+    """It failed with a used connection accepted for it."""
     async with (
         RawServer(READ, SUBMIT, SUBMIT) as server,
         aiohttp.ClientSession() as session,

@@ -1,4 +1,4 @@
-"""The key goes to one place only, and nothing else comes along."""
+"""The key goes to one place only, and nothing else is sent."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ MOVED = pytest.mark.parametrize(
 
 @MOVED
 async def test_a_read_follows_no_redirect(status: str) -> None:
-    """Seen to fail with `allow_redirects=True`: aiohttp takes the key along."""
+    """It failed with `allow_redirects=True`: aiohttp takes the key along."""
     async with RawServer(said(RUNNING)) as elsewhere:
         away = said(status=status, headers={"Location": elsewhere.base_url})
         async with RawServer(away) as server, client_of(server.base_url) as client:
@@ -78,7 +78,7 @@ async def test_the_key_never_stands_in_the_request_line() -> None:
 
 
 async def test_cookies_are_not_sent_back() -> None:
-    """Seen to fail with aiohttp's own cookie jar."""
+    """It failed with aiohttp's own cookie jar."""
     sets = said(RUNNING, headers={"Set-Cookie": "who=you; Path=/"})
     async with RawServer(sets, sets) as server, client_of(server.base_url) as client:
         for _ in range(2):
@@ -89,7 +89,7 @@ async def test_cookies_are_not_sent_back() -> None:
 async def test_proxies_of_the_environment_are_ignored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Seen to fail with `trust_env=True`."""
+    """It failed with `trust_env=True`."""
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, refused_url())
         monkeypatch.setenv(name.upper(), refused_url())

@@ -211,6 +211,6 @@ async def test_only_documented_requests_are_made() -> None:
         seen, origin = sandbox.requests, sandbox.base_url
     assert [len(outcome.result.rows) for outcome in outcomes if outcome.result]
     assert {request.kind for request in seen} == {"submit", "read", "cancel", "balance"}
-    told = f"of {len(seen)} requests off the origin, the paths or the key"
-    measured(f"{len(strangers(seen, origin))} {told}")
+    outcome = f"of {len(seen)} requests off the origin, the paths or the key"
+    measured(f"{len(strangers(seen, origin))} {outcome}")
     assert strangers(seen, origin) == []

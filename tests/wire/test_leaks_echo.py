@@ -176,7 +176,7 @@ async def test_a_new_job_that_is_named_like_the_key(written: Write) -> None:
 
 
 async def test_a_page_with_rows_is_still_delivered() -> None:
-    """What the hiding is held against: the rest of the answer is as it was."""
+    """What the hiding is compared with: the rest of the answer is as it was."""
     row = {"name": ECHO, "domain": "a.example"}
     envelope = {"job_id": JOB_ID, "status": "running", "rows": [row]}
     held = await answered("read", said(plain(envelope)))

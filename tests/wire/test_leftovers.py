@@ -1,6 +1,6 @@
 """After thousands of requests that went wrong, nothing is left of any of them.
 
-The default is 1,000 requests a test; ``OPENFUNNEL_LEFTOVERS=10000`` makes so many,
+The default is 1,000 requests a test; ``OPENFUNNEL_LEFTOVERS=10000`` makes that many,
 and with ``pytest -s`` the counts are shown.
 """
 
@@ -107,7 +107,7 @@ async def spoilt(client: OpenFunnel, sandbox: Sandbox, job_id: str) -> None:
 async def all_are_free(
     sandbox: Sandbox, slots: int, ask: Callable[[], Awaitable[object]]
 ) -> None:
-    """Have as many exchanges under way as there are connections to be had."""
+    """Have as many exchanges under way as there are connections available."""
     sandbox.faults.append(SlowAnswer(delay=2 * PATIENCE, times=slots))
     sandbox.requests.clear()
     asking = [asyncio.ensure_future(ask()) for _ in range(slots)]
@@ -123,7 +123,7 @@ async def nothing_is_left(before: tuple[int, int], slots: int) -> None:
     after = await settled(before)
     measured(
         f"{REQUESTS:,} requests that went wrong; open files and tasks {before} before, "
-        f"{after} after; {slots} connections of {slots} to be had again"
+        f"{after} after; {slots} connections of {slots} available again"
     )
     assert after == before
 

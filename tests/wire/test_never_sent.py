@@ -231,7 +231,7 @@ async def test_a_certificate_of_another_host(kind: Asked, tmp_path: Path) -> Non
 
 @KINDS
 async def test_a_certificate_that_is_trusted(kind: Asked, tmp_path: Path) -> None:
-    """What the refusals above are held against: the server itself is in order."""
+    """What the refusals above are compared with: the server itself is in order."""
     async with tls_server(tmp_path, ANSWERS[kind]) as server:
         connector = aiohttp.TCPConnector(ssl=trusting(tmp_path))
         async with (

@@ -46,7 +46,7 @@ pytestmark = pytest.mark.anyio
 nothing_left = leftovers.nothing_young_left
 
 TRIED = pytest.mark.parametrize("way", WAYS)
-# A few looks and two pages for the trial's own job; all others go on and on.
+# A few polls and two pages for the trial's own job; all others never end.
 SHORT = JobLife(queue=0, first_page_after=0, seconds_per_page=0.2, closing=0.2)
 LONG = JobLife(queue=0, first_page_after=1e9)
 # Longer than any machine is busy: a request that is not sent is waited for in vain.

@@ -1,0 +1,1 @@
+"""The faults, as values that a `Service` applies to its requests."""

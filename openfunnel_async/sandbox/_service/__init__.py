@@ -1,0 +1,1 @@
+"""The service: jobs, companies, credits, time, operations and their answers."""

@@ -106,10 +106,10 @@ def test_polars_reads_all_of_them_alike(tmp_path: Path) -> None:
     from_json = pl.read_ndjson(tmp_path / "out.jsonl")
     from_parquet = pl.read_parquet(tmp_path / "out.parquet")
     for name in ("name", "revenue_usd", "description"):
-        extra_start = [getattr(row, name) for row in rows]
-        assert from_csv[name].to_list() == extra_start
-        assert from_json[name].to_list() == extra_start
-        assert from_parquet[name].to_list() == extra_start
+        expected = [getattr(row, name) for row in rows]
+        assert from_csv[name].to_list() == expected
+        assert from_json[name].to_list() == expected
+        assert from_parquet[name].to_list() == expected
 
 
 @pytest.mark.parametrize("rows", [(), (Company(),), (FULL,), (Company(), FULL)])

@@ -288,6 +288,6 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a 429 is for the submit alone that it answers",
         judge_calls.a_refused_client_submits_later,
-        SubmitThrottle, "hold", broken_many.nobody_else_waits,
+        SubmitThrottle, "delay_all", broken_many.nobody_else_waits,
     ),
 )  # fmt: skip

@@ -32,11 +32,6 @@ def _read_modules() -> dict[str, str]:
 _MODULES = _read_modules()
 
 if _typing.TYPE_CHECKING or not _MODULES:
-    from openfunnel_async import agent_auth as agent_auth
-    from openfunnel_async import errors as errors
-    from openfunnel_async import export as export
-    from openfunnel_async import progress as progress
-    from openfunnel_async import sandbox as sandbox
     from openfunnel_async._client.client import OpenFunnel as OpenFunnel
     from openfunnel_async._client.completions import Completions as Completions
     from openfunnel_async._client.merge import MergedCompany as MergedCompany
@@ -99,6 +94,15 @@ if _typing.TYPE_CHECKING or not _MODULES:
     )
     from openfunnel_async.errors import TransportError as TransportError
     from openfunnel_async.errors import WaitTimeoutError as WaitTimeoutError
+
+
+if _typing.TYPE_CHECKING or not _MODULES:
+    # After the names above, which these modules import from here.
+    from openfunnel_async import agent_auth as agent_auth
+    from openfunnel_async import errors as errors
+    from openfunnel_async import export as export
+    from openfunnel_async import progress as progress
+    from openfunnel_async import sandbox as sandbox
 
 
 def _fetch(name: str) -> object:

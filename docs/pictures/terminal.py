@@ -7,14 +7,19 @@ machine.
 import io
 import re
 from html import unescape
+from pathlib import Path
 
 import anyio
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
-from openfunnel_async.cli.demo._live import LiveScreen
-from openfunnel_async.cli.demo._story import make_sandbox, play
-from openfunnel_async.cli.demo._tally import add_up, disagreements
+from openfunnel_async.cli._commands.demo.command import (
+    find_differences,
+    merge_rows,
+    summarize,
+)
+from openfunnel_async.cli._commands.demo.display import INTRODUCTION, draw_table
+from openfunnel_async.cli._commands.demo.scenario import DemoJob, make_sandbox, play
 
 WIDTH = 92
 TITLE = "openfunnel-async demo"
@@ -70,7 +75,6 @@ clip-path="url(#{unique_id}-clip-terminal)">
 
 def draw() -> str:
     """Run the demo and draw its final screen."""
-    # On a terminal, rich would record every state of the table and not only the last.
     console = Console(
         record=True,
         width=WIDTH,
@@ -96,13 +100,11 @@ def words(picture: str) -> list[str]:
 
 
 async def _play(console: Console) -> None:
-    sandbox = make_sandbox()
-    screen = LiveScreen(console=console, now=lambda: sandbox.now)
-    async with sandbox:
-        parts, used = await play(sandbox, screen, pace=0)
-    # On a terminal, rich ends the table with this line itself.
-    console.line()
-    tally = add_up(parts)
-    agrees = not disagreements(parts, used, sandbox.ledger)
-    companies = f"{len(tally.companies):,} companies are in companies.csv"
-    screen.sum_up(tally.lines(len(parts), agrees=agrees), companies)
+    sandbox, jobs = make_sandbox(), list[DemoJob]()
+    used = await play(sandbox, jobs, lambda _job, _text: None, pause=0)
+    merged = merge_rows(jobs)
+    agrees = not find_differences(jobs, used, sandbox.ledger)
+    summary = summarize(jobs, merged, Path("companies.csv"), agrees=agrees)
+    console.print(INTRODUCTION)
+    console.print(draw_table(sandbox, jobs))
+    console.print(summary, highlight=False)

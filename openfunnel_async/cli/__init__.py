@@ -1,4 +1,4 @@
-"""``openfunnel-async``: the command line, which the extra ``[cli]`` brings along."""
+"""``openfunnel-async``: the command line; it needs the extra ``[cli]``."""
 
 import sys
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: Words of the command; those of this process by default.
+        arguments: The arguments; those of this process by default.
 
     Returns:
-        The exit code, as ``--help`` lists them.
+        The exit code; ``--help`` lists them.
     """
     try:
         from openfunnel_async.cli._app import run  # noqa: PLC0415 -- may be missing
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _missing(error: ImportError) -> str:
-    """Return the package that is missing, also where a command's import failed."""
+    """Return the package that is missing, also if the import of a command failed."""
     while isinstance(error.__cause__, ImportError):
         error = error.__cause__
     return (error.name or "").partition(".")[0]

@@ -1,4 +1,4 @@
-"""``python -m openfunnel_async.cli``, for where the script is not on the path."""
+"""``python -m openfunnel_async.cli``, for when the script is not on the path."""
 
 import sys
 

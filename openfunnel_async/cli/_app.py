@@ -1,4 +1,4 @@
-"""The commands, and what becomes of the errors that end them."""
+"""The list of commands, and how their errors become messages and exit codes."""
 
 import logging
 import sys
@@ -7,30 +7,35 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 from openfunnel_async import __version__
-from openfunnel_async.cli._exits import (
+from openfunnel_async.cli._output.exit_codes import (
     MEANINGS,
     CommandError,
-    Exit,
-    exit_of,
-    facts_of,
+    ExitCode,
+    error_fields,
+    exit_code_of,
 )
-from openfunnel_async.cli._say import Relay, Voice, be_readable, mute
+from openfunnel_async.cli._output.printer import (
+    Printer,
+    WarningHandler,
+    discard_output,
+    escape_unencodable_characters,
+)
 from openfunnel_async.errors import OpenFunnelError, SubmitOutcomeUnknownError
 
-_HERE = "openfunnel_async.cli"
+_PACKAGE = "openfunnel_async.cli._commands"
 _COMMANDS = {
-    "demo": "demo._command:demo",
-    "sign-up": "_sign_up:sign_up",
-    "doctor": "_doctor:doctor",
-    "balance": "_account:balance",
-    "estimate": "_account:estimate",
-    "submit": "_jobs:submit",
-    "status": "_jobs:status",
-    "watch": "_watch:watch",
-    "fetch": "_fetch:fetch",
-    "cancel": "_jobs:cancel",
-    "run": "_run:run",
-    "sandbox": "_sandbox:sandbox",
+    "demo": "demo.command:run_demo",
+    "sign-up": "sign_up:sign_up",
+    "doctor": "doctor:check_setup",
+    "balance": "account:print_balance",
+    "estimate": "account:print_estimate",
+    "submit": "submit:submit",
+    "status": "status:print_status",
+    "watch": "watch:watch_jobs",
+    "fetch": "fetch:fetch_rows",
+    "cancel": "cancel:cancel",
+    "run": "run:run_search",
+    "sandbox": "sandbox:run_sandbox",
 }
 _HELP = """Run OpenFunnel's bulk lookalike jobs without spending by accident.
 
@@ -47,39 +52,39 @@ app = App(
     help_format="markdown",
     version=__version__,
     default_parameter=Parameter(negative="", show_default=False),
-    # Ctrl-C has its own last words, in main().
+    # main() handles Ctrl-C.
     suppress_keyboard_interrupt=False,
 )
 for _place, (_name, _path) in enumerate(_COMMANDS.items()):
-    # By its path, so that a command costs its own imports and nobody else's.
-    app.command(f"{_HERE}.{_path}", name=_name, sort_key=_place)
+    # By its path, so that a command imports only its own module.
+    app.command(f"{_PACKAGE}.{_path}", name=_name, sort_key=_place)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    be_readable()
-    voice = Voice(json="--json" in words)
+    escape_unencodable_characters()
+    printer = Printer(json="--json" in words)
     if not words or words[0] in {"--help", "-h"}:
-        _load_all()
-    relay, logger = Relay(voice), logging.getLogger("openfunnel_async")
-    logger.addHandler(relay)
+        _load_commands()
+    handler, logger = WarningHandler(printer), logging.getLogger("openfunnel_async")
+    logger.addHandler(handler)
     try:
-        return _run(words, voice)
+        return _run(words, printer)
     except BrokenPipeError:
-        # Whoever read the output has gone; the interpreter's last flush must not fail.
-        mute(sys.stdout)
-        return Exit.FAILED
+        # The reader has left; the interpreter's last flush must not fail.
+        discard_output(sys.stdout)
+        return ExitCode.FAILED
     except KeyboardInterrupt:
-        if not voice.json:
+        if not printer.json:
             raise
-        voice.error("interrupted", code=int(Exit.INTERRUPTED))
-        return Exit.INTERRUPTED
+        printer.print_error("interrupted", code=int(ExitCode.INTERRUPTED))
+        return ExitCode.INTERRUPTED
     finally:
-        logger.removeHandler(relay)
+        logger.removeHandler(handler)
 
 
-def _run(words: Sequence[str], voice: Voice) -> int:
+def _run(words: Sequence[str], printer: Printer) -> int:
     try:
         code = app(
             words,
@@ -88,34 +93,34 @@ def _run(words: Sequence[str], voice: Voice) -> int:
             result_action="return_value",
         )
     except CycloptsError as error:
-        voice.error(_with_help(str(error), words), code=int(Exit.USAGE))
-        return Exit.USAGE
+        printer.print_error(_add_help(str(error), words), code=int(ExitCode.USAGE))
+        return ExitCode.USAGE
     except CommandError as error:
-        voice.error(error.text, code=int(error.code), **error.facts)
+        printer.print_error(error.text, code=int(error.code), **error.fields)
         return error.code
     except OpenFunnelError as error:
-        code = exit_of(error)
-        voice.error(_with_cancel(error), code=int(code), **facts_of(error))
+        code = exit_code_of(error)
+        printer.print_error(_add_cancel(error), code=int(code), **error_fields(error))
         return code
-    return code if isinstance(code, int) else Exit.OK
+    return code if isinstance(code, int) else ExitCode.OK
 
 
-def _with_help(text: str, words: Sequence[str]) -> str:
-    """Point to the help of the command that was meant."""
-    said = text.strip().rstrip(".")
-    end = "" if said.endswith(("?", "!")) else "."
+def _add_help(text: str, words: Sequence[str]) -> str:
+    """Add the command that prints the help."""
+    message = text.strip().rstrip(".")
+    end = "" if message.endswith(("?", "!")) else "."
     command = f" {words[0]}" if words and words[0] in _COMMANDS else ""
-    return f"{said}{end} See: openfunnel-async{command} --help"
+    return f"{message}{end} See: openfunnel-async{command} --help"
 
 
-def _with_cancel(error: OpenFunnelError) -> str:
-    """Point to the command that stops a job which was made and not heard of."""
+def _add_cancel(error: OpenFunnelError) -> str:
+    """Add the command that cancels the job of a submit with an unknown outcome."""
     if isinstance(error, SubmitOutcomeUnknownError) and error.job_id is not None:
         return f"{error}: openfunnel-async cancel {error.job_id}"
     return str(error)
 
 
-def _load_all() -> None:
-    """Load the commands, for the list of them has a line of each one's help."""
+def _load_commands() -> None:
+    """Import all commands, whose docstrings are in the list of the help."""
     for name in _COMMANDS:
         _ = app[name]

@@ -1,49 +1,54 @@
-"""The service a command talks to: its address, its key, and how it is spoken of."""
+"""The flags that every command shares: which service, which key, which output."""
 
 import os
 import shlex
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
 
+import anyio
 import attrs
 from cyclopts import Parameter
 
-from openfunnel_async import OpenFunnel
-from openfunnel_async._client.settings import (
+from openfunnel_async import (
     BASE_URL_VARIABLE,
+    DEFAULT_BASE_URL,
     KEY_VARIABLE,
-    hide_text,
-    read_key,
-    read_origin,
+    OpenFunnel,
+    SecretText,
 )
-from openfunnel_async._transport.wire import SecretText
 from openfunnel_async.cli import _env_file
-from openfunnel_async.cli._exits import CommandError, Exit
+from openfunnel_async.cli._output.exit_codes import CommandError, ExitCode
 from openfunnel_async.errors import ConfigurationError
+
+T = TypeVar("T")
 
 DEFAULT_FILE = Path(".env")
 _PROGRAM = "openfunnel-async"
 
 Json = Annotated[
     bool,
-    Parameter(name="--json", help="One JSON object a line, for programs."),
+    Parameter(name="--json", help="Print one JSON object a line, for programs."),
 ]
 
 
 @Parameter(name="*")
 @attrs.frozen(kw_only=True)
-class Service:
+class ServiceFlags:
     """The flags of every command that talks to the service.
 
     Attributes:
-        base_url: The address given.
-        env_file: The file given.
-        json: Whether to speak to a program.
+        base_url: The address from the command line.
+        env_file: The file from the command line.
+        json: Whether to print for a program.
     """
 
     base_url: Annotated[
         str | None,
-        Parameter(help=f"Another address; {BASE_URL_VARIABLE} or OpenFunnel's own."),
+        Parameter(
+            help=f"Another address; {BASE_URL_VARIABLE} or OpenFunnel's by default."
+        ),
     ] = None
     env_file: Annotated[
         Path | None,
@@ -53,41 +58,48 @@ class Service:
     ] = None
     json: Json = False
 
-    def account(self) -> "Account":
+    def find_account(self) -> "Account":
         """Find the key and the address.
 
         Raises:
-            CommandError: There is no key or it cannot be one, or the file or the
-                address cannot be right. Nothing was sent.
+            CommandError: There is no key, or the key, the file or the address is
+                invalid. Nothing was sent.
         """
-        key, url, source = self._found()
-        origin = origin_of(url)
+        key, url, source = self._find()
+        origin = check_origin(url)
         if key is None:
-            # Not the environment's in its place, which is not meant for that address.
-            raise CommandError(_no_key(key, source), Exit.KEY)
+            # The key of the environment is not meant for the address in this file.
+            raise CommandError(_explain_no_key(source), ExitCode.KEY)
+        account = Account(key=key, origin=origin, source=source)
         try:
-            return Account(key=read_key(key), origin=origin, source=source)
+            account.open_client()
         except ConfigurationError:
-            raise CommandError(_no_key(key, source), Exit.KEY) from None
+            raise CommandError(_explain_bad_key(source), ExitCode.KEY) from None
+        return account
 
-    def _found(self) -> tuple[SecretText | None, str | None, str]:
-        """Return the key, the address to use with it, and where the key stands.
+    def _find(self) -> tuple[SecretText | None, str | None, str]:
+        """Return the key, the address to use with it, and where the key was found.
 
-        The environment goes before ./.env, and a file that is named before both. An
-        address in a file counts only with the key of that file: a file that came
-        along with a project must not send a key of the environment elsewhere.
+        The environment goes before ./.env, and a file from the command line before
+        both. An address in a file counts only with the key of that file: a file that
+        belongs to a project must not send a key of the environment elsewhere.
         """
-        key = hide_text(os.environ.get(KEY_VARIABLE) or None)
-        if self.env_file is None and (key is not None or not DEFAULT_FILE.is_file()):
-            return key, self.base_url, f"the environment ({KEY_VARIABLE})"
+        key = os.environ.get(KEY_VARIABLE)
+        if self.env_file is None and (key or not DEFAULT_FILE.is_file()):
+            source = f"the environment ({KEY_VARIABLE})"
+            return SecretText(key) if key else None, self.base_url, source
         path = self.env_file or DEFAULT_FILE
         found = read_settings(path)
-        theirs, ours = found.get(BASE_URL_VARIABLE), os.environ.get(BASE_URL_VARIABLE)
-        url = self.base_url or (theirs if self.env_file or not ours else ours)
+        in_file, in_environment = (
+            found.get(BASE_URL_VARIABLE),
+            os.environ.get(BASE_URL_VARIABLE),
+        )
+        is_file_first = self.env_file is not None or not in_environment
+        url = self.base_url or (in_file if is_file_first else in_environment)
         return found.get(KEY_VARIABLE), url, str(path)
 
-    def command(self, *words: str) -> str:
-        """Spell a command that talks to the same service with the same key."""
+    def format_command(self, *words: str) -> str:
+        """Return a command line that uses the same service and the same key."""
         flags: list[str] = []
         if self.base_url is not None:
             flags += ["--base-url", self.base_url]
@@ -110,22 +122,35 @@ class Account:
     origin: str
     source: str
 
-    def client(self) -> OpenFunnel:
-        """Make a client, which waits without an end of its own."""
+    def open_client(self) -> OpenFunnel:
+        """Return a client whose waits have no time limit."""
         return OpenFunnel(self.key, base_url=self.origin, wait_timeout=None)
 
+    def call(self, function: Callable[[OpenFunnel], Awaitable[T]]) -> T:
+        """Call an async function with a client, on a new event loop."""
 
-def origin_of(url: str | None) -> str:
-    """Return the service's address.
+        async def call() -> T:
+            async with self.open_client() as client:
+                return await function(client)
+
+        return anyio.run(call)
+
+
+def check_origin(url: str | None) -> str:
+    """Return the service's origin; the environment's or OpenFunnel's own for None.
 
     Raises:
-        CommandError: It cannot be right.
+        CommandError: It is invalid.
     """
+    if url is None:
+        url = os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
     try:
-        return read_origin(url)
+        OpenFunnel("any-key", base_url=url)
     except ConfigurationError as error:
         text = str(error).replace("base_url", "--base-url", 1)
         raise CommandError(text) from None
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
 def read_settings(path: Path) -> dict[str, SecretText]:
@@ -135,18 +160,20 @@ def read_settings(path: Path) -> dict[str, SecretText]:
         CommandError: It cannot be read.
     """
     try:
-        return _env_file.read(path)
+        return _env_file.read_file(path)
     except OSError as error:
         raise CommandError(f"cannot read {path}: {error.strerror}") from None
 
 
-def _no_key(key: SecretText | None, source: str) -> str:
-    if key is None:
-        return (
-            f"there is no API key in {source}; set {KEY_VARIABLE}, name a file that "
-            f"holds it with --env-file, or get one: {_PROGRAM} sign-up"
-        )
+def _explain_no_key(source: str) -> str:
     return (
-        f"the API key in {source} cannot be one: a key is 1-512 visible ASCII "
-        "characters, without spaces or line breaks; copy it again"
+        f"there is no API key in {source}; set {KEY_VARIABLE}, name a file with "
+        f"--env-file, or get a key: {_PROGRAM} sign-up"
+    )
+
+
+def _explain_bad_key(source: str) -> str:
+    return (
+        f"the API key in {source} is invalid: a key is 1-512 visible ASCII characters, "
+        "without spaces or line breaks; copy it again"
     )

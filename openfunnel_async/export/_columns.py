@@ -1,4 +1,4 @@
-"""Which columns there are, and what stands in them."""
+"""The columns of a file, and their values."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -6,9 +6,7 @@ from typing import Any, cast
 
 import attrs
 
-from openfunnel_async._client.merge import MergedResults
-from openfunnel_async._values.models import Company
-from openfunnel_async._values.results import BulkResult, TakeResult
+from openfunnel_async import BulkResult, Company, MergedResults, TakeResult
 from openfunnel_async.errors import ConfigurationError
 
 COLUMNS: tuple[str, ...] = (
@@ -26,7 +24,7 @@ NUMBERS = frozenset({"rerank_score"})
 LISTS = frozenset({FOUND_BY, "industries"})
 
 Rows = BulkResult | TakeResult | MergedResults | Iterable[Company]
-"""What is in memory already."""
+"""Rows that are in memory."""
 
 
 @attrs.frozen
@@ -37,7 +35,7 @@ class Entry:
     found_by: tuple[str, ...] = ()
 
     def value(self, column: str) -> object:
-        """Return what stands in a column; None for nothing."""
+        """Return the value of a column; None for nothing."""
         if column == FOUND_BY:
             return self.found_by
         value: object = getattr(self.company, column)
@@ -48,7 +46,7 @@ def choose(columns: Sequence[str] | None, *, merged: bool = False) -> tuple[str,
     """Return the columns to write, all of them by default.
 
     Raises:
-        ConfigurationError: None at all, one that there is not, or one twice.
+        ConfigurationError: No column, an unknown one, or one twice.
     """
     allowed = (FOUND_BY, *COLUMNS) if merged else COLUMNS
     if columns is None:
@@ -67,10 +65,10 @@ def choose(columns: Sequence[str] | None, *, merged: bool = False) -> tuple[str,
 
 
 def entries(source: Rows, searches: Sequence[str] = ()) -> Iterable[Entry]:
-    """Give the companies of a source one by one.
+    """Yield the companies of a source one by one.
 
     Raises:
-        ConfigurationError: Not companies; also later, at the first that is none.
+        ConfigurationError: Not companies; also later, at the first wrong item.
     """
     if isinstance(source, MergedResults):
         names = dict(enumerate(searches))
@@ -83,11 +81,11 @@ def entries(source: Rows, searches: Sequence[str] = ()) -> Iterable[Entry]:
         rows = source.rows
     if not isinstance(rows, Iterable):
         raise ConfigurationError("pass a result, or an iterable of Company")
-    return (Entry(company(row)) for row in cast("Iterable[object]", rows))
+    return (Entry(check_company(row)) for row in cast("Iterable[object]", rows))
 
 
-def company(row: object) -> Company:
-    """Refuse what is not a company."""
+def check_company(row: object) -> Company:
+    """Return the row, which must be a company."""
     if not isinstance(row, Company):
         msg = f"only companies can be exported, not a {type(row).__name__}"
         raise ConfigurationError(msg)
@@ -95,10 +93,10 @@ def company(row: object) -> Company:
 
 
 def to_json(value: object) -> str:
-    """Spell a value as JSON on one line, for readers of any kind.
+    """Write a value as one line of JSON.
 
     Raises:
-        ConfigurationError: It is none, which no answer of the service can cause.
+        ConfigurationError: It is no JSON value, which no answer can cause.
     """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
@@ -108,5 +106,5 @@ def to_json(value: object) -> str:
     return text.translate(_LINE_BREAKS)
 
 
-# JSON allows them raw, and some readers take them for the end of a line.
+# JSON allows these characters, and some readers end a line at them.
 _LINE_BREAKS = {mark: f"\\u{mark:04x}" for mark in (0x85, 0x2028, 0x2029)}

@@ -1,7 +1,7 @@
-"""How a file of each format is written: from entries, in one go, never holding all.
+"""How each format is written.
 
-Except for Parquet and the dataframe, which are columns, so that all rows have to be
-there before the first one can be written.
+CSV and JSONL are written row by row. Parquet and the dataframe consist of columns, so
+all rows are needed before the first one can be written.
 """
 
 import csv
@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from openfunnel_async._client.merge import MergedResults
+from openfunnel_async import MergedResults
 from openfunnel_async.errors import ConfigurationError
 from openfunnel_async.export._columns import (
     LISTS,
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 Write = Callable[[Iterable[Entry], BinaryIO, Sequence[str]], None]
 
-# What spreadsheets take for the start of a formula: in their full width as well, and
-# after a character that they drop.
+# What spreadsheets read as the start of a formula: also in full width, and after a
+# character that they drop.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 -- meant
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
 
 def writer(path: Path) -> Write:
-    """Return what writes a file of this name.
+    """Return the function that writes a file of this name.
 
     Raises:
-        ConfigurationError: No format goes by that name, or its extra is missing.
+        ConfigurationError: No format has that ending, or its extra is missing.
     """
     write = _WRITERS.get(path.suffix.lower())
     if write is None:
@@ -54,21 +54,21 @@ def writer(path: Path) -> Write:
 def dataframe(
     source: Rows, *, columns: Sequence[str] | None = None, searches: Sequence[str] = ()
 ) -> "pl.DataFrame":
-    """Put companies into a polars dataframe; its types are the same for all rows.
+    """Return a polars dataframe of companies; its types do not depend on the rows.
 
     Whole numbers are 64 bits wide, ``industries`` and ``found_by`` are lists, and
-    ``extra`` is JSON. A value that its column cannot hold stands in ``extra``.
+    ``extra`` is JSON. A value that its column cannot hold is in ``extra``.
 
     Args:
         source: A result, merged results, or companies.
         columns: Names of ``COLUMNS``, and ``found_by`` of merged results; all of
             them by default.
-        searches: For merged results, the names of the searches in order, to stand
-            in ``found_by`` for their places.
+        searches: For merged results, the names of the searches in order, for
+            ``found_by``; their numbers by default.
 
     Raises:
-        ConfigurationError: The extra ``frames`` is missing; a column that there is
-            not; what is passed are not companies.
+        ConfigurationError: The extra ``frames`` is missing; an unknown column; the
+            source has something else than companies.
     """
     chosen = choose(columns, merged=isinstance(source, MergedResults))
     _check_polars()
@@ -76,7 +76,7 @@ def dataframe(
 
 
 def _write_csv(rows: Iterable[Entry], file: BinaryIO, columns: Sequence[str]) -> None:
-    # csv ends lines itself, the way its standard (RFC 4180) says.
+    # csv ends the lines itself, as RFC 4180 says.
     text = io.TextIOWrapper(file, "utf-8", errors="backslashreplace", newline="")
     lines = csv.writer(text)
     lines.writerow(columns)
@@ -97,7 +97,7 @@ def _cell(value: object) -> object:
 def _write_jsonl(rows: Iterable[Entry], file: BinaryIO, columns: Sequence[str]) -> None:
     for row in rows:
         line = to_json({name: row.value(name) for name in columns})
-        # What UTF-8 cannot spell becomes the very escape that JSON has for it.
+        # What UTF-8 cannot encode becomes the escape that JSON has for it.
         file.write(line.encode(errors="backslashreplace") + b"\n")
 
 
@@ -134,18 +134,18 @@ def _frame(rows: Iterable[Entry], columns: Sequence[str]) -> "pl.DataFrame":
 
 
 def _typed(row: Entry, columns: Sequence[str]) -> dict[str, object]:
-    """Return the values by column; what does not fit its own goes to ``extra``."""
+    """Return the values by column; one that does not fit its column is in ``extra``."""
     typed = {name: row.value(name) for name in columns}
     unfit = {name: value for name, value in typed.items() if not _fits(name, value)}
     for name, value in typed.items():
         if name in unfit:
             typed[name] = None
         elif isinstance(value, str):
-            typed[name] = _spelled(value)
+            typed[name] = _encodable(value)
         elif isinstance(value, tuple):
-            typed[name] = [_spelled(text) for text in cast("tuple[str, ...]", value)]
+            typed[name] = [_encodable(text) for text in cast("tuple[str, ...]", value)]
     if "extra" in typed and (row.company.extra or unfit):
-        typed["extra"] = _spelled(to_json({**row.company.extra, **unfit}))
+        typed["extra"] = _encodable(to_json({**row.company.extra, **unfit}))
     return typed
 
 
@@ -168,7 +168,7 @@ def _is_exact(value: object) -> bool:
     return type(value) is int and abs(value) <= 2**53
 
 
-def _spelled(text: str) -> str:
+def _encodable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 

@@ -1,4 +1,4 @@
-"""The ``.part`` file: held by one export at a time, and fit to be gone on with."""
+"""The ``.part`` file: locked by one export at a time, and resumable."""
 
 import contextlib
 import os
@@ -9,19 +9,23 @@ from io import FileIO
 from pathlib import Path
 from typing import Self
 
-from openfunnel_async._values.checkpoint import JobCheckpoint
-from openfunnel_async._values.models import Company
+from openfunnel_async import Company, JobCheckpoint
 from openfunnel_async.errors import ConfigurationError
 from openfunnel_async.export._columns import Entry, choose
 from openfunnel_async.export._formats import writer
-from openfunnel_async.export._marks import check_ours, entries_of, last_mark, lines
-from openfunnel_async.export._target import (
+from openfunnel_async.export._part_format import (
+    check_ours,
+    find_last_mark,
+    format_lines,
+    read_entries,
+)
+from openfunnel_async.export._paths import (
     StrPath,
-    cannot,
     check_file,
+    open_replacement,
     part_path,
-    replacing,
-    spelled,
+    path_error,
+    printable,
     sync_folder,
 )
 
@@ -30,16 +34,16 @@ if sys.platform != "win32":
 
 
 def check(path: StrPath, columns: Sequence[str] | None = None) -> Path:
-    """Find out whether an export can work, before anything is spent on its rows.
+    """Check whether an export can work, before anything is spent on its rows.
 
-    Nothing is sent, and nothing is left behind or changed.
+    Nothing is sent, left behind or changed.
 
     Args:
         path: The file to export to; how its name ends decides the format.
         columns: Names of ``COLUMNS``; all of them by default.
 
     Returns:
-        The real file, which a link in its place leads to.
+        The real file: where the path is a link, its target.
 
     Raises:
         ConfigurationError: It cannot; the message says why and what to do. Also
@@ -52,48 +56,48 @@ def check(path: StrPath, columns: Sequence[str] | None = None) -> Path:
 
 
 def left_at(path: StrPath) -> JobCheckpoint | None:
-    """Tell where an export to this file broke off, to go on with from there.
+    """Return the checkpoint at which an export to this file broke off.
 
     ``OpenFunnel.resume()`` makes a handle of it, and ``to_file(..., resume=True)``
-    goes on. It reads the ``.part`` file beside the path, which takes milliseconds.
+    continues. It reads the ``.part`` file beside the path, which takes milliseconds.
 
     Returns:
-        The place after the last row that is safe; None if there is nothing to go on
-        with.
+        The checkpoint after the last row that is on the disk; None if there is nothing
+        to continue with.
 
     Raises:
-        ConfigurationError: As ``check()``; or what stands there is no export's, or
-            one of a newer version.
+        ConfigurationError: As ``check()``; or the ``.part`` file is not of an export,
+            or of a newer version.
     """
     part = part_path(check_file(path))
     try:
-        mark = last_mark(part)
+        mark = find_last_mark(part)
     except FileNotFoundError:
         return None
     except OSError as exc:
-        raise cannot("read", part, exc) from exc
+        raise path_error("read", part, exc) from exc
     return None if mark is None else mark.place
 
 
 class Part:
-    """The part of one file, held so that no other export writes to it.
+    """The part of one file, locked so that no other export writes to it.
 
     Args:
-        real: The file to end up with.
+        real: The final file.
 
     Raises:
-        ConfigurationError: Another export holds it, what is in its place is not a
-            part, or it cannot be opened.
+        ConfigurationError: Another export has locked it, the file is not a part, or
+            it cannot be opened.
     """
 
     def __init__(self, real: Path) -> None:
         self._real = real
         self._path = part_path(real)
         try:
-            self._file = _take(self._path)
+            self._file = _open_locked(self._path)
         except OSError as exc:
-            raise cannot("write", self._path, exc) from exc
-        # A cancelled caller leaves a thread behind that is still writing.
+            raise path_error("write", self._path, exc) from exc
+        # After a cancellation a thread may still be writing.
         self._lock = threading.Lock()
         self._end = 0
         self.rows = 0
@@ -107,51 +111,51 @@ class Part:
                 self._remove()
             self._file.close()
 
-    def recall(self) -> JobCheckpoint | None:
-        """Keep what is whole and return the place after it; None if nothing is."""
+    def restore(self) -> JobCheckpoint | None:
+        """Keep what is whole, and return the checkpoint after it, if any."""
         with self._lock:
-            mark = last_mark(self._path)
+            mark = find_last_mark(self._path)
             if mark is not None:
                 self._end, self.rows = mark.end, mark.rows
             return None if mark is None else mark.place
 
     def begin(self, place: JobCheckpoint | None) -> None:
-        """Begin anew, at a place."""
+        """Start again with an empty part, at a checkpoint."""
         with self._lock:
             self._end = self.rows = 0
             self._write((), place)
             sync_folder(self._path.parent)
 
     def append(self, rows: Sequence[Company], place: JobCheckpoint | None) -> None:
-        """Add rows and the place after them, and see both on the disk."""
+        """Write rows and the checkpoint after them to the disk."""
         with self._lock:
             self._write(rows, place)
 
     def finish(
         self, columns: Sequence[str], rows: Iterable[Entry] | None = None
     ) -> None:
-        """Make the file, put it in its place, and take the part away.
+        """Write the final file, and remove the part.
 
         Args:
             columns: Its columns.
             rows: What to write; the rows of the part by default.
         """
         with self._lock:
-            gathered = entries_of(self._path, self._end)
-            with replacing(self._real) as file:
+            stored = read_entries(self._path, self._end)
+            with open_replacement(self._real) as file:
                 write = writer(self._real)
-                write(gathered if rows is None else rows, file, columns)
+                write(stored if rows is None else rows, file, columns)
             self._remove()
 
     def _remove(self) -> None:
         if sys.platform == "win32":
-            self._file.close()  # An open file cannot be taken away there.
+            self._file.close()  # An open file cannot be removed there.
         self._path.unlink()
         self._file.close()
 
     def _write(self, rows: Sequence[Company], place: JobCheckpoint | None) -> None:
-        written = lines(rows, place)
-        # What a failed write left behind goes first.
+        written = format_lines(rows, place)
+        # What a failed write left behind is removed first.
         self._file.seek(self._end)
         self._file.truncate()
         rest = memoryview(written)
@@ -162,15 +166,15 @@ class Part:
         self.rows += len(rows)
 
 
-def _take(path: Path) -> FileIO:
-    """Open a part, alone."""
+def _open_locked(path: Path) -> FileIO:
+    """Open a part and lock it."""
     while True:
         opened = os.open(path, os.O_RDWR | os.O_CREAT | _BINARY, 0o666)
         file = FileIO(opened, "r+")
         with contextlib.ExitStack() as undo:
             undo.callback(file.close)
-            _hold(file, path)
-            # Whoever held it before may have taken it away meanwhile.
+            _lock_file(file, path)
+            # The export before this one may have removed it meanwhile.
             if _is_at(file, path):
                 check_ours(path)
                 undo.pop_all()
@@ -180,14 +184,14 @@ def _take(path: Path) -> FileIO:
 _BINARY: int = getattr(os, "O_BINARY", 0)
 
 
-def _hold(file: FileIO, path: Path) -> None:
+def _lock_file(file: FileIO, path: Path) -> None:
     if sys.platform == "win32":
-        return  # There is no such lock; nobody is kept from writing.
+        return  # There is no such lock.
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as exc:
         msg = (
-            f"another export is writing {spelled(path)}; "
+            f"another export is writing {printable(path)}; "
             "wait for it, or name another file"
         )
         raise ConfigurationError(msg) from exc

@@ -1,7 +1,7 @@
-"""Stream rows into a file while they come, and go on after a crash.
+"""Stream rows into a file as they arrive, and continue after a crash.
 
-What blocks is done in threads, a page's worth of rows at a time; only opening the
-part is not, so that a cancelled call leaves nothing open.
+Blocking calls run in threads, a hundred rows at a time. Only the part is opened without
+a thread, so that a cancelled call leaves no file open.
 """
 
 import inspect
@@ -12,22 +12,17 @@ from itertools import islice
 import attrs
 from anyio.to_thread import run_sync
 
-from openfunnel_async._client.merge import MergedResults
-from openfunnel_async._job.handle import BulkJob
-from openfunnel_async._job.streams import RowStream
-from openfunnel_async._values.checkpoint import JobCheckpoint
-from openfunnel_async._values.checks import check_whole
-from openfunnel_async._values.models import Company
+from openfunnel_async import BulkJob, Company, JobCheckpoint, MergedResults, RowStream
 from openfunnel_async.errors import (
     ConfigurationError,
     InvalidResponseError,
     JobFailedError,
     OpenFunnelError,
 )
-from openfunnel_async.export._columns import Rows, choose, company, entries
+from openfunnel_async.export._columns import Rows, check_company, choose, entries
 from openfunnel_async.export._part import Part
-from openfunnel_async.export._target import StrPath, check_file
-from openfunnel_async.export._whole import ExportReport, put, status_of
+from openfunnel_async.export._paths import StrPath, check_file
+from openfunnel_async.export._write import ExportReport, put, status_of
 
 _BATCH = 100
 
@@ -46,39 +41,40 @@ async def to_file(  # noqa: PLR0913 -- all but two have a default
 ) -> ExportReport:
     """Stream companies into a file, whole or not at all, and resumable.
 
-    The rows are gathered in a ``.part`` file beside it, on the disk at least every
-    hundred rows. At the end the file is made of it and takes its place in one step;
-    what was there before stays until then. Whatever breaks an export off, a SIGKILL
-    included, the part and ``resume=True`` go on from there, each row exactly once.
+    The rows are written to a ``.part`` file beside it, on the disk at least every
+    hundred rows. At the end the file is made of it and replaces what was at the path
+    in one step. Whatever ends an export early, also a SIGKILL, a call with
+    ``resume=True`` continues with the part: each row is in the file exactly once.
 
     Args:
         source: A job, its row stream, a result, or companies, also of an async
-            iterable. A stream is read from where it stands and is not closed.
-        path: The file; how its name ends decides the format (``SUFFIXES``).
+            iterable. A stream is read from its position and is not closed.
+        path: The file; the ending of its name decides the format (``SUFFIXES``).
         columns: Names of ``COLUMNS``, and ``found_by`` of merged results; all of
             them by default. A resumed export may ask for others.
         follow: Whether to wait for rows that are not written yet; for a job only.
-        resume: Whether to go on with a part that is there; a job or its stream only.
-            Without one, or without this, the export begins anew; reading again is
+        resume: Whether to continue with a part that exists; for a job or its stream.
+            Without a part, or without this, the export starts again; reading again is
             free. A handle that ``OpenFunnel.resume()`` made of ``left_at()`` reads
-            only what is missing, any other handle of the job reads the rest again.
-        most: Rows in the file at most. The job then goes on, and bills: cancel it.
-        on_rows: Called, or awaited, with the number of rows that are safe in the
-            part, whenever there are more. What it raises is raised.
+            only what is missing, any other handle of the job reads all rows again.
+        most: Rows in the file at most. The job then continues, and bills: cancel it.
+        on_rows: Called, or awaited, with the number of rows in the part, whenever
+            there are more. What it raises is raised.
 
     Raises:
         ConfigurationError: As ``check()``; the part is of another job, or ends before
-            the place of the handle; such a source cannot be resumed. Nothing was sent.
-        JobFailedError: The job failed. The file is there, with all rows it delivered.
+            the position of the handle; such a source cannot be resumed. Nothing was
+            sent.
+        JobFailedError: The job failed. The file was written, with all rows that it
+            delivered.
         OSError: The disk is full, or failed; the part stays.
         OpenFunnelError: As the stream; the part stays.
 
-    Cancellation: the job goes on, and the part stays; calling again with
-    ``resume=True`` is safe and goes on from there. What was at the path is still
-    there, unless the new file was about to take its place.
+    Cancellation: the job continues, and the part stays; calling again with
+    ``resume=True`` is safe and continues from there. The file at the path is unchanged,
+    unless the new one was just replacing it.
     """
-    if most is not None:
-        check_whole("most", most, 1)
+    _check_most(most)
     export = _Export(path, columns, resume=resume, most=most, on_rows=on_rows)
     if isinstance(source, BulkJob):
         async with source.rows(follow=follow) as stream:
@@ -104,42 +100,42 @@ class _Export:
     on_rows: OnRows | None = attrs.field(kw_only=True)
 
     async def put(self, source: Rows) -> ExportReport:
-        """Write what is in memory."""
+        """Write rows that are in memory."""
         chosen = choose(self.columns, merged=isinstance(source, MergedResults))
         rows = tuple(islice(entries(source), self.most))
         real = check_file(self.path)
         report = await run_sync(put, rows, real, chosen, status_of(source))
-        await self._tell(report.rows)
+        await self._report(report.rows)
         return report
 
     async def run(self, stream: AsyncIterator[Company]) -> ExportReport:
-        """Gather a stream in the part and make the file of it."""
+        """Write a stream to the part, and make the file of it."""
         chosen, real = choose(self.columns), check_file(self.path)
         with Part(real) as part:
-            place = await run_sync(part.recall) if self.resume else None
+            place = await run_sync(part.restore) if self.resume else None
             if place is None:
                 await run_sync(part.begin, _place_of(stream))
             else:
-                await _catch_up(stream, place)
+                await _skip_to(stream, place)
             resumed = part.rows
-            failed = await self._gather(part, stream)
+            failed = await self._save(part, stream)
             if failed is None or isinstance(failed, JobFailedError):
                 await run_sync(part.finish, chosen)
         if failed is not None:
             raise failed
         return ExportReport(path=real, rows=part.rows, resumed=resumed)
 
-    async def _gather(
+    async def _save(
         self, part: Part, stream: AsyncIterator[Company]
     ) -> OpenFunnelError | None:
-        """Save rows until there are no more; return what broke them off, if it did."""
+        """Save rows until there are no more; return the error that ended them."""
         most = math.inf if self.most is None else self.most
         is_full, failed = True, None
         while is_full and failed is None:
             batch: list[Company] = []
             try:
                 while len(batch) < min(_BATCH, most - part.rows):
-                    batch.append(company(await anext(stream)))
+                    batch.append(check_company(await anext(stream)))
             except StopAsyncIteration:
                 pass
             except OpenFunnelError as exc:
@@ -147,33 +143,39 @@ class _Export:
             is_full = len(batch) == _BATCH
             if batch:
                 await run_sync(part.append, batch, _place_of(stream))
-                await self._tell(part.rows)
+                await self._report(part.rows)
         return failed
 
-    async def _tell(self, rows: int) -> None:
+    async def _report(self, rows: int) -> None:
         if self.on_rows is not None:
             outcome = self.on_rows(rows)
             if inspect.isawaitable(outcome):
                 await outcome
 
 
+def _check_most(most: object) -> None:
+    if most is None or (isinstance(most, int) and most is not True and most > 0):
+        return
+    raise ConfigurationError("most must be a whole number of at least 1, or None")
+
+
 def _place_of(stream: AsyncIterator[Company]) -> JobCheckpoint | None:
     return stream.checkpoint() if isinstance(stream, RowStream) else None
 
 
-async def _catch_up(stream: AsyncIterator[Company], place: JobCheckpoint) -> None:
-    """Read on to the place where the part ends."""
+async def _skip_to(stream: AsyncIterator[Company], place: JobCheckpoint) -> None:
+    """Read up to the checkpoint at which the part ends."""
     start = _place_of(stream)
     if start is None or start.job_id != place.job_id:
         msg = (
             f"the .part file there is of job {place.job_id}; resume that job, export "
-            "to another file, or begin anew without resume"
+            "to another file, or start again without resume"
         )
         raise ConfigurationError(msg)
     missing = _rows_before(place) - _rows_before(start)
     if missing < 0:
         msg = (
-            f"the .part file there ends {-missing} rows before the place of this "
+            f"the .part file there ends {-missing} rows before the position of this "
             "handle; resume with a handle made of left_at()"
         )
         raise ConfigurationError(msg)

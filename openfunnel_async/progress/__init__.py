@@ -1,28 +1,27 @@
-"""Show how far jobs are: a live table on a terminal, plain lines anywhere else.
+"""Show the progress of jobs: a live table on a terminal, plain lines anywhere else.
 
     with Progress([job]) as show:
         await job.wait_until_terminal(on_progress=show)
 
 ``watch()`` does this for any number of jobs. Needs the extra ``cli`` (rich). It sends
-nothing of its own: it shows what the handles have been told.
+nothing of its own: it shows what the handles know.
 
-In place of numbers that are not known stands nothing. What the service says is shown
-without its control characters, and is never read as markup.
+A number that is not known is left out. The texts of the service are shown without their
+control characters, and are never read as markup.
 """
 
+import math
 import sys
 import threading
 from collections.abc import Iterable
 from importlib.util import find_spec
+from numbers import Real
 from types import EllipsisType
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO, cast
 
 import anyio
 
-from openfunnel_async._job.handle import BulkJob
-from openfunnel_async._values.checks import check_timeout
-from openfunnel_async._values.models import JobSnapshot
-from openfunnel_async._values.status import JobStatus
+from openfunnel_async import BulkJob, JobSnapshot, JobStatus
 from openfunnel_async.errors import ConfigurationError, OpenFunnelError
 from openfunnel_async.progress._line import Line
 
@@ -35,15 +34,15 @@ __all__ = ["Progress", "watch"]
 
 
 class Progress:
-    """A context manager that shows jobs, and an ``on_progress`` of theirs.
+    """A context manager that shows jobs; it can be their ``on_progress``.
 
-    On a terminal it draws a table in place, which ticks by itself and is left there at
-    the end. Anywhere else, notebooks included, it writes a line whenever the stage or
+    On a terminal it draws a table in place, which is updated by itself and stays at
+    the end. Anywhere else, also in notebooks, it writes a line whenever the stage or
     the numbers of a job have changed.
 
     Args:
-        jobs: The handles to show. Others may join by what is told of them.
-        file: Where to; ``sys.stderr`` by default, to leave a program's output alone.
+        jobs: The handles to show. A snapshot of another job adds a line for it.
+        file: Where to write; ``sys.stderr`` by default.
 
     Raises:
         ConfigurationError: The extra ``cli`` is missing.
@@ -80,12 +79,12 @@ class Progress:
             self._live.stop()
 
     def __call__(self, snapshot: JobSnapshot) -> None:
-        """Show what was told of a job; one that is new here gets a line."""
+        """Show a snapshot; a job that is new gets a line."""
         with self._lock:
             self._note(snapshot.job_id, snapshot, snapshot.status)
 
     def refresh(self) -> None:
-        """Show what the handles know by now, for programs that read rows or pages."""
+        """Show the state of the handles, for programs that read rows or pages."""
         with self._lock:
             for job in self._jobs.values():
                 self._note(job.id, job.snapshot, job.status)
@@ -95,9 +94,9 @@ class Progress:
     ) -> None:
         line = self._lines.setdefault(job_id, Line(job_id=job_id))
         if line.note(snapshot, status) and self._terminal is None:
-            # A pipe's reader may not be able to take every character.
+            # The encoding of a pipe may lack some characters.
             encoding = getattr(self._file, "encoding", None) or "utf-8"
-            text = line.told().encode(encoding, "backslashreplace").decode(encoding)
+            text = line.text().encode(encoding, "backslashreplace").decode(encoding)
             self._file.write(f"{text}\n")
             self._file.flush()
 
@@ -110,30 +109,39 @@ class Progress:
             return table(self._lines.values(), width)
 
 
+def _check_timeout(timeout: object) -> None:
+    if timeout is None or timeout is ...:
+        return
+    is_number = isinstance(timeout, Real) and timeout is not True
+    if not is_number or not 0 <= float(cast("float", timeout)) < math.inf:
+        msg = "timeout must be a finite number of seconds of at least 0, or None"
+        raise ConfigurationError(msg)
+
+
 async def watch(
     jobs: Iterable[BulkJob],
     *,
     timeout: float | EllipsisType | None = ...,  # noqa: ASYNC109 -- a total
     file: TextIO | None = None,
 ) -> dict[str, JobSnapshot | OpenFunnelError]:
-    """Wait for jobs, each for as long as it takes, and show how far they are.
+    """Wait for jobs and show their progress.
 
     Args:
         jobs: Their handles.
         timeout: Total seconds; the client's ``wait_timeout`` by default, None for
             ever.
-        file: Where to show it; ``sys.stderr`` by default.
+        file: Where to write; ``sys.stderr`` by default.
 
     Returns:
         For each id the terminal answer, or the error that ended its wait, a
-        ``WaitTimeoutError`` for a job that is still going.
+        ``WaitTimeoutError`` for a job that is not terminal.
 
     Raises:
-        ConfigurationError: The extra ``cli`` is missing; a timeout that cannot be.
+        ConfigurationError: The extra ``cli`` is missing; an invalid timeout.
 
-    Cancellation: the jobs go on and the handles stay usable.
+    Cancellation: the jobs continue and the handles stay usable.
     """
-    check_timeout(timeout)
+    _check_timeout(timeout)
     handles = tuple(jobs)
     outcomes: dict[str, JobSnapshot | OpenFunnelError] = {}
 

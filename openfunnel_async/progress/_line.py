@@ -1,4 +1,4 @@
-"""What there is to say of one job, in figures and in a line of text."""
+"""One job as figures, and as a line of text."""
 
 import time
 import unicodedata
@@ -6,12 +6,10 @@ from collections.abc import Callable
 
 import attrs
 
-from openfunnel_async._values.models import JobSnapshot
-from openfunnel_async._values.search import CREDITS_PER_COMPANY
-from openfunnel_async._values.status import JobStatus
+from openfunnel_async import CREDITS_PER_COMPANY, JobSnapshot, JobStatus
 
 _LONGEST = 200
-# Two answers that came at once say nothing of a rate.
+# Two answers at nearly the same time give no rate.
 _WHOLE_FROM = 10
 _SHORTEST = 1.0
 _SEPARATORS = frozenset({"Zl", "Zp"})
@@ -19,7 +17,7 @@ _SEPARATORS = frozenset({"Zl", "Zp"})
 
 @attrs.define(eq=False, kw_only=True)
 class Line:
-    """One job as it was last told of.
+    """One job, by its last snapshot.
 
     Attributes:
         job_id: The job.
@@ -32,28 +30,28 @@ class Line:
     now: Callable[[], float] = time.monotonic
     status: JobStatus = JobStatus.UNKNOWN
     snapshot: JobSnapshot | None = None
-    _told_at: float = 0.0
+    _noted_at: float = 0.0
     _first: tuple[float, int] | None = None
     _last: tuple[float, int] | None = None
-    _said: tuple[object, ...] | None = None
+    _shown: tuple[object, ...] | None = None
 
     def note(self, snapshot: JobSnapshot | None, status: JobStatus) -> bool:
-        """Take in what is known now; True if there is something new to say."""
+        """Note the state of the job; True if there is something new to show."""
         if snapshot is not self.snapshot:
-            self._told_at = self.now()
+            self._noted_at = self.now()
         self.snapshot, self.status = snapshot, status
         if self.delivered is not None and (
             self._last is None or self.delivered != self._last[1]
         ):
             self._last = (self.now(), self.delivered)
             self._first = self._first or self._last
-        said = (self.stage, self.delivered, self.credits)
-        is_new, self._said = said != self._said, said
+        shown = (self.stage, self.delivered, self.credits)
+        is_new, self._shown = shown != self._shown, shown
         return is_new
 
     @property
     def stage(self) -> str:
-        """The status, and what the service says beside it."""
+        """The status, and the text of the service with it."""
         if self.snapshot is None:
             return self.status.value
         word, more = self.status.value, self.snapshot.progress_message
@@ -70,7 +68,7 @@ class Line:
 
     @property
     def amount(self) -> str:
-        """Companies so far, of how many."""
+        """Companies so far, and the limit."""
         if self.snapshot is None or self.delivered is None:
             return ""
         limit = self.snapshot.limit
@@ -97,13 +95,13 @@ class Line:
             or self.status.is_terminal
         ):
             return ""
-        left = max(0.0, self.snapshot.eta - (self.now() - self._told_at))
+        left = max(0.0, self.snapshot.eta - (self.now() - self._noted_at))
         minutes, seconds = divmod(round(left), 60)
         return f"{minutes}:{seconds:02}"
 
     @property
     def credits(self) -> str:
-        """The bill, or what the companies so far will be on it."""
+        """The bill, or the price of the companies so far."""
         manifest = self.snapshot.manifest if self.snapshot is not None else None
         if manifest is not None and manifest.credits_consumed is not None:
             return f"{manifest.credits_consumed:,.10g} billed"
@@ -111,8 +109,8 @@ class Line:
             return ""
         return f"{self.delivered * CREDITS_PER_COMPANY:,} so far"
 
-    def told(self) -> str:
-        """Say it in one line."""
+    def text(self) -> str:
+        """Return all of it as one line."""
         eta = f"eta {self.eta}" if self.eta else ""
         credits_ = f"credits {self.credits}" if self.credits else ""
         figures = (self.amount, self.rate, eta, credits_)
@@ -120,7 +118,7 @@ class Line:
 
 
 def clean(text: str) -> str:
-    """Take out what could steer a terminal, or break the line."""
+    """Remove what could control a terminal, or break the line."""
     kinds = ((mark, unicodedata.category(mark)) for mark in text[:_LONGEST])
     return "".join(
         mark for mark, kind in kinds if kind[0] != "C" and kind not in _SEPARATORS

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from openfunnel_async._values.status import JobStatus
+from openfunnel_async import JobStatus
 from openfunnel_async.progress._line import Line
 
 _TICKS_A_SECOND = 4
@@ -27,26 +27,26 @@ _STYLES = {
 
 
 def terminal(file: TextIO) -> Console | None:
-    """Return the terminal that a file is; None if it is none."""
+    """Return the terminal behind a file; None if there is none."""
     console = Console(file=file)
-    # Asked of the file itself: FORCE_COLOR makes no terminal of a pipe.
+    # The file itself decides: FORCE_COLOR makes no terminal of a pipe.
     return console if file.isatty() and not console.is_dumb_terminal else None
 
 
 def live(console: Console, draw: Callable[[], Table]) -> Live:
-    """Return what keeps a table on a terminal."""
+    """Return the object that keeps a table on a terminal."""
     return Live(
         console=console,
         get_renderable=draw,
         refresh_per_second=_TICKS_A_SECOND,
-        # What is printed goes above the table, but never out of a pipe into it.
+        # Printed text goes above the table, but never from a pipe into it.
         redirect_stdout=sys.stdout.isatty(),
         redirect_stderr=sys.stderr.isatty(),
     )
 
 
 def table(lines: Iterable[Line], width: int) -> Table:
-    """Draw a line for each job; texts are texts here, never markup."""
+    """Draw a line for each job; its texts are never markup."""
     shown = [*lines]
     figures = [(one.amount, one.rate, one.eta, one.credits) for one in shown]
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -72,7 +72,7 @@ def _short(text: str, style: str = "") -> Text:
 
 
 def _bar(line: Line, style: str) -> ProgressBar | Text:
-    """Draw how much of the limit there is; nothing where that is not known."""
+    """Draw the delivered part of the limit; nothing where that is not known."""
     fraction = None if line.snapshot is None else line.snapshot.fraction
     if fraction is None:
         return Text()

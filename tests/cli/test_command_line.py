@@ -1,4 +1,4 @@
-"""What the commands say, and the codes they end with."""
+"""What the commands print, and their exit codes."""
 
 import signal
 import sys
@@ -23,9 +23,9 @@ def test_help_of_the_demo_warns_of_overwriting(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["demo", "--help"]) == 0
-    told = capsys.readouterr().out
-    assert "--output" in told
-    assert "overwritten" in told
+    printed = capsys.readouterr().out
+    assert "--output" in printed
+    assert "overwritten" in printed
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,29 +36,29 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "named"), [(["dmeo"], "dmeo"), (["demo", "--outptu", "x"], "outptu")]
 )
-def test_a_command_that_cannot_be_right_is_told_on_stderr(
+def test_an_invalid_command_is_an_error_on_stderr(
     arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2
-    told = capsys.readouterr()
-    assert (named in told.err, told.out) == (True, "")
+    printed = capsys.readouterr()
+    assert (named in printed.err, printed.out) == (True, "")
 
 
-def test_an_unwritable_output_is_told_before_the_demo_starts(
+def test_an_unwritable_output_is_an_error_before_the_demo_starts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "file"
     file.touch()
     for output in (tmp_path, tmp_path / "missing" / "x.csv", file / "x.csv"):
         assert main(["demo", "--output", str(output)]) == 2
-        told = capsys.readouterr()
-        assert told.out == ""
-        assert told.err.startswith("openfunnel-async: ")
-        assert told.err.count("\n") == 1
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.startswith("openfunnel-async: ")
+        assert printed.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("package", ["cyclopts", "rich"])
-def test_without_the_extra_it_says_what_to_install(
+def test_without_the_extra_it_prints_what_to_install(
     package: str, tmp_path: Path
 ) -> None:
     code = (
@@ -94,7 +94,7 @@ def test_ctrl_c_ends_it_quietly(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
-def test_a_reader_who_leaves_is_no_traceback(tmp_path: Path) -> None:
+def test_a_reader_that_leaves_causes_no_traceback(tmp_path: Path) -> None:
     process = start(["demo"], folder=tmp_path)
     assert process.stdout is not None
     assert process.stdout.readline()

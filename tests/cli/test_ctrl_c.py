@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from openfunnel_async.sandbox import SlowAnswer, Unknowns
-from tests.cli.command import Outcome, Terminal, life, until_said
+from tests.cli.command import Outcome, Terminal, life, read_until
 from tests.fleet.programs import WatchedSandbox
 
 pytestmark = [
@@ -28,29 +28,31 @@ async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
         yield Terminal(folder=tmp_path, sandbox=sandbox)
 
 
-async def struck(
+async def run_with_signals(
     terminal: Terminal, *arguments: str, after: str, signals: tuple[signal.Signals, ...]
 ) -> Outcome:
-    """Run a command, and send it signals once it has said something."""
+    """Run a command, and send it signals once it has printed something."""
     async with await terminal.start(*arguments) as process:
-        said = await until_said(process, after)
+        printed = await read_until(process, after)
         process.send_signal(signals[0])
         for another in signals[1:]:
-            said += await until_said(process, '"left"')
+            printed += await read_until(process, '"left"')
             process.send_signal(another)
         ended = await terminal.outcome(process)
-    return Outcome(code=ended.code, out=said + ended.out, err=ended.err)
+    return Outcome(code=ended.code, out=printed + ended.out, err=ended.err)
 
 
-async def test_once_leaves_the_job_and_says_how_to_go_on(terminal: Terminal) -> None:
+async def test_once_leaves_the_job_and_prints_a_command(
+    terminal: Terminal,
+) -> None:
     """Caught: the job cancelled by the client that is closed."""
-    ended = await struck(
+    ended = await run_with_signals(
         terminal, *RUN, after='"delivered": 200', signals=(signal.SIGINT,)
     )
     ((job_id, job),) = terminal.sandbox.jobs.items()
     assert (ended.code, ended.err) == (130, "")
     assert job.status == "running"
-    left = ended.told("left")
+    left = ended.find("left")
     assert left == {
         "event": "left",
         "job_ids": [job_id],
@@ -60,39 +62,41 @@ async def test_once_leaves_the_job_and_says_how_to_go_on(terminal: Terminal) -> 
     terminal.sandbox.advance(10 * 86_400)
     picked_up = await terminal.run(*left["pick_up"].split()[1:], "--json")
     assert picked_up.code == 0
-    assert picked_up.told("exported")["rows"] == 900
+    assert picked_up.find("exported")["rows"] == 900
 
 
-async def test_twice_cancels_it_and_the_file_has_what_was_billed(
+async def test_twice_cancels_it_and_the_file_has_all_billed_rows(
     terminal: Terminal,
 ) -> None:
     """Caught: the file left as a part, with its rows paid for."""
     both = (signal.SIGINT, signal.SIGINT)
-    ended = await struck(terminal, *RUN, after='"delivered": 200', signals=both)
+    ended = await run_with_signals(
+        terminal, *RUN, after='"delivered": 200', signals=both
+    )
     (job,) = terminal.sandbox.jobs.values()
     assert (ended.code, ended.err) == (4, "")
     assert job.status == "cancelled"
-    assert ended.told("cancel")["credits_consumed"] == 200.0
-    assert ended.told("exported")["rows"] == 200
+    assert ended.find("cancel")["credits_consumed"] == 200.0
+    assert ended.find("exported")["rows"] == 200
     assert [path.name for path in terminal.folder.iterdir()] == ["out.csv"]
 
 
 async def test_sigterm_leaves_at_once(terminal: Terminal) -> None:
-    ended = await struck(
+    ended = await run_with_signals(
         terminal, *RUN, after='"delivered": 200', signals=(signal.SIGTERM,)
     )
     (job,) = terminal.sandbox.jobs.values()
     assert (ended.code, job.status) == (143, "running")
-    assert ended.told("left")["cancel_within"] is None
+    assert ended.find("left")["cancel_within"] is None
 
 
-async def test_watching_is_left_and_jobs_are_cancelled_likewise(
+async def test_twice_in_watch_cancels_all_jobs(
     terminal: Terminal,
 ) -> None:
     for _ in range(2):
-        await terminal.run("submit", *SEARCH)
+        await terminal.submit(900)
     watch = ("watch", *terminal.sandbox.jobs, "--json")
-    ended = await struck(
+    ended = await run_with_signals(
         terminal, *watch, after="progress", signals=(signal.SIGINT, signal.SIGINT)
     )
     assert ended.code == 4
@@ -109,8 +113,8 @@ async def test_once_in_a_submit_waits_for_the_id(terminal: Terminal) -> None:
         ended = await terminal.outcome(process)
     ((job_id, job),) = terminal.sandbox.jobs.items()
     assert (ended.code, job.status) == (130, "running")
-    assert ended.told("submitted")["job_id"] == job_id
-    assert ended.told("left")["pick_up"] == f"openfunnel-async watch {job_id}"
+    assert ended.find("submitted")["job_id"] == job_id
+    assert ended.find("left")["pick_up"] == f"openfunnel-async watch {job_id}"
 
 
 async def test_twice_in_a_submit_cancels_what_it_made(terminal: Terminal) -> None:
@@ -118,7 +122,7 @@ async def test_twice_in_a_submit_cancels_what_it_made(terminal: Terminal) -> Non
     async with await terminal.start("submit", *SEARCH, "--json") as process:
         await terminal.sandbox.until(lambda: len(terminal.sandbox.jobs) > 0)
         process.send_signal(signal.SIGINT)
-        await until_said(process, "waiting")
+        await read_until(process, "waiting")
         process.send_signal(signal.SIGINT)
         ended = await terminal.outcome(process)
     (job,) = terminal.sandbox.jobs.values()
@@ -127,7 +131,7 @@ async def test_twice_in_a_submit_cancels_what_it_made(terminal: Terminal) -> Non
     assert job.status in {"cancelled", "cancelling"}
 
 
-async def test_a_question_that_is_broken_off_is_one_object(terminal: Terminal) -> None:
+async def test_an_interrupted_read_is_one_object(terminal: Terminal) -> None:
     terminal.sandbox.faults.append(SlowAnswer(on="balance", delay=60.0))
     async with await terminal.start("balance", "--json") as process:
         await terminal.sandbox.until(lambda: terminal.sandbox.count("balance") > 0)

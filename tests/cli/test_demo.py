@@ -1,17 +1,26 @@
-"""The demo as its users see it: two runs at a time, in unlike surroundings."""
+"""The demo as its users see it, but without its pauses."""
 
+import contextlib
 import csv
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 import pytest
 
-from tests.cli.command import start
+from tests.cli.command import inherited, start_python
 
-_SURROUNDINGS = (
+_WITHOUT_PAUSES = (
+    "from openfunnel_async.cli import main; import sys;"
+    "from openfunnel_async.cli._commands.demo import scenario;"
+    "scenario.PAUSE = 0.0; sys.exit(main())"
+)
+_ENVIRONMENTS = (
     {"PYTHONHASHSEED": "1"},
     {
         "PYTHONHASHSEED": "2",
@@ -46,11 +55,15 @@ class Run:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
-    folders = [tmp_path_factory.mktemp("demo") for _ in _SURROUNDINGS]
-    (folders[1] / "companies.csv").write_text("of yesterday")
+    folders = [tmp_path_factory.mktemp("demo") for _ in _ENVIRONMENTS]
+    (folders[1] / "companies.csv").write_text("of an earlier run")
+    arguments = ["-c", _WITHOUT_PAUSES, "demo"]
     started = [
-        (folder, start(["demo"], folder=folder, **environment))
-        for folder, environment in zip(folders, _SURROUNDINGS, strict=True)
+        (
+            folder,
+            start_python(arguments, folder=folder, **environment),
+        )
+        for folder, environment in zip(folders, _ENVIRONMENTS, strict=True)
     ]
     ended: list[Run] = []
     for folder, process in started:
@@ -59,16 +72,16 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
     return ended
 
 
-def test_it_succeeds_and_complains_of_nothing(runs: list[Run]) -> None:
+def test_it_succeeds_without_an_error(runs: list[Run]) -> None:
     assert [(run.code, run.err) for run in runs] == [(0, "")] * len(runs)
 
 
-def test_every_run_finds_the_same_bytes(runs: list[Run]) -> None:
+def test_every_run_writes_the_same_bytes(runs: list[Run]) -> None:
     first, second = runs
     assert first.table == second.table
 
 
-def test_every_run_tells_the_same_story(runs: list[Run]) -> None:
+def test_every_run_prints_the_same_lines(runs: list[Run]) -> None:
     first, second = runs
     assert _without_ties(first.out) == _without_ties(second.out)
 
@@ -79,7 +92,7 @@ def test_a_pipe_gets_no_control_codes(runs: list[Run]) -> None:
         assert "\r" not in run.out
 
 
-def test_only_the_companies_are_left_behind(runs: list[Run]) -> None:
+def test_it_leaves_only_the_companies(runs: list[Run]) -> None:
     for run in runs:
         assert [path.name for path in run.folder.iterdir()] == ["companies.csv"]
 
@@ -90,7 +103,7 @@ def test_the_summary_adds_up(runs: list[Run]) -> None:
     billed = re.findall(r"([\d,]+) credits billed", run.out)
     assert run.summary == {
         "Delivered": sum(map(len, found_by)),
-        "Unique by company": len(found_by),
+        "Unique companies": len(found_by),
         "Credits used": sum(int(number.replace(",", "")) for number in billed),
         "Credits saved": 2000 - 525,
     }
@@ -104,21 +117,22 @@ def test_searches_share_companies_and_each_is_listed_once(runs: list[Run]) -> No
     assert len({row["found_by"] for row in rows}) > 3
 
 
-def test_the_late_cancel_is_shown_as_the_normal_thing_it_is(runs: list[Run]) -> None:
+def test_the_late_cancel_is_printed_as_a_normal_outcome(runs: list[Run]) -> None:
     assert "C  cancel came late: already completed (409), nothing lost" in runs[0].out
 
 
 def _without_ties(out: str) -> list[str]:
-    """Sort what was told at the same second: two answers may come either way."""
+    """Sort the lines of a second: two answers may arrive in either order."""
     lines = out.splitlines()
     begin = next(n for n, line in enumerate(lines) if re.match(r" *\d+ s ", line))
     end = lines.index("", begin)
-    told = sorted(lines[begin:end], key=lambda line: (int(line[:4]), line[8]))
-    return [*lines[:begin], *told, *lines[end:]]
+    middle = sorted(lines[begin:end], key=lambda line: (int(line[:4]), line[8]))
+    return [*lines[:begin], *middle, *lines[end:]]
 
 
-def test_a_program_is_told_in_objects(tmp_path: Path) -> None:
-    process = start(["demo", "--json", "-o", "found.jsonl"], folder=tmp_path)
+def test_a_program_gets_objects(tmp_path: Path) -> None:
+    arguments = ["-c", _WITHOUT_PAUSES, "demo", "--json", "-o", "found.jsonl"]
+    process = start_python(arguments, folder=tmp_path)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     *progress, last = (json.loads(line) for line in out.splitlines())
@@ -135,3 +149,29 @@ def test_a_program_is_told_in_objects(tmp_path: Path) -> None:
         "agrees": True,
         "path": "found.jsonl",
     }
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")
+def test_a_terminal_gets_a_table(tmp_path: Path) -> None:
+    near, far = os.openpty()
+    with subprocess.Popen(  # noqa: S603 -- this very Python
+        [sys.executable, "-c", _WITHOUT_PAUSES, "demo"],
+        cwd=tmp_path,
+        env=inherited() | {"COLUMNS": "100", "TERM": "xterm"},
+        stdout=far,
+    ) as process:
+        os.close(far)
+        drawn = _read_all(near)
+    os.close(near)
+    assert process.returncode == 0
+    assert "525/2,000" in drawn
+    assert "1,199 companies are in companies.csv" in drawn
+
+
+def _read_all(terminal: int) -> str:
+    """Read until the other side is closed, which Linux reports as an error."""
+    pieces: list[bytes] = []
+    with contextlib.suppress(OSError):
+        while piece := os.read(terminal, 65_536):
+            pieces.append(piece)
+    return b"".join(pieces).decode()

@@ -1,4 +1,4 @@
-"""The .env file: other lines kept, whole at every moment, its owner's alone."""
+"""The .env file: other lines kept, replaced in one step, only its owner reads it."""
 
 import os
 import stat
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from openfunnel_async.cli import _env_file
-from openfunnel_async.cli._exits import CommandError, Exit
-from openfunnel_async.cli._settings import Service
+from openfunnel_async.cli._output.exit_codes import CommandError, ExitCode
+from openfunnel_async.cli._settings import ServiceFlags
 
 KEY = "OPENFUNNEL_API_KEY"
 URL = "OPENFUNNEL_BASE_URL"
@@ -32,7 +32,7 @@ def test_a_key_is_found_however_it_is_written(line: str, tmp_path: Path) -> None
     path.write_text(f"# of the project\nOTHER={KEY}\n\n{line}\n", encoding="utf-8")
     if line.startswith("\ufeff"):
         path.write_text(f"{line}\n", encoding="utf-8")
-    found = _env_file.read(path)
+    found = _env_file.read_file(path)
     assert found == {KEY: "of_1"}
     assert "of_1" not in repr(found)
 
@@ -41,7 +41,7 @@ def test_a_key_is_found_however_it_is_written(line: str, tmp_path: Path) -> None
 def test_no_key_is_found_where_none_is(line: str, tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_text(line)
-    assert _env_file.read(path) == {}
+    assert _env_file.read_file(path) == {}
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_other_lines_stay_as_they_are(before: str, after: str, tmp_path: Path) -
     """Caught: the file decoded and encoded again, which loses its odd bytes."""
     path = tmp_path / ".env"
     path.write_bytes(before.encode("latin-1"))
-    _env_file.write(path, {KEY: "of_2", URL: None})
+    _env_file.write_file(path, {KEY: "of_2", URL: None})
     assert path.read_bytes() == after.encode("latin-1")
     assert list(tmp_path.iterdir()) == [path]
 
@@ -69,7 +69,7 @@ def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         path = tmp_path / ".env"
-        _env_file.write(path, {KEY: "of_1"})
+        _env_file.write_file(path, {KEY: "of_1"})
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert _env_file.is_private(path)
         path.chmod(0o640)
@@ -82,7 +82,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_text("A=1\n")
     with pytest.raises(UnicodeEncodeError):
-        _env_file.write(path, {KEY: "\ud800"})
+        _env_file.write_file(path, {KEY: "\ud800"})
     assert path.read_text() == "A=1\n"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -92,7 +92,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real.env").touch()
     link = tmp_path / ".env"
     link.symlink_to("real.env")
-    _env_file.write(link, {KEY: "of_1"})
+    _env_file.write_file(link, {KEY: "of_1"})
     assert link.is_symlink()
     assert (tmp_path / "real.env").read_text() == f"{KEY}=of_1\n"
 
@@ -105,13 +105,13 @@ def test_an_address_in_a_file_never_gets_a_key_of_the_environment(
     (tmp_path / ".env").write_text(f"{KEY}=of_theirs\n{URL}=https://evil.example\n")
     monkeypatch.setenv(KEY, "of_mine")
     monkeypatch.delenv(URL, raising=False)
-    mine = Service().account()
+    mine = ServiceFlags().find_account()
     assert (mine.key, mine.origin) == ("of_mine", "https://api.openfunnel.dev")
     monkeypatch.delenv(KEY)
-    theirs = Service().account()
+    theirs = ServiceFlags().find_account()
     assert (theirs.key, theirs.origin) == ("of_theirs", "https://evil.example")
     monkeypatch.setenv(URL, "https://mine.example")
-    assert Service().account().origin == "https://mine.example"
+    assert ServiceFlags().find_account().origin == "https://mine.example"
 
 
 def test_a_file_that_is_named_goes_before_the_environment(
@@ -121,21 +121,21 @@ def test_a_file_that_is_named_goes_before_the_environment(
     path.write_text(f"{KEY}=of_b\n")
     monkeypatch.setenv(KEY, "of_a")
     monkeypatch.setenv(URL, "http://127.0.0.1:1")
-    account = Service(env_file=path).account()
+    account = ServiceFlags(env_file=path).find_account()
     assert (account.key, account.origin) == ("of_b", "http://127.0.0.1:1")
     path.write_text(f"{KEY}=of_b\n{URL}=http://127.0.0.1:2\n")
-    assert Service(env_file=path).account().origin == "http://127.0.0.1:2"
-    given = Service(env_file=path, base_url="http://127.0.0.1:3")
-    assert given.account().origin == "http://127.0.0.1:3"
+    assert ServiceFlags(env_file=path).find_account().origin == "http://127.0.0.1:2"
+    given = ServiceFlags(env_file=path, base_url="http://127.0.0.1:3")
+    assert given.find_account().origin == "http://127.0.0.1:3"
 
 
 def test_a_file_without_a_key_gets_none_of_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Caught: `read_key(None)`, which takes the environment's for that address."""
+    """Caught: the key of the environment sent to that address."""
     path = tmp_path / "theirs.env"
     path.write_text(f"{URL}=https://evil.example\n")
     monkeypatch.setenv(KEY, "of_mine")
     with pytest.raises(CommandError, match="there is no API key in") as caught:
-        Service(env_file=path).account()
-    assert caught.value.code is Exit.KEY
+        ServiceFlags(env_file=path).find_account()
+    assert caught.value.code is ExitCode.KEY

@@ -34,20 +34,20 @@ def submits(terminal: Terminal) -> int:
 
 
 async def test_submit_prints_the_id_alone(terminal: Terminal) -> None:
-    told = await terminal.run("submit", *SEARCH, "--yes")
+    outcome = await terminal.run("submit", *SEARCH, "--yes")
     (job_id,) = terminal.sandbox.jobs
-    assert (told.code, told.out) == (0, f"{job_id}\n")
-    assert "may bill up to 150 credits" in told.err
+    assert (outcome.code, outcome.out) == (0, f"{job_id}\n")
+    assert "can bill up to 150 credits" in outcome.err
 
 
 async def test_submit_for_a_program(terminal: Terminal) -> None:
     flags = ("--seed-domain", "a.example", "b.example", "--location", "DEU")
-    told = await terminal.run(
+    outcome = await terminal.run(
         "submit", *SEARCH, *flags, "--max-credits", "150", "--json"
     )
     (job_id,) = terminal.sandbox.jobs
-    assert (told.code, told.err) == (0, "")
-    assert told.objects == [
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.objects == [
         {
             "event": "submitted",
             "job_id": job_id,
@@ -75,49 +75,49 @@ async def test_submit_for_a_program(terminal: Terminal) -> None:
         ((*SEARCH, "--yes", "--base-url", "http://example.org"), 2),
     ],
 )
-async def test_what_cannot_be_right_or_nobody_agreed_to_is_not_sent(
+async def test_an_invalid_search_or_one_without_consent_is_not_sent(
     terminal: Terminal, flags: tuple[str, ...], code: int
 ) -> None:
-    told = await terminal.run("submit", *flags, "--json")
-    assert (told.code, told.out) == (code, "")
-    (error,) = told.errors
+    outcome = await terminal.run_in_thread("submit", *flags, "--json")
+    assert (outcome.code, outcome.out) == (code, "")
+    (error,) = outcome.errors
     assert (error["event"], error["code"]) == ("error", code)
     assert submits(terminal) == 0
 
 
 async def test_a_submit_whose_answer_is_lost_ends_with_7(terminal: Terminal) -> None:
     terminal.sandbox.faults.append(LostAnswer(on="submit"))
-    told = await terminal.run("submit", *SEARCH, "--yes", "--json")
-    assert (told.code, told.out) == (7, "")
-    (error,) = told.errors
+    outcome = await terminal.run("submit", *SEARCH, "--yes", "--json")
+    assert (outcome.code, outcome.out) == (7, "")
+    (error,) = outcome.errors
     assert (error["job_id"], error["accepted"]) == (None, False)
     assert error["worst_case_credits"] == 150
     assert "watch the credit balance" in error["message"]
     assert submits(terminal) == 1
 
 
-async def test_one_whose_id_was_saved_says_it(terminal: Terminal) -> None:
+async def test_an_id_in_a_cut_answer_is_printed(terminal: Terminal) -> None:
     terminal.sandbox.faults.append(CutBody(on="submit", keep=0.8))
-    told = await terminal.run("submit", *SEARCH, "--yes", "--json")
+    outcome = await terminal.run("submit", *SEARCH, "--yes", "--json")
     (job_id,) = terminal.sandbox.jobs
-    assert told.code == 7
-    assert told.errors[0]["job_id"] == job_id
+    assert outcome.code == 7
+    assert outcome.errors[0]["job_id"] == job_id
 
 
 async def test_too_few_credits_end_with_5(terminal: Terminal) -> None:
     body = {"detail": {"error_code": "CREDITS_EXCEEDED"}}
     terminal.sandbox.faults.append(StatusFault(status=400, body=body))
-    told = await terminal.run("submit", *SEARCH, "--yes", "--json")
-    assert (told.code, told.errors[0]["status_code"]) == (5, 400)
+    outcome = await terminal.run("submit", *SEARCH, "--yes", "--json")
+    assert (outcome.code, outcome.errors[0]["status_code"]) == (5, 400)
 
 
-async def test_status_and_cancel_tell_the_truth(terminal: Terminal) -> None:
+async def test_status_and_cancel_report_the_true_status(terminal: Terminal) -> None:
     for _ in range(3):
-        await terminal.run("submit", *SEARCH, "--yes")
+        await terminal.submit(150)
     done, going, failed = terminal.sandbox.jobs
-    told = await terminal.run("status", done, "--json")
-    assert (told.code, told.err) == (0, "")
-    assert told.objects == [
+    outcome = await terminal.run_in_thread("status", done, "--json")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.objects == [
         {
             "event": "job",
             "job_id": done,
@@ -133,17 +133,17 @@ async def test_status_and_cancel_tell_the_truth(terminal: Terminal) -> None:
             "error_message": None,
         }
     ]
-    told = await terminal.run("cancel", done, "--json")
-    assert told.code == 0
-    assert told.told("cancel")["already_terminal"] is True
-    shown = await terminal.run("cancel", done)
-    assert (shown.code, "already completed: nothing to cancel" in shown.out) == (
+    outcome = await terminal.run("cancel", done, "--json")
+    assert outcome.code == 0
+    assert outcome.find("cancel")["already_terminal"] is True
+    outcome = await terminal.run("cancel", done)
+    assert (outcome.code, "already completed: nothing to cancel" in outcome.out) == (
         0,
         True,
     )
-    told = await terminal.run("cancel", going, "--wait", "--json")
-    assert told.code == 0
-    assert told.objects == [
+    outcome = await terminal.run("cancel", going, "--wait", "--json")
+    assert outcome.code == 0
+    assert outcome.objects == [
         {
             "event": "cancel",
             "job_id": going,
@@ -156,37 +156,37 @@ async def test_status_and_cancel_tell_the_truth(terminal: Terminal) -> None:
             "limit": None,
         }
     ]
-    shown = await terminal.run("status", failed)
-    assert shown.code == 0
-    assert "failed, 120 companies delivered" in shown.out
-    assert "gave up on this job" in shown.out
+    outcome = await terminal.run_in_thread("status", failed)
+    assert outcome.code == 0
+    assert "failed, 120 companies delivered" in outcome.out
+    assert "gave up on this job" in outcome.out
 
 
 @pytest.mark.parametrize("command", ["status", "cancel", "watch"])
-async def test_a_job_that_there_is_not(terminal: Terminal, command: str) -> None:
-    told = await terminal.run(command, "nobodys", "--json")
-    assert (told.code, told.out) == (1, "")
-    (error,) = told.errors
+async def test_an_unknown_job(terminal: Terminal, command: str) -> None:
+    outcome = await terminal.run(command, "nobodys", "--json")
+    assert (outcome.code, outcome.out) == (1, "")
+    (error,) = outcome.errors
     assert (error["status_code"], error["code"]) == (404, 1)
-    bad = await terminal.run(command, "../balance", "--json")
+    bad = await terminal.run_in_thread(command, "../balance", "--json")
     assert (bad.code, bad.errors[0]["code"]) == (2, 2)
 
 
-async def test_what_the_service_says_cannot_move_the_cursor(
+async def test_a_text_of_the_service_cannot_move_the_cursor(
     terminal: Terminal,
 ) -> None:
     """Caught: the error's text printed as it came."""
-    said = {"detail": "gone\x1b[2J\u202eaway\r\nopenfunnel-async: all is well"}
-    terminal.sandbox.faults.append(StatusFault(status=404, body=said))
-    told = await terminal.run("status", "a-job")
-    assert told.err.count("\n") == 1
-    assert not {"\x1b", "\u202e", "\r"} & set(told.err)
+    body = {"detail": "gone\x1b[2J\u202eaway\r\nopenfunnel-async: all is well"}
+    terminal.sandbox.faults.append(StatusFault(status=404, body=body))
+    outcome = await terminal.run_in_thread("status", "a-job")
+    assert outcome.err.count("\n") == 1
+    assert not {"\x1b", "\u202e", "\r"} & set(outcome.err)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
-async def test_an_id_that_nobody_reads_is_not_lost(terminal: Terminal) -> None:
-    """Caught: the id told to a broken pipe alone."""
-    told = await anyio.run_process(
+async def test_an_id_on_a_broken_pipe_is_also_on_stderr(terminal: Terminal) -> None:
+    """Caught: the id printed only to a broken pipe."""
+    outcome = await anyio.run_process(
         f"{sys.executable} -m openfunnel_async.cli submit --query x --yes --json | :",
         cwd=terminal.folder,
         env={
@@ -196,7 +196,7 @@ async def test_an_id_that_nobody_reads_is_not_lost(terminal: Terminal) -> None:
         },
     )
     (job_id,) = terminal.sandbox.jobs
-    assert job_id.encode() in told.stderr
+    assert job_id.encode() in outcome.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")
@@ -213,6 +213,6 @@ async def test_on_a_terminal_it_asks(
         assert await process.wait() == (0 if jobs else 1)
     shown = os.read(near, 4096).decode()
     os.close(near)
-    assert "may bill up to 150 credits" in shown
+    assert "can bill up to 150 credits" in shown
     assert "Submit it? [y/N]" in shown
     assert len(terminal.sandbox.jobs) == submits(terminal) == jobs

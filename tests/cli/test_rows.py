@@ -1,4 +1,4 @@
-"""watch, fetch and run: the rows that are paid for end in the file."""
+"""watch, fetch and run: the file has every row that is paid for."""
 
 import csv
 import json
@@ -14,10 +14,11 @@ from openfunnel_async import (
     ConfigurationError,
     RequestTimeoutError,
     TransportError,
+    export,
 )
-from openfunnel_async.cli._gather import is_about_the_rows
+from openfunnel_async.cli._commands.row_export import is_read_error
 from openfunnel_async.sandbox import StatusFault, Unknowns
-from tests.cli.command import Terminal, inherited, life, until_said
+from tests.cli.command import Terminal, inherited, life, read_until
 from tests.fleet.programs import WatchedSandbox
 
 pytestmark = pytest.mark.anyio
@@ -35,11 +36,6 @@ def plan(terminal: Terminal, *, pages: int = 0, fails: bool = False) -> None:
     terminal.sandbox.plan = lambda _number, _limit: life(pages=pages, fails=fails)
 
 
-async def submitted(terminal: Terminal, limit: int = 250) -> str:
-    told = await terminal.run("submit", *SEARCH, "--limit", str(limit))
-    return told.out.strip()
-
-
 def names(terminal: Terminal, file: str = "out.csv") -> list[str]:
     path = terminal.folder / file
     if path.suffix == ".csv":
@@ -51,6 +47,11 @@ def names(terminal: Terminal, file: str = "out.csv") -> list[str]:
     ]
 
 
+def saved_rows(terminal: Terminal, file: str) -> int:
+    checkpoint = export.left_at(terminal.folder / file)
+    return 0 if checkpoint is None else checkpoint.rows_before + checkpoint.offset
+
+
 def truth(terminal: Terminal) -> list[object]:
     (job,) = terminal.sandbox.jobs.values()
     return [row["name"] for row in job.rows]
@@ -58,14 +59,14 @@ def truth(terminal: Terminal) -> list[object]:
 
 async def test_run_for_a_program(terminal: Terminal) -> None:
     plan(terminal)
-    told = await terminal.run(
+    outcome = await terminal.run(
         "run", *SEARCH, "--limit", "250", "-o", "out.csv", "--json"
     )
-    assert (told.code, told.err) == (0, "")
+    assert (outcome.code, outcome.err) == (0, "")
     assert names(terminal) == truth(terminal)
     (job_id,) = terminal.sandbox.jobs
-    assert told.objects[0]["event"] == "submitted"
-    assert list(told.objects[1]) == [
+    assert outcome.objects[0]["event"] == "submitted"
+    assert list(outcome.objects[1]) == [
         "event",
         "job_id",
         "status",
@@ -75,7 +76,7 @@ async def test_run_for_a_program(terminal: Terminal) -> None:
         "rate",
         "eta",
     ]
-    assert told.objects[-1] == {
+    assert outcome.objects[-1] == {
         "event": "exported",
         "job_id": job_id,
         "path": str(terminal.folder / "out.csv"),
@@ -91,26 +92,26 @@ async def test_enough_stops_the_spend_and_keeps_what_is_billed(
 ) -> None:
     """Caught: the file cut at --enough, with rows paid for beyond it."""
     plan(terminal, pages=2)
-    told = await terminal.run(
+    outcome = await terminal.run(
         "run", *SEARCH, "--limit", "900", "--enough", "120", "-o", "out.jsonl", "--json"
     )
-    assert (told.code, told.err) == (0, "")
+    assert (outcome.code, outcome.err) == (0, "")
     assert terminal.sandbox.ledger.used == 200.0
     assert len(names(terminal, "out.jsonl")) == 200
-    assert told.objects[-1]["status"] == "cancelled"
-    assert told.objects[-1]["credits_consumed"] == 200.0
+    assert outcome.objects[-1]["status"] == "cancelled"
+    assert outcome.objects[-1]["credits_consumed"] == 200.0
 
 
 async def test_a_failed_job_ends_with_3_and_its_rows_are_there(
     terminal: Terminal,
 ) -> None:
     plan(terminal, fails=True)
-    told = await terminal.run(
+    outcome = await terminal.run(
         "run", *SEARCH, "--limit", "150", "-o", "out.csv", "--json"
     )
-    assert told.code == 3
-    assert told.errors[0]["code"] == 3
-    assert "are in out.csv" in told.errors[0]["message"]
+    assert outcome.code == 3
+    assert outcome.errors[0]["code"] == 3
+    assert "are in out.csv" in outcome.errors[0]["message"]
     assert names(terminal) == truth(terminal)
 
 
@@ -120,25 +121,25 @@ async def test_a_failed_job_ends_with_3_and_its_rows_are_there(
         (("-o", "out.xlsx"), "must end in one of"),
         (("-o", "missing/out.csv"), "there is no folder"),
         (("-o", "."), "must end in one of"),
-        (("-o", "-"), "run needs a file"),
+        (("-o", "-"), "run cannot write to stdout"),
         (("-o", "out.csv", "--columns", "nmae"), "there is no column"),
         (("-o", "out.csv", "--enough", "0"), "at least 1"),
         ((), "--output"),
     ],
 )
-async def test_a_file_that_cannot_be_written_is_told_before_anything_is_spent(
+async def test_a_file_that_cannot_be_written_is_an_error_before_anything_is_spent(
     terminal: Terminal, flags: tuple[str, ...], words: str
 ) -> None:
     """Caught: the file checked once the job was submitted."""
-    told = await terminal.run("run", *SEARCH, *flags)
-    assert (told.code, told.out) == (2, "")
-    assert words in told.err
-    assert told.err.count("\n") == 1
+    outcome = await terminal.run_in_thread("run", *SEARCH, *flags)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert words in outcome.err
+    assert outcome.err.count("\n") == 1
     assert terminal.sandbox.requests == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such limit there")
-async def test_a_disk_that_is_full_cancels_the_job_and_says_how_to_go_on(
+async def test_a_disk_that_is_full_cancels_the_job_and_prints_how_to_continue(
     terminal: Terminal,
 ) -> None:
     """Caught: the error raised with the job left running."""
@@ -151,14 +152,14 @@ async def test_a_disk_that_is_full_cancels_the_job_and_says_how_to_go_on(
         "setrlimit(RLIMIT_FSIZE, before); sys.exit(code)"
     )
     cramped = attrs.evolve(terminal, program=("-c", small))
-    told = await cramped.run(
+    outcome = await cramped.run(
         "run", *SEARCH, "--limit", "900", "-o", "out.csv", "--json"
     )
     (job_id,) = terminal.sandbox.jobs
-    assert told.code == 1
+    assert outcome.code == 1
     assert terminal.sandbox.jobs[job_id].status == "cancelled"
-    assert told.told("cancel")["credits_consumed"] == 200.0
-    assert f"fetch {job_id} -o out.csv --follow --resume" in told.err
+    assert outcome.find("cancel")["credits_consumed"] == 200.0
+    assert f"fetch {job_id} -o out.csv --follow --resume" in outcome.err
     fetched = await terminal.run("fetch", job_id, "-o", "out.csv", "--resume")
     assert fetched.code == 4
     assert names(terminal) == truth(terminal)
@@ -166,62 +167,79 @@ async def test_a_disk_that_is_full_cancels_the_job_and_says_how_to_go_on(
 
 async def test_fetch_follow_and_resume(terminal: Terminal) -> None:
     plan(terminal, pages=2)
-    job_id = await submitted(terminal)
-    told = await terminal.run("fetch", job_id, "-o", "out.csv", "--json")
-    assert (told.code, told.objects[-1]["rows"]) == (4, 200)
+    job_id = await terminal.submit(250)
+    outcome = await terminal.run("fetch", job_id, "-o", "out.csv", "--json")
+    assert (outcome.code, outcome.objects[-1]["rows"]) == (4, 200)
     async with await terminal.start(
         "fetch", job_id, "-o", "more.csv", "--follow", "--json"
     ) as process:
-        await until_said(process, '"delivered": 200')
+        with anyio.fail_after(30):
+            while saved_rows(terminal, "more.csv") < 200:  # noqa: ASYNC110 -- a file has no event
+                await anyio.sleep(0.01)
         process.kill()
-    assert (terminal.folder / "more.csv.part").exists()
     terminal.sandbox.advance(86_400)
-    told = await terminal.run(
+    outcome = await terminal.run(
         "fetch", job_id, "-o", "more.csv", "--follow", "--resume", "--json"
     )
-    assert (told.code, told.err) == (0, "")
-    report = told.told("exported")
+    assert (outcome.code, outcome.err) == (0, "")
+    report = outcome.find("exported")
     assert (report["rows"], report["resumed"]) == (250, 200)
     assert names(terminal, "more.csv") == truth(terminal)
 
 
 async def test_fetch_to_stdout_is_a_row_a_line(terminal: Terminal) -> None:
+    """Caught: rows that are no JSON, because the locale has no Unicode."""
     plan(terminal)
-    job_id = await submitted(terminal)
-    told = await terminal.run(
+    job_id = await terminal.submit(250)
+    outcome = await terminal.run(
         "fetch", job_id, "-o", "-", "--columns", "name", PYTHONIOENCODING="utf-8"
     )
-    assert told.code == 0
-    assert [row["name"] for row in told.objects] == truth(terminal)
-    assert "250 companies" in told.err
-    told = await terminal.run("fetch", job_id, "-o", "-", "--json")
-    assert (told.code, len(told.objects)) == (0, 250)
-    assert told.errors[-1]["event"] == "printed"
+    assert outcome.code == 0
+    assert [row["name"] for row in outcome.objects] == truth(terminal)
+    assert "250 companies" in outcome.err
+    outcome = await terminal.run(
+        "fetch", job_id, "-o", "-", "--json", PYTHONIOENCODING="ascii"
+    )
+    assert outcome.code == 0
+    assert [row["name"] for row in outcome.objects] == truth(terminal)
+    assert outcome.errors[-1]["event"] == "printed"
 
 
-async def test_watch_tells_how_each_job_ended(terminal: Terminal) -> None:
+@pytest.mark.parametrize("columns", ["nmae", "name,domain,name"])
+async def test_invalid_columns_on_stdout_are_an_error_before_anything_is_sent(
+    terminal: Terminal, columns: str
+) -> None:
+    outcome = await terminal.run_in_thread(
+        "fetch", "a-job", "-o", "-", "--columns", columns
+    )
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "column" in outcome.err
+    assert terminal.sandbox.requests == []
+
+
+async def test_watch_reports_how_each_job_ended(terminal: Terminal) -> None:
     plan(terminal)
-    done = await submitted(terminal)
+    done = await terminal.submit(250)
     plan(terminal, fails=True)
-    failed = await submitted(terminal)
-    told = await terminal.run("watch", done, failed, "--json")
-    assert (told.code, told.err) == (3, "")
-    ends = {each["job_id"]: each for each in told.objects if each["event"] == "job"}
+    failed = await terminal.submit(250)
+    outcome = await terminal.run("watch", done, failed, "--json")
+    assert (outcome.code, outcome.err) == (3, "")
+    ends = {each["job_id"]: each for each in outcome.objects if each["event"] == "job"}
     assert ends[done]["status"] == "completed"
     assert ends[done]["credits_consumed"] == 250.0
     assert ends[failed]["error_message"]
-    shown = await terminal.run("watch", done)
-    assert shown.code == 0
-    assert done in shown.out
-    assert "\x1b" not in shown.out + shown.err
+    outcome = await terminal.run("watch", done)
+    assert outcome.code == 0
+    assert done in outcome.out
+    assert "\x1b" not in outcome.out + outcome.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
-async def test_a_reader_who_has_seen_enough_is_no_error(terminal: Terminal) -> None:
+async def test_a_reader_that_leaves_causes_no_traceback(terminal: Terminal) -> None:
     plan(terminal)
-    job_id = await submitted(terminal, 900)
+    job_id = await terminal.submit(900)
     for command in (f"fetch {job_id} -o -", f"watch {job_id} {job_id}x --json"):
-        told = await anyio.run_process(
+        outcome = await anyio.run_process(
             f"{sys.executable} -m openfunnel_async.cli {command} | head -n 1",
             cwd=terminal.folder,
             env={
@@ -230,26 +248,26 @@ async def test_a_reader_who_has_seen_enough_is_no_error(terminal: Terminal) -> N
                 "OPENFUNNEL_BASE_URL": terminal.sandbox.base_url,
             },
         )
-        assert told.stdout.count(b"\n") == 1
-        assert b"Traceback" not in told.stderr
+        assert outcome.stdout.count(b"\n") == 1
+        assert b"Traceback" not in outcome.stderr
 
 
-async def test_a_key_that_goes_bad_leaves_the_job_and_says_how_to_go_on(
+async def test_a_key_that_goes_bad_leaves_the_job_and_prints_how_to_continue(
     terminal: Terminal,
 ) -> None:
     plan(terminal, pages=1)
     terminal.sandbox.faults.append(StatusFault(on="read", status=401))
-    told = await terminal.run(
+    outcome = await terminal.run(
         "run", *SEARCH, "--limit", "150", "-o", "out.csv", "--json"
     )
-    assert told.code == 6
-    assert "The job goes on and bills. Go on with the next row" in told.err
+    assert outcome.code == 6
+    assert "The job continues and bills. To continue with the next row" in outcome.err
 
 
-async def test_a_cancel_that_fails_is_told_and_the_rows_are_kept(
+async def test_after_a_failed_cancel_the_rows_are_kept(
     terminal: Terminal,
 ) -> None:
-    """Caught: the export broken off by what kept the job from being cancelled."""
+    """Caught: the export stopped by the error of the cancel."""
     plan(terminal, pages=2)
     sandbox = terminal.sandbox
     sandbox.faults.append(StatusFault(on="cancel", status=403))
@@ -257,33 +275,36 @@ async def test_a_cancel_that_fails_is_told_and_the_rows_are_kept(
     async with await terminal.start(*run) as process:
         await sandbox.until(lambda: sandbox.count("cancel") > 0)
         sandbox.advance(86_400)
-        told = await terminal.outcome(process)
+        outcome = await terminal.outcome(process)
     (job_id,) = sandbox.jobs
-    assert (told.code, told.told("exported")["rows"]) == (1, 250)
-    assert f"it may bill on. Cancel it: openfunnel-async cancel {job_id}" in told.err
+    assert (outcome.code, outcome.find("exported")["rows"]) == (1, 250)
+    assert (
+        f"the job may still bill. Cancel it: openfunnel-async cancel {job_id}"
+        in outcome.err
+    )
     assert names(terminal) == truth(terminal)
 
 
-async def test_a_file_that_another_export_writes_is_told_before(
+async def test_a_file_that_another_export_writes_is_an_error_before_the_submit(
     terminal: Terminal,
 ) -> None:
     plan(terminal, pages=1)
-    other = await submitted(terminal)
+    other = await terminal.submit(250)
     fetch = ("fetch", other, "-o", "out.csv", "--follow", "--json")
     async with await terminal.start(*fetch) as process:
-        await until_said(process, '"delivered": 100')
-        told = await terminal.run(
+        await read_until(process, '"delivered": 100')
+        outcome = await terminal.run(
             "run", *SEARCH, "--limit", "900", "-o", "out.csv", "--json"
         )
         process.kill()
-    assert told.code == 2
-    assert "another export is writing" in told.err
+    assert outcome.code == 2
+    assert "another export is writing" in outcome.err
     assert list(terminal.sandbox.jobs) == [other]
 
 
-def test_a_time_out_of_the_service_is_not_about_the_file() -> None:
+def test_a_timeout_of_the_service_is_not_a_failure_to_write() -> None:
     """Caught: each OSError taken for a full disk, and the job cancelled."""
-    assert is_about_the_rows(RequestTimeoutError("no answer", True))
-    assert is_about_the_rows(TransportError("no answer", True))
-    assert not is_about_the_rows(ConfigurationError("in use"))
-    assert not is_about_the_rows(OSError(28, "no space"))
+    assert is_read_error(RequestTimeoutError("no answer", True))
+    assert is_read_error(TransportError("no answer", True))
+    assert not is_read_error(ConfigurationError("in use"))
+    assert not is_read_error(OSError(28, "no space"))

@@ -1,4 +1,4 @@
-"""sandbox: a local OpenFunnel, told to a program, and the code that no mail brings."""
+"""sandbox: a local OpenFunnel that prints its address and the sign-up codes."""
 
 import json
 import signal
@@ -22,18 +22,18 @@ pytestmark = [
 
 def _next(process: subprocess.Popen[str]) -> dict[str, object]:
     assert process.stdout is not None
-    told: dict[str, object] = json.loads(process.stdout.readline())
-    return told
+    printed: dict[str, object] = json.loads(process.stdout.readline())
+    return printed
 
 
-async def test_it_tells_its_address_and_each_code_until_a_signal(
+async def test_it_prints_its_address_and_each_code_until_a_signal(
     tmp_path: Path,
 ) -> None:
     process = start(["sandbox", "--port", "0", "--json"], folder=tmp_path)
     with process:
-        told = _next(process)
-        assert list(told) == ["event", "base_url", "api_key", "speed"]
-        await sign_up("ada@example.org", base_url=str(told["base_url"]))
+        printed = _next(process)
+        assert list(printed) == ["event", "base_url", "api_key", "speed"]
+        await sign_up("ada@example.org", base_url=str(printed["base_url"]))
         code = await anyio.to_thread.run_sync(_next, process)
         assert list(code) == ["event", "email", "otp_code"]
         assert code["email"] == "ada@example.org"
@@ -56,10 +56,10 @@ async def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("flags", [("--port", "65536"), ("--speed", "-1")])
-async def test_what_cannot_be_right_is_refused(
+async def test_invalid_flags_are_refused(
     flags: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["sandbox", *flags]) == 2
-    told = capsys.readouterr()
-    assert (told.out, told.err.count("\n")) == ("", 1)
-    assert flags[0] in told.err
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert flags[0] in printed.err

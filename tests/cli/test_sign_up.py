@@ -1,4 +1,4 @@
-"""sign-up: a key for somebody who has none, kept where only its owner can read it."""
+"""sign-up: a new key, in a file that only its owner can read."""
 
 import json
 import stat
@@ -25,8 +25,8 @@ async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
         yield Terminal(folder=tmp_path, sandbox=sandbox, environment=BARE)
 
 
-async def signed_up(terminal: Terminal, *arguments: str) -> dict[str, object]:
-    """Sign up as a program does, which types the code once it has come."""
+async def sign_up(terminal: Terminal, *arguments: str) -> dict[str, object]:
+    """Sign up as a program does, which writes the code to stdin."""
     async with await terminal.start(
         "sign-up", "--email", ADA, "--json", *arguments
     ) as process:
@@ -34,15 +34,15 @@ async def signed_up(terminal: Terminal, *arguments: str) -> dict[str, object]:
         code = terminal.sandbox.codes[ADA]
         ended = await terminal.outcome(process, stdin=f"{code}\n")
     assert (ended.code, ended.err) == (0, "")
-    assert ended.told("code_sent") == {"event": "code_sent", "email": ADA}
-    return ended.told("signed_up")
+    assert ended.find("code_sent") == {"event": "code_sent", "email": ADA}
+    return ended.find("signed_up")
 
 
-async def test_the_code_is_read_from_stdin_once_it_has_come(
+async def test_the_code_is_read_from_stdin(
     terminal: Terminal,
 ) -> None:
-    told = await signed_up(terminal)
-    assert told == {
+    outcome = await sign_up(terminal)
+    assert outcome == {
         "event": "signed_up",
         "email": ADA,
         "is_new_user": True,
@@ -54,7 +54,7 @@ async def test_the_code_is_read_from_stdin_once_it_has_come(
         f"OPENFUNNEL_BASE_URL={terminal.sandbox.base_url}\n"
     )
     assert list(terminal.folder.iterdir()) == [path]
-    assert (await terminal.run("balance", OPENFUNNEL_BASE_URL="")).code == 0
+    assert (await terminal.run_in_thread("balance", OPENFUNNEL_BASE_URL="")).code == 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="other rights there")
@@ -63,18 +63,18 @@ async def test_only_its_owner_can_read_the_file(terminal: Terminal) -> None:
     path = terminal.folder / "my.env"
     path.write_text("OTHER=1\n")
     path.chmod(0o644)
-    await signed_up(terminal, "--env-file", "my.env")
+    await sign_up(terminal, "--env-file", "my.env")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.read_text().startswith("OTHER=1\nOPENFUNNEL_API_KEY=of_")
 
 
 async def test_address_and_code_may_come_together(terminal: Terminal) -> None:
-    """The command of the first run sent the code and had nobody to type it."""
-    first = await terminal.run("sign-up", stdin=f"{ADA}\n")
+    """The first command has the code sent, and has no stdin to read it from."""
+    first = await terminal.run_in_thread("sign-up", stdin=f"{ADA}\n")
     assert first.code == 2
     assert f"sign-up --email {ADA} --code CODE" in first.err
     code = terminal.sandbox.codes[ADA]
-    second = await terminal.run(
+    second = await terminal.run_in_thread(
         "sign-up", "--email", ADA, "--code", f"{code[:3]} {code[3:]}"
     )
     assert (second.code, second.out) == (0, "")
@@ -84,59 +84,63 @@ async def test_address_and_code_may_come_together(terminal: Terminal) -> None:
 
 
 async def test_the_key_is_printed_if_asked_for(terminal: Terminal) -> None:
-    await terminal.run("sign-up", "--email", ADA)
+    await terminal.run_in_thread("sign-up", "--email", ADA)
     code = terminal.sandbox.codes[ADA]
     async with await terminal.start(
         "sign-up", "--email", ADA, "--code", code, "--json", "--show-key"
     ) as process:
         assert process.stdout is not None
-        told = json.loads(b"".join([piece async for piece in process.stdout]))
-    assert told["api_key"] == terminal.sandbox.api_key
+        outcome = json.loads(b"".join([piece async for piece in process.stdout]))
+    assert outcome["api_key"] == terminal.sandbox.api_key
 
 
 async def test_another_key_is_not_overwritten_and_no_code_is_sent(
     terminal: Terminal,
 ) -> None:
-    """Caught: the file looked at only when the key is there."""
+    """Caught: the file checked only once the key is there."""
     path = terminal.folder / ".env"
     path.write_text("OPENFUNNEL_API_KEY=of_another\n")
-    told = await terminal.run("sign-up", "--email", ADA, "--json")
-    assert (told.code, told.out) == (2, "")
-    assert "--replace" in told.errors[0]["message"]
+    outcome = await terminal.run_in_thread("sign-up", "--email", ADA, "--json")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "--replace" in outcome.errors[0]["message"]
     assert terminal.sandbox.requests == []
     assert path.read_text() == "OPENFUNNEL_API_KEY=of_another\n"
-    await signed_up(terminal, "--replace")
+    await sign_up(terminal, "--replace")
     assert terminal.sandbox.api_key in path.read_text()
     assert "of_another" not in path.read_text()
 
 
-async def test_a_file_that_cannot_be_written_is_told_before(
+async def test_an_unwritable_file_is_an_error_before_anything_is_sent(
     terminal: Terminal,
 ) -> None:
     for path in (".", "missing/.env"):
-        told = await terminal.run("sign-up", "--email", ADA, "--env-file", path)
-        assert told.code == 2
-        assert told.err.startswith(f"openfunnel-async: cannot write {path}: ")
+        outcome = await terminal.run_in_thread(
+            "sign-up", "--email", ADA, "--env-file", path
+        )
+        assert outcome.code == 2
+        assert outcome.err.startswith(f"openfunnel-async: cannot write {path}: ")
     assert terminal.sandbox.requests == []
 
 
-async def test_a_wrong_code_says_how_many_attempts_are_left(
+async def test_a_wrong_code_is_an_error_without_the_code(
     terminal: Terminal,
 ) -> None:
-    await terminal.run("sign-up", "--email", ADA)
+    await terminal.run_in_thread("sign-up", "--email", ADA)
     for code in ("000000", "12345"):
-        told = await terminal.run("sign-up", "--email", ADA, "--code", code, "--json")
-        assert code not in told.err
-        assert told.code == (1 if code == "000000" else 2)
+        outcome = await terminal.run_in_thread(
+            "sign-up", "--email", ADA, "--code", code, "--json"
+        )
+        assert code not in outcome.err
+        assert outcome.code == (1 if code == "000000" else 2)
     assert not (terminal.folder / ".env").exists()
     assert len(terminal.sandbox.requests) == 2
 
 
-async def test_a_lost_answer_says_how_to_recover(terminal: Terminal) -> None:
-    await terminal.run("sign-up", "--email", ADA)
+async def test_a_lost_answer_prints_how_to_recover(terminal: Terminal) -> None:
+    await terminal.run_in_thread("sign-up", "--email", ADA)
     terminal.sandbox.faults.append(LostAnswer())
     code = terminal.sandbox.codes[ADA]
-    told = await terminal.run("sign-up", "--email", ADA, "--code", code)
-    assert told.code == 1
-    assert "same address recovers the account" in told.err
-    assert told.err.count("\n") == 1
+    outcome = await terminal.run_in_thread("sign-up", "--email", ADA, "--code", code)
+    assert outcome.code == 1
+    assert "same address recovers the account" in outcome.err
+    assert outcome.err.count("\n") == 1

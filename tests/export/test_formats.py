@@ -1,8 +1,9 @@
-"""What stands in the files, as other programs read it."""
+"""What is in the files, as other programs read it."""
 
 import json
 import math
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -268,3 +269,20 @@ def test_without_polars_its_extra_is_named(
     with pytest.raises(ConfigurationError, match=r"openfunnel-async\[frames\]"):
         export.dataframe([])
     export.write([FULL], tmp_path / "out.csv")
+
+
+def test_an_open_file_gets_what_a_named_one_holds(tmp_path: Path) -> None:
+    """Caught: another format, or a file that is closed under its owner."""
+    rows = [FULL, Company(name="plain")]
+    for suffix in (".csv", ".jsonl", ".parquet"):
+        path = tmp_path / f"rows{suffix}"
+        export.write(rows, path, columns=["name", "extra"])
+        file = BytesIO()
+        columns = ["name", "extra"]
+        assert export.write_rows(rows, file, suffix=suffix, columns=columns) == 2
+        assert file.getvalue() == path.read_bytes()
+
+
+def test_an_open_file_of_an_unknown_format_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"must end in one of \.csv"):
+        export.write_rows([FULL], BytesIO(), suffix=".xml")

@@ -103,7 +103,7 @@ def test_a_part_cut_off_anywhere_is_gone_on_from(
 def check_gone_on(path: Path) -> None:
     """Go on with a part of up to six rows, and see nine rows come of it."""
     with Part(path) as part:
-        place = part.recall()
+        place = part.restore()
         if place is None:
             part.begin(JobCheckpoint(job_id="job-1"))
         assert (place.offset if place else 0) == part.rows
@@ -134,7 +134,7 @@ def test_rows_without_a_mark_after_them_are_not_in_the_file(
     path, part = tmp_path / "out.csv", tmp_path / "out.csv.part"
     part.write_bytes(part_of(6, path) + tail)
     with Part(path) as held:
-        held.recall()
+        held.restore()
         held.finish(["linkedin_url"])
     assert links(path) == [f"é{n}" for n in range(6)]
 
@@ -144,15 +144,15 @@ def test_a_part_that_was_taken_away_while_it_was_opened_is_made_anew(
 ) -> None:
     """Caught: rows gathered in a file that has no name any more."""
     path, part = tmp_path / "out.csv", tmp_path / "out.csv.part"
-    really_hold, taken = _part._hold, list[Path]()
+    really_lock_file, taken = _part._lock_file, list[Path]()
 
     def hold(file: FileIO, at: Path) -> None:
         if not taken:
             at.unlink()
         taken.append(at)
-        really_hold(file, at)
+        really_lock_file(file, at)
 
-    monkeypatch.setattr(_part, "_hold", hold)
+    monkeypatch.setattr(_part, "_lock_file", hold)
     with Part(path) as held:
         held.begin(None)
         assert part.stat().st_size
@@ -194,7 +194,7 @@ def test_the_part_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="by another version"):
         export.left_at(path)
     with Part(path) as held, pytest.raises(ConfigurationError, match="by another"):
-        held.recall()
+        held.restore()
     assert part.read_bytes() == newer
 
 

@@ -166,7 +166,7 @@ async def test_a_handle_beyond_the_part_is_refused(
             if rows.delivered == 101:
                 break
         beyond = world.client.resume(rows.checkpoint())
-    with pytest.raises(ConfigurationError, match="ends 1 rows before the place"):
+    with pytest.raises(ConfigurationError, match="ends 1 rows before the position"):
         await export.to_file(beyond, path, resume=True)
 
 

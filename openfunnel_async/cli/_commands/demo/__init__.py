@@ -1,0 +1,1 @@
+"""``demo``: three jobs against a local sandbox."""

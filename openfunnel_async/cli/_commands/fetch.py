@@ -1,0 +1,91 @@
+"""``fetch``: write the companies of a job into a file, or print them on stdout."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from openfunnel_async import BulkJob, OpenFunnel, export
+from openfunnel_async.cli._commands.job_id import JobId, check_job_id
+from openfunnel_async.cli._commands.row_export import (
+    Columns,
+    RowExport,
+    check_output,
+    split_columns,
+)
+from openfunnel_async.cli._interrupts import Interrupts, run_command
+from openfunnel_async.cli._output.exit_codes import CommandError, ExitCode
+from openfunnel_async.cli._output.json_rows import check_columns, print_rows
+from openfunnel_async.cli._output.printer import Printer
+from openfunnel_async.cli._settings import ServiceFlags
+
+_STDOUT = Path("-")
+
+
+def fetch_rows(  # noqa: PLR0913 -- flags, each with a default but the file
+    job: JobId,
+    /,
+    *,
+    output: Annotated[
+        Path,
+        Parameter(
+            name=("--output", "-o"),
+            help="A .csv, .jsonl or .parquet file, or - for JSONL on stdout.",
+            allow_leading_hyphen=True,
+        ),
+    ],
+    follow: Annotated[
+        bool,
+        Parameter(help="Wait for the rows that are not there yet."),
+    ] = False,
+    resume: Annotated[
+        bool,
+        Parameter(help="Continue with the .part of an earlier export."),
+    ] = False,
+    columns: Columns = None,
+    service: ServiceFlags = ServiceFlags(),  # noqa: B008 -- frozen
+) -> ExitCode:
+    """Write a job's companies into a file, for free.
+
+    Without --follow, it writes the rows that are there now, and ends with 4 if the
+    job still runs.
+    """
+    job_id, names = check_job_id(job), split_columns(columns)
+    printer = Printer(json=service.json, rows_on_stdout=output == _STDOUT)
+    printed_names = check_columns(names)
+    if output != _STDOUT:
+        check_output(output, names)
+    elif resume:
+        raise CommandError("--resume needs a file; it cannot continue on stdout")
+    account = service.find_account()
+
+    async def fetch(interrupts: Interrupts) -> ExitCode:
+        async with account.open_client() as client:
+            if output == _STDOUT:
+                return await print_rows(
+                    client.job(job_id),
+                    printed_names,
+                    printer,
+                    interrupts,
+                    follow=follow,
+                )
+            row_export = RowExport(
+                job=_get_job(client, job_id, output, resume=resume),
+                path=output,
+                columns=names,
+                service=service,
+                printer=printer,
+                follow=follow,
+                resume=resume,
+            )
+            return await row_export.run(interrupts)
+
+    return run_command(fetch)
+
+
+def _get_job(client: OpenFunnel, job_id: str, output: Path, *, resume: bool) -> BulkJob:
+    """Return a handle; to resume, one that starts after the rows of the .part."""
+    checkpoint = export.left_at(output) if resume else None
+    if checkpoint is None or checkpoint.job_id != job_id:
+        return client.job(job_id)
+    return client.resume(checkpoint)

@@ -1,0 +1,93 @@
+"""``submit``: start a job, also for ``run``."""
+
+from functools import partial
+
+from openfunnel_async import BulkJob, LookalikeSearch, OpenFunnel
+from openfunnel_async.cli._commands.consent import ConsentFlags
+from openfunnel_async.cli._commands.search_flags import SearchFlags
+from openfunnel_async.cli._commands.stop_jobs import cancel_jobs, leave_jobs
+from openfunnel_async.cli._interrupts import Interrupts, run_command
+from openfunnel_async.cli._output.exit_codes import CommandError, ExitCode
+from openfunnel_async.cli._output.job_reports import print_submitted
+from openfunnel_async.cli._output.printer import Printer
+from openfunnel_async.cli._settings import Account, ServiceFlags
+
+
+def submit(
+    *,
+    flags: SearchFlags = SearchFlags(),  # noqa: B008 -- frozen
+    consent: ConsentFlags = ConsentFlags(),  # noqa: B008 -- frozen
+    service: ServiceFlags = ServiceFlags(),  # noqa: B008 -- frozen
+) -> ExitCode:
+    """Start a job, which bills one credit for each company, and print its id.
+
+    Only the id is printed on stdout. On a terminal it asks first; elsewhere it needs
+    --yes or --max-credits.
+    """
+    printer = Printer(json=service.json)
+    search, account = prepare_search(flags, consent, service, printer)
+    return run_command(partial(_submit, search, account, service, printer))
+
+
+def prepare_search(
+    flags: SearchFlags, consent: ConsentFlags, service: ServiceFlags, printer: Printer
+) -> tuple[LookalikeSearch, Account]:
+    """Check everything that can be checked before anything is spent, then ask.
+
+    Raises:
+        CommandError: Something is invalid, or nobody agreed.
+    """
+    consent.check_cap()
+    search, account = flags.build_search(), service.find_account()
+    consent.obtain(search, printer)
+    return search, account
+
+
+async def _submit(
+    search: LookalikeSearch,
+    account: Account,
+    service: ServiceFlags,
+    printer: Printer,
+    interrupts: Interrupts,
+) -> ExitCode:
+    async with account.open_client() as client:
+        job = await submit_job(client, search, printer, interrupts)
+        print_submitted(printer, job, search)
+        resume = service.format_command("watch", job.id)
+        if not interrupts.is_pending:
+            printer.print_hint(f"Watch it: {resume}")
+            return ExitCode.OK
+        if await leave_jobs([job], resume, printer, interrupts):
+            return interrupts.code
+        return await cancel_jobs([job], printer, interrupts)
+
+
+async def submit_job(
+    client: OpenFunnel,
+    search: LookalikeSearch,
+    printer: Printer,
+    interrupts: Interrupts,
+) -> BulkJob:
+    """Submit; a first Ctrl-C waits for the answer, so that the job's id is known.
+
+    Raises:
+        CommandError: A second Ctrl-C stopped it.
+        OpenFunnelError: As ``OpenFunnel.submit()``.
+    """
+    text = "\nWaiting for the job's id, without which nobody can find the job ..."
+    job = await interrupts.run(
+        lambda: client.submit(search),
+        signals=2,
+        on_ignored=lambda: printer.print_event("waiting", text),
+    )
+    if job is not None:
+        return job
+    orphans = [*client.orphans]
+    text = (
+        "interrupted during the submit; if the answer named a job, it was cancelled. "
+        "Check the balance before you submit again"
+    )
+    if orphans:
+        ids = ", ".join(orphans)
+        text = f"interrupted; these jobs could not be cancelled and may bill: {ids}"
+    raise CommandError(text, ExitCode.UNKNOWN, job_ids=orphans)

@@ -126,7 +126,7 @@ class JobSnapshot:
 
     @property
     def delivered(self) -> int | None:
-        """Companies delivered so far, from the manifest's count, else ``processed``."""
+        """Companies delivered so far, by the manifest's count, else ``processed``."""
         if self.manifest is not None and self.manifest.count is not None:
             return self.manifest.count
         return self.processed

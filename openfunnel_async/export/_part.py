@@ -43,7 +43,7 @@ def check(path: StrPath, columns: Sequence[str] | None = None) -> Path:
         columns: Names of ``COLUMNS``; all of them by default.
 
     Returns:
-        The real file: where the path is a link, its target.
+        The real file, which is the target where the path is a link.
 
     Raises:
         ConfigurationError: It cannot; the message says why and what to do. Also

@@ -15,9 +15,8 @@ import sys
 import threading
 from collections.abc import Iterable
 from importlib.util import find_spec
-from numbers import Real
 from types import EllipsisType
-from typing import TYPE_CHECKING, Self, TextIO, cast
+from typing import TYPE_CHECKING, Self, TextIO
 
 import anyio
 
@@ -112,8 +111,7 @@ class Progress:
 def _check_timeout(timeout: object) -> None:
     if timeout is None or timeout is ...:
         return
-    is_number = isinstance(timeout, Real) and timeout is not True
-    if not is_number or not 0 <= float(cast("float", timeout)) < math.inf:
+    if not isinstance(timeout, (int, float)) or not 0 <= timeout < math.inf:
         msg = "timeout must be a finite number of seconds of at least 0, or None"
         raise ConfigurationError(msg)
 

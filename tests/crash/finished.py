@@ -1,4 +1,4 @@
-"""A job of many pages that is over, and a client some way from it, in virtual time."""
+"""A terminal job of many pages, and a client with some latency, in virtual time."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ class Wire(SandboxTransport):
 
 
 class World:
-    """A job of so many rows, and a client 0.2 s away from its service."""
+    """A job of N rows, and a client with 0.2 s of latency."""
 
     def __init__(
         self,

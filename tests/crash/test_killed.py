@@ -1,4 +1,4 @@
-"""Processes killed while they read, and others that go on: each row exactly once."""
+"""Processes killed while they read, and others that continue: each row exactly once."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ async def start(sandbox: Sandbox, notebook: Path, place: str) -> Process:
 
 
 async def kill_after(process: Process, rows: int) -> None:
-    """Kill the process once it has said so many rows, wherever it is by then."""
+    """Kill the process once it has printed N rows, at any point of its code."""
     assert process.stdout is not None
     for _ in range(rows):
         assert await process.stdout.readline(), "it ended before it was killed"

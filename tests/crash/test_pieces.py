@@ -29,7 +29,7 @@ def lives(draw: st.DrawFn) -> JobLife:
 
 
 async def rest_of(job: BulkJob, most: int | None, patience: float) -> list[str | None]:
-    """Read up to so many rows, and no longer than patience lasts if there are some."""
+    """Read up to N rows, and no longer than patience lasts if there are some."""
     found: list[str | None] = []
     with anyio.move_on_after(None if most is None else patience):
         try:

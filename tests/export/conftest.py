@@ -15,7 +15,7 @@ from tests.support.sandbox_transport import ORIGIN, SandboxTransport
 
 
 class World:
-    """A service whose jobs live as they are told, and a client of it."""
+    """A service whose jobs have planned lives, and a client of it."""
 
     def __init__(self) -> None:
         self.service = Service(

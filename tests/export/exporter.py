@@ -1,4 +1,4 @@
-"""Export a job to a file, going on with what is there; may be killed at any time.
+"""Export a job to a file, or continue an export; may be killed at any time.
 
     python exporter.py FILE JOB
 
@@ -12,13 +12,13 @@ from openfunnel_async import OpenFunnel, PollPolicy, export
 
 
 def say(rows: int) -> None:
-    """Tell whoever may kill this process."""
+    """Report to the process that may kill this one."""
     sys.stdout.write(f"{rows}\n")
     sys.stdout.flush()
 
 
 async def main(path: str, job_id: str) -> None:
-    """Go on from where the last process was killed, or begin."""
+    """Continue where the last process was killed, or begin."""
     async with OpenFunnel(polling=PollPolicy.fixed(0.05)) as client:
         place = export.left_at(path)
         job = client.job(job_id) if place is None else client.resume(place)

@@ -106,10 +106,10 @@ def test_polars_reads_all_of_them_alike(tmp_path: Path) -> None:
     from_json = pl.read_ndjson(tmp_path / "out.jsonl")
     from_parquet = pl.read_parquet(tmp_path / "out.parquet")
     for name in ("name", "revenue_usd", "description"):
-        told = [getattr(row, name) for row in rows]
-        assert from_csv[name].to_list() == told
-        assert from_json[name].to_list() == told
-        assert from_parquet[name].to_list() == told
+        expected = [getattr(row, name) for row in rows]
+        assert from_csv[name].to_list() == expected
+        assert from_json[name].to_list() == expected
+        assert from_parquet[name].to_list() == expected
 
 
 @pytest.mark.parametrize("rows", [(), (Company(),), (FULL,), (Company(), FULL)])
@@ -153,8 +153,8 @@ def test_what_does_not_fit_its_typed_column_stands_beside_the_extra(
     row = written(company, tmp_path / "out.parquet")
     assert row["domain"] == "d"
     assert (row["name"], row["industries"], row["rerank_score"]) == (None, None, None)
-    told = '{"more": true, "name": 5, "industries": ["a", 1], "rerank_score": '
-    assert row["extra"] == f"{told}{2**60}}}"
+    extra_start = '{"more": true, "name": 5, "industries": ["a", 1], "rerank_score": '
+    assert row["extra"] == f"{extra_start}{2**60}}}"
 
 
 def test_half_a_surrogate_pair_is_spelled_out(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Exports killed at any moment, and others that go on: each row exactly once."""
+"""Exports killed at any moment, and others that continue: each row exactly once."""
 
 import asyncio
 import os
@@ -43,7 +43,7 @@ async def start(sandbox: Sandbox, path: Path, job_id: str) -> Process:
 
 
 async def kill_after(process: Process, lines: int, seconds: float) -> None:
-    """Kill the process some time after it has said so many lines."""
+    """Kill the process some time after it has printed N lines."""
     assert process.stdout is not None
     for _ in range(lines):
         await process.stdout.readline()
@@ -101,7 +101,7 @@ def test_a_part_cut_off_anywhere_is_gone_on_from(
 
 
 def check_gone_on(path: Path) -> None:
-    """Go on with a part of up to six rows, and see nine rows come of it."""
+    """Continue a part of up to six rows, and see nine rows at the end."""
     with Part(path) as part:
         place = part.restore()
         if place is None:

@@ -39,7 +39,7 @@ class Enough(Exception):  # noqa: N818 -- not an error: it breaks an export off
 
 
 def stop_after(rows: int) -> OnRows:
-    """Return what breaks an export off once so many rows are safe."""
+    """Return what ends an export early once N rows are saved."""
 
     def stop(safe: int) -> None:
         if safe >= rows:
@@ -49,7 +49,7 @@ def stop_after(rows: int) -> OnRows:
 
 
 async def broken_off(world: World, path: Path, rows: int, **life: Any) -> BulkJob:
-    """Export until so many rows are safe, and leave it there."""
+    """Export until N rows are saved, and stop there."""
     job = await world.submit(**life)
     with pytest.raises(Enough):
         await export.to_file(job, path, on_rows=stop_after(rows))

@@ -32,7 +32,7 @@ def lasting(
     rows: int | None = None,
     ends: Literal["completed", "failed"] = "completed",
 ) -> JobLife:
-    """Plan a job that writes all its rows at its end, so many seconds away."""
+    """Plan a job that writes all its rows at its end, N seconds away."""
     return JobLife(
         queue=0,
         processed_after=0,
@@ -132,11 +132,11 @@ class Unanswered:
 
     @classmethod
     def now(cls) -> Self:
-        """Remember what is going on."""
+        """Remember the tasks that run."""
         return cls(frozenset(asyncio.all_tasks()))
 
     async def check(self, account: Account) -> None:
-        """See that nothing began that is still going on, nor begins any more."""
+        """See that no new task still runs, and that none begins any more."""
         for _ in range(20):
             await anyio.lowlevel.checkpoint()
         assert asyncio.all_tasks() <= self.tasks

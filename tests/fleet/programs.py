@@ -72,7 +72,7 @@ class WatchedSandbox(Sandbox):
     _arrival: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
 
     def handle(self, request: SandboxRequest) -> SandboxReply:
-        """Answer, and tell whoever waits that something arrived."""
+        """Answer, and wake the tasks that wait for a request."""
         reply = super().handle(request)
         self._arrival.set()
         self._arrival = asyncio.Event()

@@ -1,4 +1,4 @@
-"""What cannot be right is refused before anything is sent."""
+"""What is invalid is refused before anything is sent."""
 
 import math
 from typing import Any
@@ -64,7 +64,7 @@ async def test_run_many(arguments: dict[str, Any]) -> None:
     ],
 )
 async def test_what_is_no_search(wanted: Any) -> None:
-    """Caught: the first search submitted before the second is looked at."""
+    """Caught: the first search submitted before the second is checked."""
     async with Account() as account:
         with pytest.raises(ConfigurationError, match="LookalikeSearch"):
             await account.client.run_many(wanted)
@@ -87,7 +87,7 @@ async def test_a_balance_that_covers_the_worst_case_lets_them_run() -> None:
 
 
 async def test_a_balance_that_does_not_is_said_before_anything_is_sent() -> None:
-    """Caught: the balance held against the first search alone."""
+    """Caught: the balance checked against the first search alone."""
     async with Account(credit=9) as account:
         with pytest.raises(CreditCapError, match="10"):
             await account.client.run_many(searches(5, 5), check_balance=True)

@@ -1,4 +1,4 @@
-"""When turns are short, the jobs near their ends are looked at first."""
+"""When turns are short, the jobs near their ends are polled first."""
 
 import functools
 

@@ -27,7 +27,7 @@ pytestmark = [
 
 
 async def test_what_may_still_be_billed_never_passes_the_cap() -> None:
-    """Caught: only what was billed held against the cap."""
+    """Caught: only what was billed checked against the cap."""
     lives = [lasting(20 + number % 7 * 9, rows=3 * number) for number in range(40)]
     limits = [20 + number * 13 % 60 for number in range(40)]
     async with Account(*lives) as account:
@@ -45,7 +45,7 @@ async def test_the_cap_can_be_used_up_to_the_last_credit() -> None:
 
 
 async def test_a_search_waits_for_room() -> None:
-    """Caught: refused at once; nobody told of the room that a job gave back."""
+    """Caught: refused at once; no search woken by the room that a job gave back."""
     async with Account(lasting(30, rows=10)) as account:
         outcomes = await account.client.run_many(searches(80, 80), max_credits=100)
         first, second = account.views
@@ -164,7 +164,7 @@ async def test_a_bill_below_zero_makes_no_room() -> None:
 
 
 async def test_a_job_that_cannot_be_read_keeps_its_reservation() -> None:
-    """Caught: the room given back because the reading is over."""
+    """Caught: the room given back because the reading has ended."""
 
     def read(seen: Seen) -> WireReply:
         if seen.job_id == "a":

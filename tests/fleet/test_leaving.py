@@ -22,7 +22,7 @@ class StopReadingError(Exception):
 
 
 async def begin(account: Account) -> tuple[list[BulkJob], Unanswered]:
-    """Submit a quick job and three slow ones; tell what is going on by then."""
+    """Submit a quick job and three slow ones; return the tasks that run by then."""
     jobs = [await account.client.submit(search(number)) for number in range(4)]
     return jobs, Unanswered.now()
 

@@ -35,7 +35,7 @@ def begin(account: Account, jobs: int = 6, active: int = 4) -> asyncio.Task[obje
 
 
 async def go_after(account: Account, seconds: float, times: int = 1) -> None:
-    """Cancel a batch so many times and see the cancellation through."""
+    """Cancel a batch N times, and wait for its end."""
     task = begin(account)
     await anyio.sleep(seconds)
     for _ in range(times):
@@ -254,7 +254,7 @@ async def test_an_exception_that_is_not_ours_is_an_outcome() -> None:
 async def test_a_submit_of_unknown_outcome_is_warned_about(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Caught: the outcome that told of it thrown away in silence."""
+    """Caught: the outcome that reports it dropped without a word."""
     async with Account(lasting(9000)) as account:
         account.transport.fates.append(Fate.LOST)
         with anyio.move_on_after(10):

@@ -30,9 +30,9 @@ class Waited:
     """What waiting for many jobs came to.
 
     Attributes:
-        delay: Mean seconds from a job's end to the answer that told of it.
+        delay: Mean seconds from a job's end to the answer that reports it.
         longest: The longest of them.
-        polls: Mean looks at a job.
+        polls: Mean polls of a job.
         busiest: Most looks in any one second.
     """
 
@@ -105,7 +105,7 @@ def _busiest(moments: list[float]) -> int:
 
 
 def in_turn(jobs: Sequence[PacedJob], *, per_second: float, within: float) -> Waited:
-    """Do the same with the turns going round, to whoever was looked at longest ago."""
+    """Do the same, with the turn for the job that was polled longest ago."""
     own = JobState.draw_urgency
     JobState.draw_urgency = _by_waiting_alone  # type: ignore[method-assign, assignment]  # put back below
     try:

@@ -73,8 +73,9 @@ def test_an_unknown_word_is_kept() -> None:
 
 def test_what_the_reader_adds_is_not_taken_from_an_answer() -> None:
     """Caught: the answer's own fields read from keys of the same name."""
-    fields = {"job_id": JOB, "status": "running", "label": 3, "word": 4}
-    answer = ENDPOINTS.status(JOB).read(reply(200, {**fields, "manifest": {}}))
+    fields: dict[str, object] = {"label": 3, "word": 4, "manifest": {}}
+    fields |= {"job_id": JOB, "status": "running"}
+    answer = ENDPOINTS.status(JOB).read(reply(200, fields))
     assert (answer.label, answer.word) == (None, "running")
 
 

@@ -77,8 +77,6 @@ def entries(source: Rows, searches: Sequence[str] = ()) -> Iterable[Entry]:
             for one in source.companies
         )
     rows: object = source
-    if isinstance(source, (BulkResult, TakeResult)):
-        rows = source.rows
     if not isinstance(rows, Iterable):
         raise ConfigurationError("pass a result, or an iterable of Company")
     return (Entry(check_company(row)) for row in cast("Iterable[object]", rows))

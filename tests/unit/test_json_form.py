@@ -122,7 +122,7 @@ def test_a_result_states_its_bill() -> None:
     ],
 )
 def test_an_extra_that_cannot_be_sent_is_refused(extra: Any) -> None:
-    """Caught: a known field overwritten, and a submit that fails while it is encoded."""
+    """Caught: a known field overwritten; a submit that fails while it is encoded."""
     with pytest.raises(ConfigurationError, match="extra"):
         LookalikeSearch(query="voice", extra=extra)
 

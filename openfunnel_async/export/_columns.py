@@ -76,7 +76,7 @@ def entries(source: Rows, searches: Sequence[str] = ()) -> Iterable[Entry]:
             Entry(one.company, tuple(names.get(n, str(n)) for n in one.found_by))
             for one in source.companies
         )
-    rows: object = source
+    rows = cast("object", source)
     if not isinstance(rows, Iterable):
         raise ConfigurationError("pass a result, or an iterable of Company")
     return (Entry(check_company(row)) for row in cast("Iterable[object]", rows))

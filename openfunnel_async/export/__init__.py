@@ -2,17 +2,17 @@
 
 ``to_file()`` streams the rows of a job into a file, whole or not at all, and continues
 after a crash; ``write()``, ``write_rows()`` and ``dataframe()`` take rows that are in
-memory. ``check()`` finds out, before anything is spent, whether a file can be written.
+memory. ``check()`` checks, before credits are spent, whether a file can be written.
 
-A file has one line for each company, in order, with the columns of ``COLUMNS`` or those
-asked for. Everything that was paid for is in it: ``extra`` is a column, too.
+A file has one line for each company, in order, with all columns of ``COLUMNS`` or the
+given ones. It has everything that was paid for: ``extra`` is a column, too.
 
-- CSV: UTF-8, lists joined by ``"; "``, ``extra`` as JSON, nothing for a value that is
-  not known. A text that a spreadsheet could take for a formula gets a ``'`` before it.
+- CSV: UTF-8, lists joined by ``"; "``, ``extra`` as JSON, an empty cell for an unknown
+  value. A text that a spreadsheet could read as a formula has a ``'`` before it.
 - JSONL: every key on every line, ``extra`` as an object, null for unknown values.
-- Parquet and dataframe (the extra ``frames``): typed columns whatever the rows, lists
-  as lists, ``extra`` as JSON. A value that its column cannot hold, such as a number
-  of more than 64 bits, is in ``extra``.
+- Parquet and dataframe (the extra ``frames``): columns whose types do not depend on the
+  rows, lists as lists, ``extra`` as JSON. A value that does not fit its column, such as
+  a number of more than 64 bits, is in ``extra``.
 
 Half a surrogate pair, which UTF-8 cannot encode, is written as an escape (backslash,
 ``ud800``).

@@ -1,9 +1,9 @@
-"""The lines of a ``.part`` file: rows and checkpoints.
+"""The lines of a ``.part`` file: rows and marks.
 
-A line that is an object is a row, one that is a list is a mark: the checkpoint after
-the rows before it. Rows are written together with their mark, so after a crash the part
-is whole up to its last good mark, and what follows is cut off. It holds whole rows
-whatever the columns and the format of the final file.
+A line that is an object is a row. A line that is a list is a mark: it has the
+checkpoint after the rows before it. Rows are written together with their mark, so after
+a crash the file is valid up to its last mark, and the rest is removed. It has all
+fields of each row, whatever the columns and the format of the final file.
 """
 
 import contextlib
@@ -16,8 +16,8 @@ import attrs
 
 from openfunnel_async import Company, JobCheckpoint
 from openfunnel_async.errors import ConfigurationError
-from openfunnel_async.export._columns import Entry, to_json
-from openfunnel_async.export._paths import printable
+from openfunnel_async.export._columns import ExportRow, to_json
+from openfunnel_async.export._paths import escape_path
 
 _NAME = "openfunnel-async export"
 _HEAD = f'["{_NAME}", '.encode()
@@ -27,46 +27,46 @@ _FIELDS = tuple(field.name for field in attrs.fields(Company))
 
 @attrs.frozen(kw_only=True)
 class Mark:
-    """Up to where a part is whole.
+    """A mark of a ``.part`` file.
 
     Attributes:
-        end: Bytes.
-        rows: Rows.
-        place: The checkpoint after them; None where the rows came without one.
+        end: The number of bytes up to its end.
+        rows: The number of rows before it.
+        checkpoint: The checkpoint after these rows; None if the source has none.
     """
 
     end: int
     rows: int
-    place: JobCheckpoint | None
+    checkpoint: JobCheckpoint | None
 
 
-def format_lines(rows: Sequence[Company], place: JobCheckpoint | None) -> bytes:
-    """Return the lines of rows and of the checkpoint after them."""
-    checkpoint = None if place is None else str(place)
-    texts = [to_json(_row(company)) for company in rows]
-    texts.append(json.dumps([_NAME, _VERSION, checkpoint]))
+def format_lines(rows: Sequence[Company], checkpoint: JobCheckpoint | None) -> bytes:
+    """Return the lines of rows and of the mark after them."""
+    text = None if checkpoint is None else str(checkpoint)
+    texts = [to_json(_row_fields(company)) for company in rows]
+    texts.append(json.dumps([_NAME, _VERSION, text]))
     return "".join(f"{line}\n" for line in texts).encode(errors="surrogatepass")
 
 
-def read_entries(part: Path, end: int) -> Iterator[Entry]:
-    """Read the rows of a part, up to where it is whole."""
+def read_rows(part: Path, end: int) -> Iterator[ExportRow]:
+    """Read the rows of a ``.part`` file, up to the end of a mark."""
     with part.open("rb") as file:
         for line in file:
             end -= len(line)
             if end < 0:
                 return
             if line.startswith(b"{"):
-                yield Entry(_company(line))
+                yield ExportRow(_parse_company(line))
 
 
 def find_last_mark(part: Path) -> Mark | None:
-    """Find the last mark up to which everything can be read.
+    """Return the last mark before which every line can be read, if any.
 
     Raises:
-        ConfigurationError: The file is no part, or one of another version.
+        ConfigurationError: An export has not written the file, or another version has.
         OSError: It cannot be read.
     """
-    check_ours(part)
+    check_is_part(part)
     found: Mark | None = None
     rows = end = 0
     with part.open("rb") as file:
@@ -76,30 +76,32 @@ def find_last_mark(part: Path) -> Mark | None:
             if isinstance(value, dict):
                 rows += 1
             elif value is not None and value[:1] == [_NAME]:
-                found = Mark(end=end, rows=rows, place=_place(value, part))
+                found = Mark(
+                    end=end, rows=rows, checkpoint=_parse_checkpoint(value, part)
+                )
             else:
                 break
     return found
 
 
-def check_ours(part: Path) -> None:
-    """Refuse a file that only has the name of a part."""
+def check_is_part(part: Path) -> None:
+    """Raise ``ConfigurationError`` for a file that an export has not written."""
     with part.open("rb") as file:
         head = file.read(len(_HEAD))
     if head != _HEAD[: len(head)]:
         msg = (
-            f"{printable(part)} is not the part of an export; "
+            f"{escape_path(part)} is not the part of an export; "
             "move it away, or name another file"
         )
         raise ConfigurationError(msg)
 
 
-def _row(company: Company) -> dict[str, Any]:
+def _row_fields(company: Company) -> dict[str, Any]:
     values = ((name, getattr(company, name)) for name in _FIELDS)
     return {name: value for name, value in values if value is not None and value != {}}
 
 
-def _company(line: bytes) -> Company:
+def _parse_company(line: bytes) -> Company:
     fields = cast("dict[str, Any]", json.loads(line.decode(errors="surrogatepass")))
     if isinstance(fields.get("industries"), list):
         fields["industries"] = tuple(fields["industries"])
@@ -107,7 +109,7 @@ def _company(line: bytes) -> Company:
 
 
 def _read_line(line: bytes) -> dict[str, Any] | list[Any] | None:
-    """Read a row or a mark; None for what a crash left of one."""
+    """Return a row or a mark; None for a line that is incomplete or invalid."""
     if not line.endswith(b"\n"):
         return None
     value: dict[str, Any] | list[Any] | None = None
@@ -116,8 +118,8 @@ def _read_line(line: bytes) -> dict[str, Any] | list[Any] | None:
     return value
 
 
-def _place(mark: list[Any], part: Path) -> JobCheckpoint | None:
+def _parse_checkpoint(mark: list[Any], part: Path) -> JobCheckpoint | None:
     if mark[1] != _VERSION:
-        msg = f"{printable(part)} was written by another version of openfunnel-async"
+        msg = f"{escape_path(part)} was written by another version of openfunnel-async"
         raise ConfigurationError(msg)
     return None if mark[2] is None else JobCheckpoint.parse(mark[2])

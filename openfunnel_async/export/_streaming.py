@@ -1,7 +1,7 @@
 """Stream rows into a file as they arrive, and continue after a crash.
 
-Blocking calls run in threads, a hundred rows at a time. Only the part is opened without
-a thread, so that a cancelled call leaves no file open.
+Blocking calls run in threads, with a hundred rows each. Only the ``.part`` file is
+opened without a thread, so that a cancelled call leaves no file open.
 """
 
 import inspect
@@ -19,10 +19,15 @@ from openfunnel_async.errors import (
     JobFailedError,
     OpenFunnelError,
 )
-from openfunnel_async.export._columns import Rows, check_company, choose, entries
-from openfunnel_async.export._part import Part
-from openfunnel_async.export._paths import StrPath, check_file
-from openfunnel_async.export._write import ExportReport, put, status_of
+from openfunnel_async.export._columns import (
+    Source,
+    check_company,
+    choose_columns,
+    iterate_rows,
+)
+from openfunnel_async.export._part import PartFile
+from openfunnel_async.export._paths import StrPath, check_path
+from openfunnel_async.export._write import ExportReport, get_status, write_file
 
 _BATCH = 100
 
@@ -30,7 +35,7 @@ OnRows = Callable[[int], object]
 
 
 async def to_file(  # noqa: PLR0913 -- all but two have a default
-    source: BulkJob | RowStream | Rows | AsyncIterable[Company],
+    source: BulkJob | RowStream | Source | AsyncIterable[Company],
     path: StrPath,
     *,
     columns: Sequence[str] | None = None,
@@ -41,10 +46,10 @@ async def to_file(  # noqa: PLR0913 -- all but two have a default
 ) -> ExportReport:
     """Stream companies into a file, whole or not at all, and resumable.
 
-    The rows are written to a ``.part`` file beside it, on the disk at least every
-    hundred rows. At the end the file is made of it and replaces what was at the path
-    in one step. Whatever ends an export early, also a SIGKILL, a call with
-    ``resume=True`` continues with the part: each row is in the file exactly once.
+    The rows are written to a ``.part`` file beside it, and are on the disk at least
+    every hundred rows. At the end the file is written from it and replaces what was at
+    the path in one step. If an export ends early, even by SIGKILL, a call with
+    ``resume=True`` continues it: each row is in the file exactly once.
 
     Args:
         source: A job, its row stream, a result, or companies, also of an async
@@ -52,27 +57,29 @@ async def to_file(  # noqa: PLR0913 -- all but two have a default
         path: The file; the ending of its name decides the format (``SUFFIXES``).
         columns: Names of ``COLUMNS``, and ``found_by`` of merged results; all of
             them by default. A resumed export may ask for others.
-        follow: Whether to wait for rows that are not written yet; for a job only.
-        resume: Whether to continue with a part that exists; for a job or its stream.
-            Without a part, or without this, the export starts again; reading again is
-            free. A handle that ``OpenFunnel.resume()`` made of ``left_at()`` reads
-            only what is missing, any other handle of the job reads all rows again.
-        most: Rows in the file at most. The job then continues, and bills: cancel it.
-        on_rows: Called, or awaited, with the number of rows in the part, whenever
-            there are more. What it raises is raised.
+        follow: Whether to wait for rows that the job has not delivered yet; for a job
+            only.
+        resume: Whether to continue with an existing ``.part`` file; for a job or its
+            stream. Without such a file, or without this, the export starts again;
+            reading again is free. A handle that ``OpenFunnel.resume()`` returns for
+            ``left_at()`` reads only the missing rows, any other handle of the job
+            reads all rows again.
+        most: The most rows in the file. The job then continues, and bills: cancel it.
+        on_rows: Called, or awaited, with the number of rows in the ``.part`` file each
+            time that it has grown. ``to_file()`` raises its exceptions.
 
     Raises:
-        ConfigurationError: As ``check()``; the part is of another job, or ends before
-            the position of the handle; such a source cannot be resumed. Nothing was
-            sent.
+        ConfigurationError: As ``check()``; the ``.part`` file belongs to another job,
+            or ends before the position of the handle; the source cannot be resumed.
+            Nothing was sent.
         JobFailedError: The job failed. The file was written, with all rows that it
             delivered.
-        OSError: The disk is full, or failed; the part stays.
-        OpenFunnelError: As the stream; the part stays.
+        OSError: The disk is full, or failed; the ``.part`` file stays.
+        OpenFunnelError: As the stream; the ``.part`` file stays.
 
-    Cancellation: the job continues, and the part stays; calling again with
+    Cancellation: the job continues, and the ``.part`` file stays; another call with
     ``resume=True`` is safe and continues from there. The file at the path is unchanged,
-    unless the new one was just replacing it.
+    unless the new one was replacing it at that moment.
     """
     _check_most(most)
     export = _Export(path, columns, resume=resume, most=most, on_rows=on_rows)
@@ -86,12 +93,12 @@ async def to_file(  # noqa: PLR0913 -- all but two have a default
         raise ConfigurationError("only a job, or its row stream, can be resumed")
     if isinstance(source, AsyncIterable):
         return await export.run(aiter(source))
-    return await export.put(source)
+    return await export.write_file(source)
 
 
 @attrs.frozen
 class _Export:
-    """One call of ``to_file``."""
+    """One call of ``to_file()``."""
 
     path: StrPath
     columns: Sequence[str] | None
@@ -99,24 +106,24 @@ class _Export:
     most: int | None = attrs.field(kw_only=True)
     on_rows: OnRows | None = attrs.field(kw_only=True)
 
-    async def put(self, source: Rows) -> ExportReport:
+    async def write_file(self, source: Source) -> ExportReport:
         """Write rows that are in memory."""
-        chosen = choose(self.columns, merged=isinstance(source, MergedResults))
-        rows = tuple(islice(entries(source), self.most))
-        real = check_file(self.path)
-        report = await run_sync(put, rows, real, chosen, status_of(source))
+        chosen = choose_columns(self.columns, merged=isinstance(source, MergedResults))
+        rows = tuple(islice(iterate_rows(source), self.most))
+        real = check_path(self.path)
+        report = await run_sync(write_file, rows, real, chosen, get_status(source))
         await self._report(report.rows)
         return report
 
     async def run(self, stream: AsyncIterator[Company]) -> ExportReport:
-        """Write a stream to the part, and make the file of it."""
-        chosen, real = choose(self.columns), check_file(self.path)
-        with Part(real) as part:
-            place = await run_sync(part.restore) if self.resume else None
-            if place is None:
-                await run_sync(part.begin, _place_of(stream))
+        """Write a stream to the ``.part`` file, and then the final file."""
+        chosen, real = choose_columns(self.columns), check_path(self.path)
+        with PartFile(real) as part:
+            checkpoint = await run_sync(part.restore) if self.resume else None
+            if checkpoint is None:
+                await run_sync(part.begin, _get_checkpoint(stream))
             else:
-                await _skip_to(stream, place)
+                await _skip_to(stream, checkpoint)
             resumed = part.rows
             failed = await self._save(part, stream)
             if failed is None or isinstance(failed, JobFailedError):
@@ -126,9 +133,9 @@ class _Export:
         return ExportReport(path=real, rows=part.rows, resumed=resumed)
 
     async def _save(
-        self, part: Part, stream: AsyncIterator[Company]
+        self, part: PartFile, stream: AsyncIterator[Company]
     ) -> OpenFunnelError | None:
-        """Save rows until there are no more; return the error that ended them."""
+        """Save rows until the stream ends; return the error that ended it, if any."""
         most = math.inf if self.most is None else self.most
         is_full, failed = True, None
         while is_full and failed is None:
@@ -142,7 +149,7 @@ class _Export:
                 failed = exc
             is_full = len(batch) == _BATCH
             if batch:
-                await run_sync(part.append, batch, _place_of(stream))
+                await run_sync(part.append, batch, _get_checkpoint(stream))
                 await self._report(part.rows)
         return failed
 
@@ -159,31 +166,31 @@ def _check_most(most: object) -> None:
     raise ConfigurationError("most must be a whole number of at least 1, or None")
 
 
-def _place_of(stream: AsyncIterator[Company]) -> JobCheckpoint | None:
+def _get_checkpoint(stream: AsyncIterator[Company]) -> JobCheckpoint | None:
     return stream.checkpoint() if isinstance(stream, RowStream) else None
 
 
-async def _skip_to(stream: AsyncIterator[Company], place: JobCheckpoint) -> None:
-    """Read up to the checkpoint at which the part ends."""
-    start = _place_of(stream)
-    if start is None or start.job_id != place.job_id:
+async def _skip_to(stream: AsyncIterator[Company], end: JobCheckpoint) -> None:
+    """Read the rows that are in the ``.part`` file, which ends at a checkpoint."""
+    start = _get_checkpoint(stream)
+    if start is None or start.job_id != end.job_id:
         msg = (
-            f"the .part file there is of job {place.job_id}; resume that job, export "
+            f"the .part file belongs to job {end.job_id}; resume that job, export "
             "to another file, or start again without resume"
         )
         raise ConfigurationError(msg)
-    missing = _rows_before(place) - _rows_before(start)
+    missing = _rows_before(end) - _rows_before(start)
     if missing < 0:
         msg = (
-            f"the .part file there ends {-missing} rows before the position of this "
-            "handle; resume with a handle made of left_at()"
+            f"the .part file ends {-missing} rows before the position of this handle; "
+            "resume the job at the checkpoint that left_at() returns"
         )
         raise ConfigurationError(msg)
     for _ in range(missing):
         if await anext(stream, None) is None:
-            msg = "rows that are in the .part file already are gone"
+            msg = "the service no longer returns the rows in the .part file"
             raise InvalidResponseError(msg, "$.rows")
 
 
-def _rows_before(place: JobCheckpoint) -> int:
-    return place.rows_before + place.offset
+def _rows_before(checkpoint: JobCheckpoint) -> int:
+    return checkpoint.rows_before + checkpoint.offset

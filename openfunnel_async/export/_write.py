@@ -1,4 +1,4 @@
-"""Write rows that are in memory."""
+"""Write companies that are in memory."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -7,10 +7,15 @@ from typing import BinaryIO
 import attrs
 
 from openfunnel_async import BulkResult, JobStatus, MergedResults, TakeResult
-from openfunnel_async.export._columns import Entry, Rows, choose, entries
-from openfunnel_async.export._formats import writer
-from openfunnel_async.export._part import Part
-from openfunnel_async.export._paths import StrPath, check_file
+from openfunnel_async.export._columns import (
+    ExportRow,
+    Source,
+    choose_columns,
+    iterate_rows,
+)
+from openfunnel_async.export._formats import get_writer
+from openfunnel_async.export._part import PartFile
+from openfunnel_async.export._paths import StrPath, check_path
 
 
 @attrs.frozen(kw_only=True)
@@ -19,9 +24,10 @@ class ExportReport:
 
     Attributes:
         path: The file.
-        rows: Companies in it.
-        resumed: How many of them were in the part of an earlier export.
-        status: The job's status at the end; None where the rows came without one.
+        rows: The number of companies in it.
+        resumed: How many of them were in the ``.part`` file of an earlier export.
+        status: The status of the job at the end; None if the source is not a job or its
+            result.
     """
 
     path: Path
@@ -31,7 +37,7 @@ class ExportReport:
 
 
 def write(
-    source: Rows,
+    source: Source,
     path: StrPath,
     *,
     columns: Sequence[str] | None = None,
@@ -52,16 +58,16 @@ def write(
 
     Raises:
         ConfigurationError: As ``check()``; another export is writing the file; the
-            source has something else than companies.
+            source has an item that is not a company.
         OSError: The disk is full, or failed.
     """
-    chosen = choose(columns, merged=isinstance(source, MergedResults))
-    real = check_file(path)
-    return put(entries(source, searches), real, chosen, status_of(source))
+    chosen = choose_columns(columns, merged=isinstance(source, MergedResults))
+    real = check_path(path)
+    return write_file(iterate_rows(source, searches), real, chosen, get_status(source))
 
 
 def write_rows(
-    source: Rows,
+    source: Source,
     file: BinaryIO,
     *,
     suffix: str = ".jsonl",
@@ -83,42 +89,42 @@ def write_rows(
         The number of rows.
 
     Raises:
-        ConfigurationError: An unknown ending or column; the source has something else
-            than companies. Rows before it may have been written.
+        ConfigurationError: The ending or a column is unknown; the source has an item
+            that is not a company. Rows before it may have been written.
         OSError: The file cannot be written.
     """
-    chosen = choose(columns, merged=isinstance(source, MergedResults))
-    counted = _Counted(entries(source, searches))
-    writer(Path(f"rows{suffix}"))(counted, file, chosen)
+    chosen = choose_columns(columns, merged=isinstance(source, MergedResults))
+    counted = _Counted(iterate_rows(source, searches))
+    get_writer(suffix)(counted, file, chosen)
     return counted.count
 
 
-def put(
-    rows: Iterable[Entry],
+def write_file(
+    rows: Iterable[ExportRow],
     real: Path,
     columns: Sequence[str],
     status: JobStatus | None,
 ) -> ExportReport:
-    """Write entries into a real file."""
+    """Write rows into a real file, through a ``.part`` file."""
     counted = _Counted(rows)
-    with Part(real) as part:
+    with PartFile(real) as part:
         part.finish(columns, counted)
     return ExportReport(path=real, rows=counted.count, status=status)
 
 
-def status_of(source: Rows) -> JobStatus | None:
-    """Return the status of the job of these rows, where they have one."""
+def get_status(source: Source) -> JobStatus | None:
+    """Return the status of a result's job; None for other companies."""
     return source.status if isinstance(source, (BulkResult, TakeResult)) else None
 
 
 @attrs.define
 class _Counted:
-    """Counts the rows that are read from it."""
+    """An iterable that counts the rows that are read from it."""
 
-    _rows: Iterable[Entry]
+    _rows: Iterable[ExportRow]
     count: int = 0
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[ExportRow]:
         for row in self._rows:
             self.count += 1
             yield row

@@ -3,10 +3,10 @@
     with Progress([job]) as show:
         await job.wait_until_terminal(on_progress=show)
 
-``watch()`` does this for any number of jobs. Needs the extra ``cli`` (rich). It sends
-nothing of its own: it shows what the handles know.
+``watch()`` does this for any number of jobs. Both need the extra ``cli`` (rich).
+``Progress`` sends no request: it shows the last answers of the handles.
 
-A number that is not known is left out. The texts of the service are shown without their
+An unknown number is left out. The messages of the service are shown without their
 control characters, and are never read as markup.
 """
 
@@ -22,7 +22,7 @@ import anyio
 
 from openfunnel_async import BulkJob, JobSnapshot, JobStatus
 from openfunnel_async.errors import ConfigurationError, OpenFunnelError
-from openfunnel_async.progress._line import Line
+from openfunnel_async.progress._line import JobLine
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,13 +35,13 @@ __all__ = ["Progress", "watch"]
 class Progress:
     """A context manager that shows jobs; it can be their ``on_progress``.
 
-    On a terminal it draws a table in place, which is updated by itself and stays at
-    the end. Anywhere else, also in notebooks, it writes a line whenever the stage or
-    the numbers of a job have changed.
+    On a terminal it draws a table in place, which updates itself and stays at the end.
+    Anywhere else, also in notebooks, it writes a line when the status, the message or
+    a number of a job has changed.
 
     Args:
         jobs: The handles to show. A snapshot of another job adds a line for it.
-        file: Where to write; ``sys.stderr`` by default.
+        file: The file to write to; ``sys.stderr`` by default.
 
     Raises:
         ConfigurationError: The extra ``cli`` is missing.
@@ -55,20 +55,20 @@ class Progress:
                 "progress needs rich: pip install 'openfunnel-async[cli]'"
             )
         self._jobs = {job.id: job for job in jobs}
-        self._lines = {job_id: Line(job_id=job_id) for job_id in self._jobs}
+        self._lines = {job_id: JobLine(job_id=job_id) for job_id in self._jobs}
         self._file = sys.stderr if file is None else file
         self._terminal: Console | None = None
         self._live: Live | None = None
-        # rich draws from a thread of its own.
+        # rich draws in another thread.
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        from openfunnel_async.progress._table import live, terminal  # noqa: PLC0415 -- an extra
+        from openfunnel_async.progress._table import create_live_table, find_terminal  # noqa: PLC0415 -- an extra
 
-        self._terminal = terminal(self._file)
+        self._terminal = find_terminal(self._file)
         self.refresh()
         if self._terminal is not None:
-            self._live = live(self._terminal, self._draw)
+            self._live = create_live_table(self._terminal, self._draw)
             self._live.start()
         return self
 
@@ -78,34 +78,34 @@ class Progress:
             self._live.stop()
 
     def __call__(self, snapshot: JobSnapshot) -> None:
-        """Show a snapshot; a job that is new gets a line."""
+        """Show a snapshot; add a line for a new job."""
         with self._lock:
-            self._note(snapshot.job_id, snapshot, snapshot.status)
+            self._update(snapshot.job_id, snapshot, snapshot.status)
 
     def refresh(self) -> None:
-        """Show the state of the handles, for programs that read rows or pages."""
+        """Show the state of the handles; for programs that read rows or pages."""
         with self._lock:
             for job in self._jobs.values():
-                self._note(job.id, job.snapshot, job.status)
+                self._update(job.id, job.snapshot, job.status)
 
-    def _note(
+    def _update(
         self, job_id: str, snapshot: JobSnapshot | None, status: JobStatus
     ) -> None:
-        line = self._lines.setdefault(job_id, Line(job_id=job_id))
-        if line.note(snapshot, status) and self._terminal is None:
-            # The encoding of a pipe may lack some characters.
+        line = self._lines.setdefault(job_id, JobLine(job_id=job_id))
+        if line.update(snapshot, status) and self._terminal is None:
+            # The encoding of a pipe may not have every character.
             encoding = getattr(self._file, "encoding", None) or "utf-8"
-            text = line.text().encode(encoding, "backslashreplace").decode(encoding)
-            self._file.write(f"{text}\n")
+            text = f"{line.format_text()}\n".encode(encoding, "backslashreplace")
+            self._file.write(text.decode(encoding))
             self._file.flush()
 
     def _draw(self) -> "Table":
-        from openfunnel_async.progress._table import table  # noqa: PLC0415 -- an extra
+        from openfunnel_async.progress._table import draw_table  # noqa: PLC0415 -- an extra
 
         self.refresh()
         width = self._terminal.width if self._terminal is not None else 0
         with self._lock:
-            return table(self._lines.values(), width)
+            return draw_table(self._lines.values(), width)
 
 
 def _check_timeout(timeout: object) -> None:
@@ -125,19 +125,19 @@ async def watch(
     """Wait for jobs and show their progress.
 
     Args:
-        jobs: Their handles.
-        timeout: Total seconds; the client's ``wait_timeout`` by default, None for
-            ever.
-        file: Where to write; ``sys.stderr`` by default.
+        jobs: The handles of the jobs.
+        timeout: Total seconds; the client's ``wait_timeout`` by default, None for no
+            limit.
+        file: The file to write to; ``sys.stderr`` by default.
 
     Returns:
-        For each id the terminal answer, or the error that ended its wait, a
-        ``WaitTimeoutError`` for a job that is not terminal.
+        For each job's id its terminal snapshot, or the error that ended its wait. The
+        error is a ``WaitTimeoutError`` if the timeout passed.
 
     Raises:
-        ConfigurationError: The extra ``cli`` is missing; an invalid timeout.
+        ConfigurationError: The extra ``cli`` is missing; the timeout is invalid.
 
-    Cancellation: the jobs continue and the handles stay usable.
+    Cancellation: the jobs continue, and the handles stay usable.
     """
     _check_timeout(timeout)
     handles = tuple(jobs)

@@ -1,14 +1,12 @@
 """Every example on a page is run."""
 
-import os
-import sys
 from pathlib import Path
 
-import anyio
 import pytest
 
 from openfunnel_async.sandbox import BodyFault, JobLife, Sandbox
 from tests.docs.pages import FRAGMENTS, Example, examples
+from tests.docs.programs import environment_of, run_program
 
 pytestmark = pytest.mark.anyio
 
@@ -32,20 +30,8 @@ def fragment(page: str, number: int) -> Example:
 
 
 async def run(example: Example, folder: Path, sandbox: Sandbox) -> str:
-    """Run an example in a process of its own and give what it said."""
-    script = folder / "example.py"
-    script.write_text(example.program, encoding="utf-8")
-    told = {
-        "OPENFUNNEL_BASE_URL": sandbox.base_url,
-        "OPENFUNNEL_API_KEY": sandbox.api_key,
-        "PYTHONUTF8": "1",
-    }
-    with anyio.fail_after(60):
-        process = await anyio.run_process(
-            [sys.executable, "-W", "error", str(script)],
-            env=os.environ | told,
-            check=False,
-        )
+    """Run an example and return its output."""
+    process = await run_program(example.program, folder, environment_of(sandbox))
     assert process.returncode == 0, process.stderr.decode()
     return process.stdout.decode()
 

@@ -12,6 +12,7 @@ import pytest
 
 from openfunnel_async import LookalikeSearch, OpenFunnel, export, merge_results
 from openfunnel_async.sandbox import JobLife
+from tests.docs.programs import QUICK_POLLS
 from tests.fleet.programs import WatchedSandbox, output_of, start, write_program
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +27,7 @@ AT_ONCE = JobLife(queue=0, first_page_after=0, seconds_per_page=0, closing=0)
 
 async def run(folder: Path, sandbox: WatchedSandbox) -> tuple[int | None, str]:
     script = write_program("export.md", folder)
-    async with await start(script, sandbox) as process:
+    async with await start(script, sandbox, **QUICK_POLLS) as process:
         said = await output_of(process)
     return process.returncode, said
 
@@ -58,7 +59,7 @@ async def test_a_killed_export_goes_on_and_buys_nothing_twice(tmp_path: Path) ->
     """Caught: `resume=True` left out, and with it the rows before the kill."""
     script = write_program("export.md", tmp_path)
     async with WatchedSandbox(speed=0, lives=[TWO_PAGES]) as sandbox:
-        async with await start(script, sandbox) as process:
+        async with await start(script, sandbox, **QUICK_POLLS) as process:
             # Who asks for the second page a second time has its rows in the part.
             await sandbox.until(lambda: sandbox.count("read", "page_0001") >= 2)
             process.kill()

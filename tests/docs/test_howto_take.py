@@ -1,45 +1,20 @@
 """The how-to on taking what one needs: its program, run."""
 
-import os
-import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from subprocess import CompletedProcess
 
-import anyio
 import attrs
 import pytest
 
 from openfunnel_async.sandbox import JobLife, Sandbox
+from tests.docs.pages import DOCS, blocks
+from tests.docs.programs import environment_of, run_program
 
 pytestmark = pytest.mark.anyio
 
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "take-what-you-need.md"
-# At the sandbox's speed the first page comes in a second, each other after three.
-LIFE = JobLife(queue=0, first_page_after=100, seconds_per_page=300)
-
-
-def example() -> str:
-    text = PAGE.read_text(encoding="utf-8")
-    found = re.search(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    assert found is not None
-    return found[1]
-
-
-async def run(folder: Path, sandbox: Sandbox) -> CompletedProcess[bytes]:
-    script = folder / "example.py"
-    script.write_text(example(), encoding="utf-8")
-    told = {
-        "OPENFUNNEL_BASE_URL": sandbox.base_url,
-        "OPENFUNNEL_API_KEY": sandbox.api_key,
-        # The names of companies are printed in any script.
-        "PYTHONUTF8": "1",
-    }
-    with anyio.fail_after(60):
-        return await anyio.run_process(
-            [sys.executable, str(script)], env=os.environ | told, check=False
-        )
+PROGRAM = blocks(DOCS / "how-to" / "take-what-you-need.md", "python")[0]
+# At the speed of the sandbox the first page takes 0.2 s, each other one 3 s.
+LIFE = JobLife(queue=0, first_page_after=20, seconds_per_page=300)
 
 
 def is_wanted(row: Mapping[str, object]) -> bool:
@@ -49,7 +24,7 @@ def is_wanted(row: Mapping[str, object]) -> bool:
 
 async def test_it_prints_the_first_25_that_match_and_the_bill(tmp_path: Path) -> None:
     async with Sandbox(speed=100, lives=[LIFE]) as sandbox:
-        process = await run(tmp_path, sandbox)
+        process = await run_program(PROGRAM, tmp_path, environment_of(sandbox))
     assert process.returncode == 0, process.stderr.decode()
     *companies, tally, bill = process.stdout.decode().splitlines()
     [job] = sandbox.jobs.values()
@@ -65,7 +40,7 @@ async def test_it_prints_the_first_25_that_match_and_the_bill(tmp_path: Path) ->
 async def test_a_job_that_fails_is_told_with_what_was_taken(tmp_path: Path) -> None:
     life = attrs.evolve(LIFE, rows=30, ends="failed")
     async with Sandbox(speed=100, lives=[life]) as sandbox:
-        process = await run(tmp_path, sandbox)
+        process = await run_program(PROGRAM, tmp_path, environment_of(sandbox))
     assert process.returncode == 1
     [job] = sandbox.jobs.values()
     [line] = process.stdout.decode().splitlines()

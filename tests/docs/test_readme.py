@@ -1,39 +1,23 @@
 """The README: its programs and commands, run."""
 
-import os
 import re
-import sys
 from pathlib import Path
 
-import anyio
 import pytest
 
 from openfunnel_async.sandbox import Sandbox
+from tests.docs.pages import ROOT, blocks
+from tests.docs.programs import environment_of, run_program
 
 pytestmark = pytest.mark.anyio
 
-ROOT = Path(__file__).parents[2]
-
-
-def blocks(language: str) -> list[str]:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+PAGE = ROOT / "README.md"
 
 
 async def test_the_example_stops_the_spend(tmp_path: Path) -> None:
-    example = tmp_path / "example.py"
-    example.write_text(blocks("python")[0], encoding="utf-8")
-    async with Sandbox(speed=100) as sandbox:
-        told = {
-            "OPENFUNNEL_BASE_URL": sandbox.base_url,
-            "OPENFUNNEL_API_KEY": sandbox.api_key,
-            # The names of companies are printed in any script.
-            "PYTHONUTF8": "1",
-        }
-        with anyio.fail_after(60):
-            process = await anyio.run_process(
-                [sys.executable, str(example)], env=os.environ | told, check=False
-            )
+    program = blocks(PAGE, "python")[0]
+    async with Sandbox(speed=200) as sandbox:
+        process = await run_program(program, tmp_path, environment_of(sandbox))
     assert process.returncode == 0, process.stderr.decode()
     *companies, receipt = process.stdout.decode().splitlines()
     status, consumed, avoided = receipt.split()
@@ -45,6 +29,8 @@ async def test_the_example_stops_the_spend(tmp_path: Path) -> None:
 
 def test_the_commands_are_those_that_are_judged() -> None:
     judged = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    commands = [b.strip() for b in blocks("sh") if b.startswith("python3 -m venv")]
+    commands = [
+        b.strip() for b in blocks(PAGE, "sh") if b.startswith("python3 -m venv")
+    ]
     assert re.findall(r"^\w+='(python3 -m venv .*)'$", judged, re.MULTILINE) == commands
     assert len(commands) == 2

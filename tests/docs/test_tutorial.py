@@ -1,6 +1,5 @@
 """The tutorial, followed from its first line to its last."""
 
-import os
 import re
 import sys
 from collections.abc import AsyncGenerator, Mapping
@@ -13,6 +12,7 @@ from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 
 from tests.docs.pages import DOCS, blocks
+from tests.docs.programs import run_program
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +26,7 @@ COMMAND = blocks(PAGE, "sh")[0].splitlines()[-1].split()
 async def service() -> AsyncGenerator[str]:
     """Start the page's service as it says, faster and elsewhere; give its welcome."""
     words = COMMAND[1 : COMMAND.index("--port")]
-    command = [sys.executable, *words, "--port", "0", "--speed", "40"]
+    command = [sys.executable, *words, "--port", "0", "--speed", "100"]
     async with await anyio.open_process(command, stderr=None) as process:
         try:
             yield await welcome_of(process)
@@ -45,16 +45,8 @@ async def welcome_of(process: Process) -> str:
     return said
 
 
-async def run(code: str, folder: Path, told: Mapping[str, str]) -> list[str]:
-    script = folder / "program.py"
-    script.write_text(code, encoding="utf-8")
-    with anyio.fail_after(60):
-        process = await anyio.run_process(
-            [sys.executable, "-W", "error", str(script)],
-            env=os.environ | told | {"PYTHONUTF8": "1"},
-            cwd=folder,
-            check=False,
-        )
+async def run(code: str, folder: Path, environment: Mapping[str, str]) -> list[str]:
+    process = await run_program(code, folder, environment)
     assert process.returncode == 0, process.stderr.decode()
     return process.stdout.decode().splitlines()
 

@@ -255,7 +255,7 @@ def test_what_are_not_companies_is_refused(source: Any, tmp_path: Path) -> None:
 def test_what_json_cannot_say_is_refused(value: Any, tmp_path: Path) -> None:
     company = Company(extra={"x": value})
     for name in ("out.csv", "out.jsonl", "out.parquet"):
-        with pytest.raises(ConfigurationError, match="what JSON cannot"):
+        with pytest.raises(ConfigurationError, match="that JSON cannot"):
             export.write([company], tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 

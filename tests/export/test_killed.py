@@ -21,14 +21,14 @@ from openfunnel_async import (
     export,
 )
 from openfunnel_async.export import _part
-from openfunnel_async.export._part import Part
+from openfunnel_async.export._part import PartFile
 from openfunnel_async.sandbox import JobLife, Sandbox, Unknowns
 from tests.export.readers import links, names_in
 
 EXPORTER = Path(__file__).with_name("exporter.py")
 KILLS = 6
-# A page of a hundred rows comes every 0.4 s, in quarters; the job outlives some of
-# the exports and not the others.
+# At this sandbox's speed a page of a hundred rows takes 0.2 s; it grows in quarters.
+# Some exports are killed while the job runs, others when it is terminal.
 LIFE = JobLife(queue=0, first_page_after=40, seconds_per_page=40, closing=10)
 
 
@@ -60,7 +60,7 @@ async def test_the_rows_of_killed_exports_add_up(tmp_path: Path, suffix: str) ->
     path, dice = tmp_path / f"out{suffix}", random.Random(f"kills/{suffix}")
     unknowns = Unknowns(labels="opaque", newest_page_grows=True)
     with anyio.fail_after(90):
-        async with Sandbox(speed=100, lives=[LIFE], unknowns=unknowns) as sandbox:
+        async with Sandbox(speed=200, lives=[LIFE], unknowns=unknowns) as sandbox:
             async with OpenFunnel(sandbox.api_key, base_url=sandbox.base_url) as client:
                 job = await client.submit(LookalikeSearch(query="voice ai", limit=850))
             for _ in range(KILLS):
@@ -77,7 +77,7 @@ async def test_the_rows_of_killed_exports_add_up(tmp_path: Path, suffix: str) ->
 
 def part_of(rows: int, path: Path) -> bytes:
     """Write a part, three rows at a time, and return what is in it."""
-    with Part(path) as part:
+    with PartFile(path) as part:
         part.begin(JobCheckpoint(job_id="job-1"))
         for before in range(0, rows, 3):
             companies = [Company(linkedin_url=f"é{before + n}") for n in range(3)]
@@ -102,7 +102,7 @@ def test_a_part_cut_off_anywhere_is_gone_on_from(
 
 def check_gone_on(path: Path) -> None:
     """Continue a part of up to six rows, and see nine rows at the end."""
-    with Part(path) as part:
+    with PartFile(path) as part:
         place = part.restore()
         if place is None:
             part.begin(JobCheckpoint(job_id="job-1"))
@@ -133,7 +133,7 @@ def test_rows_without_a_mark_after_them_are_not_in_the_file(
     """Caught: a file made of the whole part, when the job had no more rows."""
     path, part = tmp_path / "out.csv", tmp_path / "out.csv.part"
     part.write_bytes(part_of(6, path) + tail)
-    with Part(path) as held:
+    with PartFile(path) as held:
         held.restore()
         held.finish(["linkedin_url"])
     assert links(path) == [f"é{n}" for n in range(6)]
@@ -153,7 +153,7 @@ def test_a_part_that_was_taken_away_while_it_was_opened_is_made_anew(
         really_lock_file(file, at)
 
     monkeypatch.setattr(_part, "_lock_file", hold)
-    with Part(path) as held:
+    with PartFile(path) as held:
         held.begin(None)
         assert part.stat().st_size
     assert taken == [part, part]
@@ -163,7 +163,7 @@ def test_a_part_begun_anew_forgets_the_job_before(tmp_path: Path) -> None:
     """Caught: the old job's rows and places behind the new one's first mark."""
     path = tmp_path / "out.csv"
     part_of(6, path)
-    with Part(path) as part:
+    with PartFile(path) as part:
         part.begin(JobCheckpoint(job_id="job-2"))
     assert export.left_at(path) == JobCheckpoint(job_id="job-2")
 
@@ -193,7 +193,7 @@ def test_the_part_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
     part.write_bytes(newer)
     with pytest.raises(ConfigurationError, match="by another version"):
         export.left_at(path)
-    with Part(path) as held, pytest.raises(ConfigurationError, match="by another"):
+    with PartFile(path) as held, pytest.raises(ConfigurationError, match="by another"):
         held.restore()
     assert part.read_bytes() == newer
 

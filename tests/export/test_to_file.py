@@ -148,7 +148,7 @@ async def test_the_part_of_another_job_is_not_touched(
     other = await world.finished()
     world.service.requests.clear()
     with pytest.raises(
-        ConfigurationError, match=rf"\.part file there is of job {job.id}"
+        ConfigurationError, match=rf"\.part file belongs to job {job.id}"
     ):
         await export.to_file(other, path, resume=True)
     assert world.service.requests == []
@@ -177,7 +177,7 @@ async def test_rows_of_the_part_that_the_service_lost_are_said(
     short = await world.finished(rows=250)
     part = tmp_path / "out.csv.part"
     part.write_text(part.read_text().replace(job.id, short.id))
-    with pytest.raises(Exception, match="are gone"):
+    with pytest.raises(Exception, match="no longer returns the rows"):
         await export.to_file(short, tmp_path / "out.csv", resume=True)
 
 

@@ -20,7 +20,7 @@ from openfunnel_async import (
     WaitTimeoutError,
 )
 from openfunnel_async.progress import Progress, watch
-from openfunnel_async.progress._line import Line
+from openfunnel_async.progress._line import JobLine
 from tests.support.scripted import (
     ScriptedTransport,
     Seen,
@@ -100,20 +100,20 @@ def test_an_unknown_status_is_harmless_as_well() -> None:
 
 def test_the_rate_is_that_between_what_was_seen() -> None:
     moments = iter([100.0, 100.0, 110.0, 110.0, 150.0, 150.0])
-    line = Line(job_id="job-1", now=lambda: next(moments))
+    line = JobLine(job_id="job-1", now=lambda: next(moments))
     running = JobStatus.RUNNING
-    line.note(snapshot(processed=40), running)
+    line.update(snapshot(processed=40), running)
     assert line.rate == ""
-    line.note(snapshot(processed=90), running)
+    line.update(snapshot(processed=90), running)
     assert line.rate == "5.0/s"
-    line.note(snapshot(processed=90), running)
+    line.update(snapshot(processed=90), running)
     assert line.rate == "5.0/s"
 
 
 def test_the_eta_counts_down() -> None:
     now = 100.0
-    line = Line(job_id="job-1", now=lambda: now)
-    line.note(snapshot(eta=90.0), JobStatus.RUNNING)
+    line = JobLine(job_id="job-1", now=lambda: now)
+    line.update(snapshot(eta=90.0), JobStatus.RUNNING)
     now += 31
     assert line.eta == "0:59"
     now += 100
@@ -233,7 +233,7 @@ def test_a_terminal_shows_a_table(terminal: tuple[TextIO, FileIO]) -> None:
         show(snapshot(processed=120, eta=76.0, progress_message=EVIL))
         show(snapshot("completed", job_id="x" * 128, manifest=bill))
     text = b"".join(iter(lambda: shown.read(4096), None)).decode()
-    last = text.rpartition("Stage")[2]
+    last = text.rpartition("Status")[2]
     assert "\x1b]0" not in text
     assert "\x07" not in text
     for figure in ("120 of 500", "1:16", "120 so far", "500 billed", "comp"):

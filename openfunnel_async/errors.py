@@ -144,8 +144,11 @@ class APIError(OpenFunnelError):
         detail: The ``detail`` of the body, else the body, without the input that it
             repeats; None if there is none.
         retry_after: Seconds that the service asks to wait; None if it does not.
+        request_id: The id of the request, for the support of the service, as a header
+            of the answer states it; None if none does.
     """
 
+    request_id: str | None = None
     # False if the answer was not JSON, so that a gateway wrote it. Set on the instance,
     # so that a pickle has it; see _protocol/error_replies.py, is_from_service().
     _from_service = True

@@ -6,12 +6,13 @@ import attrs
 
 from openfunnel_async._client.run_many import JobOutcome
 from openfunnel_async._text import brief_repr
+from openfunnel_async._values.json_form import Value
 from openfunnel_async._values.models import Company
 from openfunnel_async._values.results import BulkResult
 
 
 @attrs.frozen(kw_only=True)
-class MergedCompany:
+class MergedCompany(Value):
     """A company and the searches that found it.
 
     Attributes:
@@ -28,7 +29,7 @@ class MergedCompany:
 
 
 @attrs.frozen(kw_only=True)
-class MergedResults:
+class MergedResults(Value):
     """What several searches found together.
 
     Attributes:

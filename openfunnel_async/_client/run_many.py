@@ -19,6 +19,7 @@ from openfunnel_async._job.handle import BulkJob
 from openfunnel_async._job.shielded import wait_shielded
 from openfunnel_async._protocol.retry_rules import retry_after_of, with_jitter
 from openfunnel_async._text import brief_repr, escaped
+from openfunnel_async._values.json_form import Value
 from openfunnel_async._values.results import BulkResult
 from openfunnel_async._values.search import CREDITS_PER_COMPANY, LookalikeSearch
 from openfunnel_async._values.status import JobStatus
@@ -38,7 +39,7 @@ _READ_WITHIN = 60.0
 
 
 @attrs.frozen(kw_only=True)
-class JobOutcome:
+class JobOutcome(Value):
     """What became of one search of ``run_many``.
 
     Attributes:
@@ -57,6 +58,26 @@ class JobOutcome:
     error: OpenFunnelError | None = None
 
     __repr__ = brief_repr
+
+    @property
+    def credits_consumed(self) -> float | None:
+        """The bill of the job as its manifest states it; None where it does not."""
+        if self.job is None or not self.job.is_terminal:
+            return None
+        return _stated_bill(self.job)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the outcome as JSON has it, with the id of the job and the error."""
+        error = self.error
+        return {
+            "search": self.search.to_dict(),
+            "job_id": None if self.job is None else self.job.id,
+            "result": None if self.result is None else self.result.to_dict(),
+            "error": None
+            if error is None
+            else {"type": type(error).__name__, "message": str(error)},
+            "credits_consumed": self.credits_consumed,
+        }
 
 
 class Batch:
@@ -233,7 +254,7 @@ class Batch:
             error = _failure(job, result)
             result = None
         if known is not None and known.error is not None:
-            source = result or error
+            source = error if result is None else result
             known.error.rows = source.rows if source is not None else ()
             result, error = None, known.error
         self._outcomes[place] = JobOutcome(
@@ -318,6 +339,11 @@ class Batch:
         if job not in self._releases:
             self._releases[job] = self._background.start_cancel(job)
         return self._releases[job]
+
+
+def _stated_bill(job: BulkJob) -> float | None:
+    manifest = job.snapshot.manifest if job.snapshot is not None else None
+    return None if manifest is None else manifest.credits_consumed
 
 
 def _not_submitted() -> OpenFunnelError:

@@ -67,7 +67,10 @@ def read_key(given: SecretText | None) -> SecretText:
         given if given is not None else hide_text(os.environ.get(KEY_VARIABLE) or None)
     )
     if key is None:
-        raise ConfigurationError(f"no API key: pass api_key or set {KEY_VARIABLE}")
+        raise ConfigurationError(
+            f"no API key: pass api_key or set {KEY_VARIABLE}; the .env file that the "
+            "command line writes and reads is not read here"
+        )
     if isinstance(key, WrongKey):
         raise ConfigurationError(f"api_key must be text, {key.fault}")
     if not key:

@@ -48,10 +48,10 @@ class _Follower:
         page: "WantedPage | None" = None,
         changes: deque[JobSnapshot] | None = None,
     ) -> None:
-        self.deadline = deadline
-        self.page = page
-        self.changes = changes
-        self.is_done = False
+        self.deadline: float = deadline
+        self.page: WantedPage | None = page
+        self.changes: deque[JobSnapshot] | None = changes
+        self.is_done: bool = False
         self.error: BaseException | None = None
         self.newer: PageRead | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -84,8 +84,8 @@ class WantedPage:
     __slots__ = ("cursor", "label")
 
     def __init__(self, cursor: str | None, label: str | None) -> None:
-        self.cursor = cursor
-        self.label = label
+        self.cursor: str | None = cursor
+        self.label: str | None = label
 
     def is_same(self, other: "WantedPage | None") -> bool:
         """Whether both are one page of the job."""

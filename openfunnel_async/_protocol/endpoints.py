@@ -157,5 +157,7 @@ class Endpoints:
 
 def _search_body(search: LookalikeSearch) -> dict[str, object]:
     """Return the fields that were set, and only those."""
-    fields = attrs.asdict(search)
-    return {name: value for name, value in fields.items() if value not in (None, ())}
+    fields = attrs.asdict(search, recurse=False)
+    extra = fields.pop("extra")
+    set_ = {name: value for name, value in fields.items() if value not in (None, ())}
+    return {**set_, **extra}

@@ -31,6 +31,8 @@ _ECHOES = frozenset({"input", "ctx", "body"})
 _LONGEST_TEXT = 500
 _LONGEST_QUOTE = 300
 _LONGEST_SERVER = 40
+_LONGEST_ID = 128
+_REQUEST_IDS = ("x-request-id", "request-id", "x-correlation-id", "cf-ray")
 _MOST_ISSUES = 5
 _MOST_ENTRIES = 100
 _DEEPEST = 6
@@ -74,7 +76,14 @@ def failure(reply: WireReply, *, job_id: str | None = None) -> APIError:
     error = _build_error(reply, body, detail, issues, message, job_id)
     if not is_json:
         vars(error)["_from_service"] = False
+    vars(error)["request_id"] = _request_id(reply)
     return error
+
+
+def _request_id(reply: WireReply) -> str | None:
+    values = (reply.headers.get(name) for name in _REQUEST_IDS)
+    found = next(filter(None, values), None)
+    return None if found is None else escaped(found.strip(), _LONGEST_ID)
 
 
 def _build_error(  # noqa: PLR0913, PLR0917 -- the arguments of every kind of error
@@ -103,7 +112,9 @@ def is_from_service(error: OpenFunnelError) -> bool:
 def replace_message(error: APIError, message: str) -> APIError:
     """Return the same error with another message."""
     replaced = type(error)(message, *error.args[1:])
-    vars(replaced)["_from_service"] = is_from_service(error)
+    vars(replaced).update(
+        _from_service=is_from_service(error), request_id=error.request_id
+    )
     return replaced
 
 

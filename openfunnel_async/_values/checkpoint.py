@@ -7,6 +7,7 @@ import attrs
 
 from openfunnel_async._text import brief_repr
 from openfunnel_async._values.checks import check_job_id, check_label, check_whole
+from openfunnel_async._values.json_form import Value
 from openfunnel_async.errors import ConfigurationError
 
 VERSION = 1
@@ -34,7 +35,7 @@ def _limit(value: SupportsIndex | None) -> int | None:
 
 
 @attrs.frozen(kw_only=True)
-class JobCheckpoint:
+class JobCheckpoint(Value):
     """The position after the last row that was delivered to the caller.
 
     ``str()`` writes it as one line of JSON without the key, which can be stored

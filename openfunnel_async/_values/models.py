@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from openfunnel_async._text import brief_repr, escaped
+from openfunnel_async._values.json_form import Value
 from openfunnel_async._values.status import JobStatus
 
 
@@ -24,7 +25,7 @@ def count_rows(rows: tuple[object, ...]) -> str:
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class Company:
+class Company(Value):
     """One delivered company: the six documented fields, ten observed ones, others.
 
     Every field is optional, because the keys changed within a week of recorded traffic.
@@ -67,7 +68,7 @@ Company.extra = MappingProxyType[str, Any]({})
 
 
 @attrs.frozen(kw_only=True)
-class Manifest:
+class Manifest(Value):
     """The service's summary of a terminal job: rows, pages, bill.
 
     ``credits_consumed`` is the bill. A cancelled job has a partial manifest.
@@ -89,7 +90,7 @@ class Manifest:
 
 
 @attrs.frozen(kw_only=True)
-class JobSnapshot:
+class JobSnapshot(Value):
     """One answer about a job.
 
     Attributes:
@@ -151,7 +152,7 @@ class JobSnapshot:
 
 
 @attrs.frozen(kw_only=True)
-class JobPage:
+class JobPage(Value):
     """One answer with its rows.
 
     Attributes:
@@ -175,7 +176,7 @@ class JobPage:
 
 
 @attrs.frozen(kw_only=True)
-class CreditBalance:
+class CreditBalance(Value):
     """The account's credits; fractions occur."""
 
     __module__ = "openfunnel_async"
@@ -188,7 +189,7 @@ class CreditBalance:
 
 
 @attrs.frozen(kw_only=True)
-class ValidationIssue:
+class ValidationIssue(Value):
     """One fault that a 422 reports, without the input that the answer repeats."""
 
     __module__ = "openfunnel_async"

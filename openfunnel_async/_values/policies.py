@@ -3,11 +3,12 @@
 import attrs
 
 from openfunnel_async._values.checks import check_seconds, check_whole
+from openfunnel_async._values.json_form import Value
 from openfunnel_async.errors import ConfigurationError
 
 
 @attrs.frozen(kw_only=True)
-class PollPolicy:
+class PollPolicy(Value):
     """How often a job is polled while the caller waits.
 
     Attributes:
@@ -44,7 +45,7 @@ class PollPolicy:
 
 
 @attrs.frozen(kw_only=True)
-class RetryPolicy:
+class RetryPolicy(Value):
     """How often, and for how long, a request that may be repeated is repeated.
 
     Attributes:

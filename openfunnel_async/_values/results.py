@@ -1,14 +1,44 @@
 """The results of a handle's methods about a whole job."""
 
+from collections.abc import Iterator
+from typing import SupportsIndex, overload
+
 import attrs
 
 from openfunnel_async._text import brief_repr
+from openfunnel_async._values.json_form import Value
 from openfunnel_async._values.models import Company, Manifest, count_rows
 from openfunnel_async._values.status import JobStatus
 
 
+class _Rows:
+    """A result is also the sequence of its rows."""
+
+    __slots__ = ()
+    rows: tuple[Company, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Company]:
+        return iter(self.rows)
+
+    @overload
+    def __getitem__(self, place: SupportsIndex, /) -> Company: ...
+    @overload
+    def __getitem__(self, place: slice, /) -> tuple[Company, ...]: ...
+    def __getitem__(
+        self, place: SupportsIndex | slice, /
+    ) -> Company | tuple[Company, ...]:
+        return self.rows[place]
+
+    def __bool__(self) -> bool:
+        # Also without rows it is a result.
+        return True
+
+
 @attrs.frozen(kw_only=True)
-class CancelReceipt:
+class CancelReceipt(Value):
     """The effect of a cancel, as far as an answer stated it.
 
     Attributes:
@@ -47,7 +77,7 @@ class CancelReceipt:
 
 
 @attrs.frozen(kw_only=True)
-class BulkResult:
+class BulkResult(_Rows, Value):
     """All rows of a terminal job, in order."""
 
     __module__ = "openfunnel_async"
@@ -55,6 +85,11 @@ class BulkResult:
     status: JobStatus
     rows: tuple[Company, ...]
     manifest: Manifest | None
+
+    @property
+    def credits_consumed(self) -> float | None:
+        """The bill as the manifest states it; None where it does not."""
+        return None if self.manifest is None else self.manifest.credits_consumed
 
     def __repr__(self) -> str:
         return f"<BulkResult {self.status}, {count_rows(self.rows)}>"
@@ -67,7 +102,7 @@ class BulkResult:
 
 
 @attrs.frozen(kw_only=True)
-class TakeResult:
+class TakeResult(_Rows, Value):
     """The result of ``BulkJob.take()``.
 
     Attributes:

@@ -1,12 +1,15 @@
 """``LookalikeSearch``, and the limits that it checks."""
 
-from collections.abc import Iterable
-from typing import SupportsIndex
+import copy
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, SupportsIndex
 
 import attrs
 
-from openfunnel_async._text import brief_repr
+from openfunnel_async._text import brief_repr, escaped
 from openfunnel_async._values.checks import check_text, check_texts, check_whole
+from openfunnel_async._values.json_form import Value
 from openfunnel_async.errors import ConfigurationError
 
 MAX_LIMIT = 10_000
@@ -41,8 +44,14 @@ def _max_employees(value: SupportsIndex | None) -> int | None:
     return None if value is None else check_whole("max_employees", value, 0)
 
 
+def _own_dict(value: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(value, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] -- for callers without types
+        raise ConfigurationError("extra must be a mapping of fields to their values")
+    return copy.deepcopy(dict(value))
+
+
 @attrs.frozen(kw_only=True)
-class LookalikeSearch:
+class LookalikeSearch(Value):
     """Describes the companies to search for; submitting it starts a billed job.
 
     Only what is certainly invalid is checked here, because the vendor's limits differ
@@ -61,6 +70,8 @@ class LookalikeSearch:
         funding_stages: For example ``("Seed", "Series A")``.
         locations: Headquarters countries, ISO 3166-1 alpha-3, or ``"EU"``.
         search_type: ``"semantic"`` or ``"agentic"``; sent only when set.
+        extra: Fields of the request that this version does not know, sent as they are.
+            The service may ignore a field that it does not know, and bill all the same.
 
     Raises:
         ConfigurationError: There is neither a query nor a seed, the query is empty or
@@ -78,6 +89,9 @@ class LookalikeSearch:
     funding_stages: tuple[str, ...] = attrs.field(default=(), converter=_stages)
     locations: tuple[str, ...] = attrs.field(default=(), converter=_locations)
     search_type: str | None = None
+    extra: Mapping[str, Any] = attrs.field(
+        factory=dict[str, Any], converter=_own_dict, hash=False
+    )
 
     def __attrs_post_init__(self) -> None:
         if self.query is not None:
@@ -92,5 +106,19 @@ class LookalikeSearch:
         low, high = self.min_employees, self.max_employees
         if low is not None and high is not None and low > high:
             raise ConfigurationError("min_employees must not be above max_employees")
+        self._check_extra()
+
+    def _check_extra(self) -> None:
+        known = {field.name for field in attrs.fields(LookalikeSearch)}
+        for name in self.extra:
+            check_text("each key of extra", name, 100)
+            if name in known:
+                msg = f"extra may not have {name!r}: pass it as the argument {name}"
+                raise ConfigurationError(msg)
+        try:
+            json.dumps(self.extra, allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as exc:
+            msg = f"extra must be JSON: {escaped(str(exc), 200)}"
+            raise ConfigurationError(msg) from None
 
     __repr__ = brief_repr

@@ -81,9 +81,7 @@ def iterate_rows(source: Source, searches: Sequence[str] = ()) -> Iterable[Expor
             ExportRow(one.company, tuple(names.get(n, str(n)) for n in one.found_by))
             for one in source.companies
         )
-    rows: object = source
-    if isinstance(source, (BulkResult, TakeResult)):
-        rows = source.rows
+    rows = cast("object", source)
     if not isinstance(rows, Iterable):
         raise ConfigurationError("pass a result, or an iterable of Company")
     return (ExportRow(check_company(row)) for row in cast("Iterable[object]", rows))

@@ -1,5 +1,6 @@
 """Which error a reply that says no becomes, and what of it is kept."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -151,3 +152,14 @@ def test_the_time_to_wait_is_kept(status: int) -> None:
 @pytest.mark.parametrize("body", [b"[" * 10_000, b"\x00", b"{", b"9" * 5000])
 def test_a_broken_body_breaks_nothing(body: bytes) -> None:
     assert type(of(500, body)) is ServerError
+
+
+@pytest.mark.parametrize(
+    "header", ["x-request-id", "request-id", "x-correlation-id", "cf-ray"]
+)
+def test_the_id_of_a_request_is_on_its_error(header: str) -> None:
+    """Caught: a support case without the one thing that the service can look up."""
+    error = failure(reply(503, None, {header: " 8f2a-\x1b[31m "}))
+    assert error.request_id == "8f2a-\\x1b[31m"
+    assert copy.copy(error).request_id == error.request_id
+    assert failure(reply(503)).request_id is None

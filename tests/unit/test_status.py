@@ -1,4 +1,4 @@
-"""Which state may follow which; design: "The life of a job"."""
+"""Which status may follow which; docs/explanation/life-of-a-job.md has the table."""
 
 import itertools
 

@@ -206,3 +206,9 @@ def test_a_lost_answer_leaves_the_outcome_open() -> None:
     error = lost(None)
     assert (error.accepted, error.job_id, error.max_exposure) == (False, None, None)
     assert "the connection was reset" in str(error)
+
+
+def test_fields_that_this_version_does_not_know_are_sent_as_they_are() -> None:
+    extra = {"technologies": ["voice"], "flag": None}
+    body = sent(query="voice", limit=5, extra=extra)
+    assert body == {"query": "voice", "limit": 5, **extra}

@@ -1,4 +1,4 @@
-"""What may be repeated: every row of the design's table, against real sockets.
+"""What may be repeated: every row of the table in docs, against real sockets.
 
 The columns are what a submit, a cancel and a read make of a fault. Each cell is
 tried twice: with a fault that passes after one request, and with one that stays.

@@ -1,0 +1,39 @@
+"""``to_dict()`` and ``to_json()`` of the values."""
+
+import enum
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, cast
+
+import attrs
+
+
+class Value:
+    """What all values have in common."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON has them: dicts, lists, texts, numbers, None."""
+        names = attrs.fields_dict(cast("type[attrs.AttrsInstance]", type(self)))
+        return {name: json_form(getattr(self, name)) for name in names}
+
+    def to_json(self) -> str:
+        """Return ``to_dict()`` as one line of JSON."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+
+
+def json_form(value: object) -> Any:  # noqa: ANN401 -- JSON is anything
+    """Return a value as JSON has it; what JSON lacks becomes its text."""
+    if isinstance(value, Value):
+        return value.to_dict()
+    if isinstance(value, Mapping):
+        items = cast("Mapping[object, object]", value).items()
+        return {str(key): json_form(item) for key, item in items}
+    if isinstance(value, (list, tuple)):
+        return [json_form(item) for item in cast("list[object]", value)]
+    if isinstance(value, enum.Enum):
+        return value.value
+    is_number = isinstance(value, (int, float)) and math.isfinite(value)
+    return value if value is None or is_number else str(value)

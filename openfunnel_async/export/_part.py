@@ -43,7 +43,7 @@ def check(path: StrPath, columns: Sequence[str] | None = None) -> Path:
         columns: Names of ``COLUMNS``; all of them by default.
 
     Returns:
-        The real file: the target, if the path is a link.
+        The path of the file; of its target, if it is a link.
 
     Raises:
         ConfigurationError: It is not possible; the message gives the reason and the

@@ -21,7 +21,7 @@ STRAIGHT = {0: 1, 1: 2, 2: 3, 3: 4, 4: 5}
 
 
 class Wire(SandboxTransport):
-    """Counts how many exchanges were under way at most."""
+    """Counts the most exchanges that were under way at the same time."""
 
     most = 0
 
@@ -57,19 +57,19 @@ class World:
         self.search = LookalikeSearch(query="voice ai", limit=count)
 
     async def finished(self) -> BulkJob:
-        """Submit the job, see it over and attach to it anew."""
+        """Submit the job, wait until it is terminal, and return a new handle of it."""
         job = await self.client.submit(self.search)
         await job.wait_until_terminal()
         self.wire.most = 0
         return self.client.job(job.id)
 
     def check(self, job: BulkJob, found: Sequence[Company], start: int = 0) -> None:
-        """Hold what was read, from some row on, against the truth."""
-        truth = [row["linkedin_url"] for row in self.service.jobs[job.id].rows]
-        assert [company.linkedin_url for company in found] == truth[start:]
+        """Check that the companies are the rows of the job, from a position on."""
+        delivered = [row["linkedin_url"] for row in self.service.jobs[job.id].rows]
+        assert [company.linkedin_url for company in found] == delivered[start:]
 
     def cursors(self) -> list[str | None]:
-        """List what the reads asked for."""
+        """List the cursors of the reads."""
         reads = [seen for seen in self.service.requests if seen.kind == "read"]
         return [dict(seen.query).get("cursor") for seen in reads]
 
@@ -80,8 +80,8 @@ def book(
     """Return the route of a finished job, two rows a page.
 
     Args:
-        turns: Which page each page leads to; one that is not named is the last.
-        pages: How many pages the manifest counts.
+        turns: The next page of each page; a page without one is the last.
+        pages: The number of pages in the manifest.
     """
     count, page = 2, 0
     while page in turns:

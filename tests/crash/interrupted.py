@@ -2,7 +2,7 @@
 
     python -m tests.crash.interrupted WAY
 
-Each prints one line when its request is under way. What is left to be said is logged.
+Each prints one line when its request is under way. The log goes to stderr.
 """
 
 import asyncio
@@ -17,20 +17,20 @@ SEARCH = LookalikeSearch(query="voice ai", limit=77)
 
 
 def report() -> None:
-    """Let the test know that it may interrupt."""
+    """Print the line after which the test may interrupt."""
     sys.stdout.write("under way\n")
     sys.stdout.flush()
 
 
 async def submit_and_wait() -> None:
-    """Submit for as long as it takes."""
+    """Submit, and wait for the answer."""
     async with OpenFunnel() as client:
         report()
         await client.submit(SEARCH)
 
 
 async def submit_and_return() -> None:
-    """Return while a submit is under way, with a client that nobody closes."""
+    """Return while a submit is under way, without closing the client."""
     client = OpenFunnel()
     task = asyncio.create_task(client.submit(SEARCH))
     await asyncio.sleep(0.5)
@@ -39,7 +39,7 @@ async def submit_and_return() -> None:
 
 
 async def submit_and_exit() -> None:
-    """Leave by SystemExit."""
+    """Raise SystemExit while a submit is under way."""
     await submit_and_return()
     sys.exit(3)
 
@@ -53,7 +53,7 @@ async def block_and_wait() -> None:
 
 
 def run_and_close() -> None:
-    """Close a loop whose tasks nobody has cancelled."""
+    """Close a loop without cancelling its tasks."""
     loop = asyncio.new_event_loop()
     loop.run_until_complete(submit_and_return())
     loop.close()
@@ -63,7 +63,7 @@ def run_and_close() -> None:
 
 
 def run_without_a_runner() -> None:
-    """Let Ctrl-C raise wherever the loop is."""
+    """Let Ctrl-C raise KeyboardInterrupt at any point of the loop."""
     loop = asyncio.new_event_loop()
     loop.run_until_complete(submit_and_wait())
 

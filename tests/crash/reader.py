@@ -1,9 +1,9 @@
-"""Read a job into a notebook, from where the notebook ends; may be killed any time.
+"""Read a job into a file, from the end of the file; a test kills it at any time.
 
-    python reader.py NOTEBOOK START
+    python reader.py FILE START
 
-Each line of the notebook is one row and the place after it, so that there is never
-one without the other. START is the checkpoint to begin an empty notebook with.
+Each line of the file is one row and the checkpoint after it, so that neither is ever
+there alone. START is the checkpoint for an empty file.
 """
 
 import asyncio
@@ -15,25 +15,28 @@ from pathlib import Path
 from openfunnel_async import OpenFunnel, PollPolicy
 
 
-def last_place(notebook: Path, start: str) -> str:
-    """Return the place after the last whole line, and cut off what is not one."""
-    written = notebook.read_bytes() if notebook.exists() else b""
+def last_checkpoint(file_path: Path, start: str) -> str:
+    """Return the checkpoint of the last complete line, and remove an incomplete one."""
+    written = file_path.read_bytes() if file_path.exists() else b""
     whole = written[: written.rfind(b"\n") + 1]
     if whole != written:
-        os.truncate(notebook, len(whole))
+        os.truncate(file_path, len(whole))
     lines = whole.splitlines()
-    return str(json.loads(lines[-1])["place"]) if lines else start
+    return str(json.loads(lines[-1])["checkpoint"]) if lines else start
 
 
-async def read(notebook: Path, start: str) -> None:
-    """Write row after row, and say so, until the job has no more."""
-    place = last_place(notebook, start)
+async def read(file_path: Path, start: str) -> None:
+    """Write each row of the job, and print a line for it."""
+    checkpoint = last_checkpoint(file_path, start)
     async with OpenFunnel(polling=PollPolicy.fixed(0.05)) as client:
-        job = client.resume(place)
-        with notebook.open("ab") as file:
+        job = client.resume(checkpoint)
+        with file_path.open("ab") as file:
             async with job.rows() as rows:
                 async for company in rows:
-                    line = {"row": company.linkedin_url, "place": str(job.checkpoint())}
+                    line = {
+                        "row": company.linkedin_url,
+                        "checkpoint": str(job.checkpoint()),
+                    }
                     file.write(json.dumps(line).encode() + b"\n")
                     file.flush()
                     os.fsync(file.fileno())

@@ -1,6 +1,6 @@
-"""A program that ends in the middle of a submit says that a job may be billing.
+"""A program that ends in the middle of a submit logs that a job may be billing.
 
-Real processes, real signals; the sandbox answers a submit after a minute.
+The processes and signals are real; the sandbox answers a submit after a minute.
 """
 
 import os
@@ -38,14 +38,14 @@ def run(sandbox: SharedSandbox, way: str, interrupts: int = 0) -> str:
         assert process.stdout is not None
         process.stdout.readline()
         for _ in range(interrupts):
-            # The request must be on its way, and the first interrupt at work.
+            # By then the request was sent, or the first interrupt is being handled.
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(0.5)
             process.send_signal(signal.SIGINT)
         return process.communicate(timeout=30)[1].decode()
 
 
-def times_said(text: str, what: str) -> int:
+def count_lines(text: str, what: str) -> int:
     return sum(what in line for line in text.splitlines())
 
 
@@ -63,36 +63,36 @@ def times_said(text: str, what: str) -> int:
 def test_a_submit_that_is_cut_off_is_logged_once(
     sandbox: SharedSandbox, way: str, interrupts: int
 ) -> None:
-    """Caught: a billing job and not one word; `UnfinishedWork` without its `atexit`."""
+    """Caught: no log of a billing job; `UnfinishedWork` without its `atexit`."""
     sandbox.faults.append(_SLOW)
     wrote = run(sandbox, way, interrupts)
-    assert times_said(wrote, "a job may be billing up to 77 credits") == 1
+    assert count_lines(wrote, "a job may be billing up to 77 credits") == 1
 
 
-def test_a_program_that_continues_without_the_loop_says_so_at_once(
+def test_a_submit_is_logged_when_its_loop_closes(
     sandbox: SharedSandbox,
 ) -> None:
-    """Caught: `UnfinishedWork` without its `__del__`: logged at the exit."""
+    """Caught: `UnfinishedWork` without its `__del__`; logged only at the exit."""
     sandbox.faults.append(_SLOW)
     wrote = run(sandbox, "close")
     assert wrote.index("may be billing") < wrote.index("the program continues")
 
 
-def test_one_interrupt_waits_for_the_answer_and_then_says_so(
+def test_one_interrupt_waits_for_the_answer_and_then_logs(
     sandbox: SharedSandbox,
 ) -> None:
     sandbox.faults.append(_SLOW)
     wrote = run(sandbox, "ctrl-c", 1)
-    assert times_said(wrote, "a job may be billing up to 77 credits") == 1
+    assert count_lines(wrote, "a job may be billing up to 77 credits") == 1
 
 
 def test_a_job_that_could_not_be_cancelled_is_named(sandbox: SharedSandbox) -> None:
-    """Caught: the background cancel dropped by the ending loop, in silence."""
+    """Caught: a background cancel that ended with the loop and was not logged."""
     sandbox.faults.append(StatusFault(on="cancel", times=10_000))
     wrote = run(sandbox, "block", 2)
     [job_id] = sandbox.jobs
     last = f"job {job_id} could not be cancelled and may be billing"
-    assert times_said(wrote, last) == 1
+    assert count_lines(wrote, last) == 1
 
 
 _LATE = """
@@ -104,7 +104,7 @@ class Transport:
     sent = 0
     async def send(self, request):
         Transport.sent += 1
-        # Whatever is imported from here on is imported with the id in hand.
+        # Later imports happen when the job exists already.
         self.before = set(sys.modules)
         return WireReply(status_code=200, body=b'{"job_id": "job-1"}')
     async def aclose(self):
@@ -128,7 +128,7 @@ asyncio.run(main())
 
 
 def test_nothing_is_imported_between_an_answer_and_its_handle() -> None:
-    """Caught: anyio's backend first imported with the id in hand: the job was lost."""
+    """Caught: anyio's backend imported after the answer: an error lost the job."""
     ran = subprocess.run(  # noqa: S603 -- this Python and the lines above
         [sys.executable, "-c", _LATE], capture_output=True, check=True, text=True
     )

@@ -1,4 +1,4 @@
-"""Processes killed while they read, and others that continue: each row exactly once."""
+"""Readers that are killed and continued read each row exactly once."""
 
 import asyncio
 import json
@@ -24,13 +24,18 @@ KILLS = 5
 LIFE = JobLife(queue=0, first_page_after=50, seconds_per_page=50, closing=10)
 
 
-async def start(sandbox: Sandbox, notebook: Path, place: str) -> Process:
-    told = {
+async def start(sandbox: Sandbox, file_path: Path, checkpoint: str) -> Process:
+    environment = {
         "OPENFUNNEL_BASE_URL": sandbox.base_url,
         "OPENFUNNEL_API_KEY": sandbox.api_key,
     }
     return await asyncio.create_subprocess_exec(
-        sys.executable, READER, notebook, place, env=os.environ | told, stdout=PIPE
+        sys.executable,
+        READER,
+        file_path,
+        checkpoint,
+        env=os.environ | environment,
+        stdout=PIPE,
     )
 
 
@@ -47,21 +52,21 @@ async def kill_after(process: Process, rows: int) -> None:
 async def test_the_rows_of_killed_readers_add_up(
     tmp_path: Path, labels: Literal["numbered", "opaque"]
 ) -> None:
-    """Caught: a place one row behind; the next page's label with this one's offset."""
-    notebook, dice = tmp_path / "notebook", random.Random(f"kills/{labels}")
+    """Caught: a checkpoint one row late; the next page's label with this offset."""
+    file_path, random_numbers = tmp_path / "rows", random.Random(f"kills/{labels}")
     unknowns = Unknowns(labels=labels, newest_page_grows=True)
     with anyio.fail_after(60):
         async with Sandbox(speed=250, lives=[LIFE], unknowns=unknowns) as sandbox:
             async with OpenFunnel(sandbox.api_key, base_url=sandbox.base_url) as client:
                 job = await client.submit(LookalikeSearch(query="voice ai", limit=600))
-                place = str(job.checkpoint())
+                checkpoint = str(job.checkpoint())
             for _ in range(KILLS):
-                process = await start(sandbox, notebook, place)
-                await kill_after(process, dice.randint(1, 110))
-            process = await start(sandbox, notebook, place)
+                process = await start(sandbox, file_path, checkpoint)
+                await kill_after(process, random_numbers.randint(1, 110))
+            process = await start(sandbox, file_path, checkpoint)
             await process.communicate()
             assert process.returncode == 0
-    lines = map(json.loads, notebook.read_text(encoding="utf-8").splitlines())
-    truth = sandbox.jobs[job.id].rows
-    assert [line["row"] for line in lines] == [row["linkedin_url"] for row in truth]
-    assert len(truth) == 600
+    lines = map(json.loads, file_path.read_text(encoding="utf-8").splitlines())
+    delivered = sandbox.jobs[job.id].rows
+    assert [line["row"] for line in lines] == [row["linkedin_url"] for row in delivered]
+    assert len(delivered) == 600

@@ -3,6 +3,7 @@
 import ast
 import csv
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,10 @@ async def test_a_failed_job_leaves_its_rows(tmp_path: Path) -> None:
     assert len(listed(tmp_path)) == 120
 
 
-async def test_what_is_in_memory_is_written_as_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_companies_in_memory_are_written_as_on_the_page(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsysbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     text = PAGE.read_text(encoding="utf-8")
     [lines] = re.findall(r"^```py\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
@@ -104,6 +107,7 @@ async def test_what_is_in_memory_is_written_as_told(
     ):
         search = LookalikeSearch(query="voice", limit=20)
         known: dict[str, Any] = {
+            "sys": sys,
             "export": export,
             "merge_results": merge_results,
             "job": await client.submit(search),
@@ -112,3 +116,4 @@ async def test_what_is_in_memory_is_written_as_told(
         await eval(code, known)  # noqa: S307 -- the page is ours
     assert known["frame"].equals(pl.read_parquet("companies.parquet"))
     assert [line["found_by"] for line in listed(tmp_path)] == ["voice"] * 20
+    assert len(capsysbinary.readouterr().out.splitlines()) == 20

@@ -1,4 +1,4 @@
-"""A job that delivers over time, in virtual time, and a client of its service."""
+"""A service and a client in virtual time, for the tests of exports."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -14,8 +14,8 @@ from openfunnel_async.sandbox import JobLife, Service, Unknowns
 from tests.support.sandbox_transport import ORIGIN, SandboxTransport
 
 
-class World:
-    """A service whose jobs have planned lives, and a client of it."""
+class ConnectedService:
+    """A service whose jobs have the given lives, and a client of it."""
 
     def __init__(self) -> None:
         self.service = Service(
@@ -33,31 +33,31 @@ class World:
         self.service.plan = lambda _number, _limit: JobLife(**life)
         return await self.client.submit(LookalikeSearch(query="voice", limit=limit))
 
-    async def finished(self, limit: int = 350, **life: Any) -> BulkJob:
-        """Submit a job, see it over, and attach to it anew."""
+    async def submit_and_wait(self, limit: int = 350, **life: Any) -> BulkJob:
+        """Submit a job, wait until it is terminal, and return a new handle of it."""
         job = await self.submit(limit, **life)
         await job.wait_until_terminal()
         return self.client.job(job.id)
 
-    def truth(self, job: BulkJob) -> list[object]:
-        """List who a job has delivered."""
+    def delivered(self, job: BulkJob) -> list[object]:
+        """List the companies that a job has delivered."""
         return [row["linkedin_url"] for row in self.service.jobs[job.id].rows]
 
     def reads(self, job: BulkJob) -> list[str | None]:
-        """List the pages that were asked for."""
+        """List the cursors of the pages that were requested."""
         seen = [one for one in self.service.requests if one.kind == "read"]
         return [dict(one.query).get("cursor") for one in seen if one.job_id == job.id]
 
 
-async def at_once(work: Callable[..., Any], *args: object) -> Any:
-    """Do in the loop what would be done in a thread, which holds no clock back."""
+async def run_in_loop(work: Callable[..., Any], *args: object) -> Any:
+    """Call a function in the loop: a thread would not stop the virtual clock."""
     await anyio.lowlevel.checkpoint()
     return work(*args)
 
 
 @pytest.fixture
-async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(_streaming, "run_sync", at_once)
-    made = World()
-    async with made.client:
-        yield made
+async def connected(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ConnectedService]:
+    monkeypatch.setattr(_streaming, "run_sync", run_in_loop)
+    created = ConnectedService()
+    async with created.client:
+        yield created

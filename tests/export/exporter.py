@@ -1,8 +1,8 @@
-"""Export a job to a file, or continue an export; may be killed at any time.
+"""Export a job to a file, or continue an export; a test kills it at any time.
 
     python exporter.py FILE JOB
 
-Says how many rows are safe whenever there are more.
+It prints the number of rows in the part each time that it has grown.
 """
 
 import asyncio
@@ -11,20 +11,20 @@ import sys
 from openfunnel_async import OpenFunnel, PollPolicy, export
 
 
-def say(rows: int) -> None:
-    """Report to the process that may kill this one."""
+def report_rows(rows: int) -> None:
+    """Print the number of rows for the process that kills this one."""
     sys.stdout.write(f"{rows}\n")
     sys.stdout.flush()
 
 
 async def main(path: str, job_id: str) -> None:
-    """Continue where the last process was killed, or begin."""
+    """Continue the export of the last process, or start one."""
     async with OpenFunnel(polling=PollPolicy.fixed(0.05)) as client:
-        place = export.left_at(path)
-        job = client.job(job_id) if place is None else client.resume(place)
-        await export.to_file(job, path, resume=True, on_rows=say)
+        checkpoint = export.left_at(path)
+        job = client.job(job_id) if checkpoint is None else client.resume(checkpoint)
+        await export.to_file(job, path, resume=True, on_rows=report_rows)
 
 
 if __name__ == "__main__":
-    say(0)
+    report_rows(0)
     asyncio.run(main(*sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""Files as other programs read them."""
+"""Read exported files as other programs do."""
 
 import csv
 import json
@@ -35,17 +35,17 @@ READERS: dict[str, Callable[[Path], list[Row]]] = {
 }
 
 
-def links(path: Path) -> list[str | None]:
-    """List who is in a file, by what never repeats."""
+def read_links(path: Path) -> list[str | None]:
+    """List the companies of a file, by the link that is unique."""
     return [row["linkedin_url"] for row in READERS[path.suffix](path)]
 
 
-def names_in(folder: Path) -> list[str]:
+def list_names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def written(company: Company, path: Path) -> Row:
-    """Write one company and read it again."""
+def write_and_read(company: Company, path: Path) -> Row:
+    """Write one company into a file, and read the file."""
     export.write([company], path)
     [row] = READERS[path.suffix](path)
     return row

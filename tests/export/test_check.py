@@ -1,4 +1,4 @@
-"""What is found out before anything is spent."""
+"""The check of an export, before credits are spent."""
 
 import os
 import sys
@@ -11,27 +11,27 @@ import pytest
 
 from openfunnel_async import ConfigurationError, export
 from openfunnel_async.export._part import PartFile
-from tests.export.readers import names_in
+from tests.export.readers import list_names
 
 _NOBODY = 65_534
 
 
-def test_checking_leaves_nothing_and_changes_nothing(tmp_path: Path) -> None:
+def test_a_check_creates_and_changes_no_file(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     assert export.check(path) == path
     assert list(tmp_path.iterdir()) == []
-    path.write_text("of yesterday")
+    path.write_text("old content")
     with PartFile(path) as part:
         part.begin(None)
     content = (tmp_path / "out.csv.part").read_bytes()
     export.check(str(path), ("name", "extra"))
-    assert path.read_text() == "of yesterday"
+    assert path.read_text() == "old content"
     assert (tmp_path / "out.csv.part").read_bytes() == content
-    assert names_in(tmp_path) == ["out.csv", "out.csv.part"]
+    assert list_names(tmp_path) == ["out.csv", "out.csv.part"]
 
 
-def test_a_part_in_the_way_is_found_out_beforehand(tmp_path: Path) -> None:
-    """Caught: a submit that was paid for, and then an export that could not begin."""
+def test_a_check_refuses_a_part_that_cannot_be_written(tmp_path: Path) -> None:
+    """Caught: a job that was paid for, and then an export that could not start."""
     path = tmp_path / "out.csv"
     with PartFile(path), pytest.raises(ConfigurationError, match="another export"):
         export.check(path)
@@ -41,12 +41,12 @@ def test_a_part_in_the_way_is_found_out_beforehand(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["OUT.CSV", "a.b.Jsonl", "x.ndjson", "x.parquet"])
-def test_names_that_say_their_format_are_taken(name: str, tmp_path: Path) -> None:
+def test_the_ending_of_a_name_decides_the_format(name: str, tmp_path: Path) -> None:
     assert export.check(tmp_path / name).name == name
 
 
 @pytest.mark.parametrize("name", ["out", "out.xlsx", "out.csv.gz", ".csv", "csv"])
-def test_a_name_that_says_no_format_is_refused(name: str, tmp_path: Path) -> None:
+def test_a_name_without_a_known_ending_is_refused(name: str, tmp_path: Path) -> None:
     words = r"must end in one of \.csv, \.jsonl, \.ndjson, \.parquet"
     with pytest.raises(ConfigurationError, match=words):
         export.check(tmp_path / name)
@@ -66,18 +66,18 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
         export.check(tmp_path / "file" / "out.csv")
 
 
-def test_a_name_that_leaves_no_room_for_the_part_is_refused(tmp_path: Path) -> None:
+def test_a_name_too_long_for_its_part_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot write"):
         export.check(tmp_path / f"{'x' * 250}.csv")
 
 
 @pytest.mark.parametrize("path", [None, 5, b"out.csv", "out\0.csv"])
-def test_what_is_no_path_is_refused(path: Any) -> None:
+def test_a_value_that_is_not_a_path_is_refused(path: Any) -> None:
     with pytest.raises(ConfigurationError, match="not a path"):
         export.check(path)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such files there")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
 def test_a_device_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "null.csv").symlink_to(os.devnull)
     os.mkfifo(tmp_path / "pipe.csv")
@@ -91,11 +91,11 @@ def test_a_device_is_not_replaced(tmp_path: Path) -> None:
 
 @pytest.fixture
 def denied() -> Iterator[Path]:
-    """Give a folder, and be somebody who is denied things: root is not."""
+    """Yield a folder, as a user without permissions: root has all."""
     is_root = os.geteuid() == 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # What is imported late may lie where nobody else may look.
+        # Import everything now: another user may not read the packages.
         export.check(folder / "out.csv")
         if is_root:
             os.chown(folder, _NOBODY, -1)
@@ -108,8 +108,8 @@ def denied() -> Iterator[Path]:
             folder.chmod(0o755)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="permissions are others there")
-def test_what_may_not_be_written_is_refused(denied: Path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
+def test_a_file_without_permission_is_refused(denied: Path) -> None:
     path = denied / "out.csv"
     path.touch()
     path.chmod(0o444)
@@ -120,7 +120,7 @@ def test_what_may_not_be_written_is_refused(denied: Path) -> None:
         export.check(denied / "other.csv")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+@pytest.mark.skipif(sys.platform == "win32", reason="on Windows links need a privilege")
 def test_links_are_followed(tmp_path: Path) -> None:
     link = tmp_path / "link.csv"
     link.symlink_to("real.csv")
@@ -134,7 +134,7 @@ def test_links_are_followed(tmp_path: Path) -> None:
         export.check(link)
 
 
-def test_the_mode_of_the_file_before_is_kept(tmp_path: Path) -> None:
+def test_the_new_file_has_the_mode_of_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     path.touch()
     path.chmod(0o600)

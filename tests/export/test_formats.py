@@ -1,4 +1,4 @@
-"""What is in the files, as other programs read it."""
+"""The content of the files, as other programs read it."""
 
 import json
 import math
@@ -19,7 +19,7 @@ from openfunnel_async import (
     export,
     merge_results,
 )
-from tests.export.readers import READERS, read_csv, written
+from tests.export.readers import READERS, read_csv, write_and_read
 
 FULL = Company(
     name='Śnieg "The Original", 東京',
@@ -58,8 +58,8 @@ def test_every_field_of_a_company_has_its_column() -> None:
     assert {field.name for field in attrs.fields(Company)} == set(export.COLUMNS)
 
 
-def test_csv_holds_all_there_is(tmp_path: Path) -> None:
-    row = written(FULL, tmp_path / "out.csv")
+def test_csv_has_every_value(tmp_path: Path) -> None:
+    row = write_and_read(FULL, tmp_path / "out.csv")
     assert list(row) == list(export.COLUMNS)
     known = {name: value for name, value in row.items() if value}
     assert known == {
@@ -75,15 +75,15 @@ def test_csv_holds_all_there_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out.ndjson"])
-def test_jsonl_holds_all_there_is(tmp_path: Path, name: str) -> None:
-    row = written(FULL, tmp_path / name)
+def test_jsonl_has_every_value(tmp_path: Path, name: str) -> None:
+    row = write_and_read(FULL, tmp_path / name)
     assert list(row) == list(export.COLUMNS)
     assert row.pop("industries") == ["Farms", "Labs; both"]
     assert row == {name: getattr(FULL, name) for name in row}
 
 
-def test_parquet_holds_all_there_is(tmp_path: Path) -> None:
-    row = written(FULL, tmp_path / "out.parquet")
+def test_parquet_has_every_value(tmp_path: Path) -> None:
+    row = write_and_read(FULL, tmp_path / "out.parquet")
     assert list(row) == list(export.COLUMNS)
     assert row.pop("industries") == ["Farms", "Labs; both"]
     extra = row.pop("extra")
@@ -91,13 +91,13 @@ def test_parquet_holds_all_there_is(tmp_path: Path) -> None:
     assert row == {name: getattr(FULL, name) for name in row}
 
 
-def test_what_is_not_known_is_nothing(tmp_path: Path) -> None:
-    assert set(written(Company(), tmp_path / "out.csv").values()) == {""}
-    assert set(written(Company(), tmp_path / "out.jsonl").values()) == {None}
-    assert set(written(Company(), tmp_path / "out.parquet").values()) == {None}
+def test_an_unknown_value_is_empty_or_null(tmp_path: Path) -> None:
+    assert set(write_and_read(Company(), tmp_path / "out.csv").values()) == {""}
+    assert set(write_and_read(Company(), tmp_path / "out.jsonl").values()) == {None}
+    assert set(write_and_read(Company(), tmp_path / "out.parquet").values()) == {None}
 
 
-def test_polars_reads_all_of_them_alike(tmp_path: Path) -> None:
+def test_polars_reads_the_same_from_each_format(tmp_path: Path) -> None:
     rows = [FULL, Company(name="b"), FULL]
     export.write(rows, tmp_path / "out.csv")
     export.write(rows, tmp_path / "out.jsonl")
@@ -122,22 +122,22 @@ def test_the_types_of_a_dataframe_are_the_same_for_all_rows(
 
 
 @pytest.mark.parametrize("start", [*"=+-@\t\r\n", "\uff1d", "\uff0b"])
-def test_a_formula_is_guarded_in_csv_alone(start: str, tmp_path: Path) -> None:
+def test_a_formula_is_quoted_in_csv_only(start: str, tmp_path: Path) -> None:
     company = Company(name=f"{start}1+1", tagline="a = b", industries=(f"{start}x",))
-    row = written(company, tmp_path / "out.csv")
+    row = write_and_read(company, tmp_path / "out.csv")
     assert (row["name"], row["tagline"]) == (f"'{start}1+1", "a = b")
     assert row["industries"] == f"'{start}x"
     for name in ("out.jsonl", "out.parquet"):
-        assert written(company, tmp_path / name)["name"] == company.name
+        assert write_and_read(company, tmp_path / name)["name"] == company.name
 
 
 @pytest.mark.parametrize("number", [2**63 - 1, 2**63, -(2**63) - 1, 10**30])
-def test_no_number_is_too_large(number: int, tmp_path: Path) -> None:
-    """Caught: a column of 64 bits that refused the whole file."""
+def test_a_number_of_any_size_is_written(number: int, tmp_path: Path) -> None:
+    """Caught: a column of 64 bits, for which the whole file failed."""
     company = Company(revenue_usd=number)
-    assert written(company, tmp_path / "out.csv")["revenue_usd"] == str(number)
-    assert written(company, tmp_path / "out.jsonl")["revenue_usd"] == number
-    row = written(company, tmp_path / "out.parquet")
+    assert write_and_read(company, tmp_path / "out.csv")["revenue_usd"] == str(number)
+    assert write_and_read(company, tmp_path / "out.jsonl")["revenue_usd"] == number
+    row = write_and_read(company, tmp_path / "out.parquet")
     if number < 2**63 and number > 0:
         assert (row["revenue_usd"], row["extra"]) == (number, None)
     else:
@@ -145,27 +145,27 @@ def test_no_number_is_too_large(number: int, tmp_path: Path) -> None:
         assert row["extra"] == f'{{"revenue_usd": {number}}}'
 
 
-def test_what_does_not_fit_its_typed_column_stands_beside_the_extra(
+def test_a_value_that_does_not_fit_its_column_is_in_extra(
     tmp_path: Path,
 ) -> None:
     odd: Any = {"name": 5, "industries": ("a", 1), "rerank_score": 2**60, "domain": "d"}
     company = Company(**odd, extra={"more": True})
-    row = written(company, tmp_path / "out.parquet")
+    row = write_and_read(company, tmp_path / "out.parquet")
     assert row["domain"] == "d"
     assert (row["name"], row["industries"], row["rerank_score"]) == (None, None, None)
     extra_start = '{"more": true, "name": 5, "industries": ["a", 1], "rerank_score": '
     assert row["extra"] == f"{extra_start}{2**60}}}"
 
 
-def test_half_a_surrogate_pair_is_spelled_out(tmp_path: Path) -> None:
+def test_half_a_surrogate_pair_is_escaped(tmp_path: Path) -> None:
     company = Company(name="a\ud800b", extra={"x": "\udfff"})
-    assert written(company, tmp_path / "out.csv")["name"] == "a\\ud800b"
-    assert written(company, tmp_path / "out.parquet")["name"] == "a\\ud800b"
-    row = written(company, tmp_path / "out.jsonl")
+    assert write_and_read(company, tmp_path / "out.csv")["name"] == "a\\ud800b"
+    assert write_and_read(company, tmp_path / "out.parquet")["name"] == "a\\ud800b"
+    row = write_and_read(company, tmp_path / "out.jsonl")
     assert (row["name"], row["extra"]) == ("a\ud800b", {"x": "\udfff"})
 
 
-def test_each_company_is_one_line_of_jsonl_for_any_reader(tmp_path: Path) -> None:
+def test_a_company_is_one_line_of_jsonl_for_every_reader(tmp_path: Path) -> None:
     """Caught: U+2028, for which str.splitlines() ends a line."""
     breaks = "".join(map(chr, [*range(32), 0x85, 0x2028, 0x2029]))
     path = tmp_path / "out.jsonl"
@@ -176,7 +176,9 @@ def test_each_company_is_one_line_of_jsonl_for_any_reader(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("suffix", READERS)
-def test_columns_are_those_asked_for_in_that_order(suffix: str, tmp_path: Path) -> None:
+def test_a_file_has_the_given_columns_in_their_order(
+    suffix: str, tmp_path: Path
+) -> None:
     path = tmp_path / f"out{suffix}"
     export.write([FULL], path, columns=["revenue_usd", "name"])
     [row] = READERS[suffix](path)
@@ -196,9 +198,7 @@ def test_columns_are_those_asked_for_in_that_order(suffix: str, tmp_path: Path) 
         ({"name": 1}, "list or tuple"),
     ],
 )
-def test_columns_that_there_are_not_are_refused(
-    columns: Any, words: str, tmp_path: Path
-) -> None:
+def test_invalid_columns_are_refused(columns: Any, words: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=words):
         export.write([], tmp_path / "out.csv", columns=columns)
     with pytest.raises(ConfigurationError, match=words):
@@ -217,7 +217,7 @@ def results() -> tuple[BulkResult, BulkResult]:
     )
 
 
-def test_merged_results_say_who_found_a_company(tmp_path: Path) -> None:
+def test_merged_results_name_the_searches_that_found_a_company(tmp_path: Path) -> None:
     merged = merge_results(results())
     path = tmp_path / "out.csv"
     report = export.write(merged, path)
@@ -229,30 +229,32 @@ def test_merged_results_say_who_found_a_company(tmp_path: Path) -> None:
     assert found == ["'=voice", "'=voice; robots", "robots"]
 
 
-def test_merged_results_are_typed_in_a_dataframe() -> None:
+def test_found_by_is_a_list_in_a_dataframe() -> None:
     merged = merge_results(results())
     frame = export.dataframe(merged, columns=["linkedin_url", "found_by"])
     assert frame["found_by"].to_list() == [["0"], ["0", "1"], ["1"]]
 
 
-def test_a_result_brings_its_status(tmp_path: Path) -> None:
+def test_the_report_has_the_status_of_a_result(tmp_path: Path) -> None:
     report = export.write(results()[0], tmp_path / "out.csv")
     assert (report.rows, report.status) == (2, JobStatus.COMPLETED)
     assert report.path == tmp_path / "out.csv"
 
 
 @pytest.mark.parametrize("source", [None, 5, "acme", [{"name": "acme"}], [None]])
-def test_what_are_not_companies_is_refused(source: Any, tmp_path: Path) -> None:
+def test_a_source_of_other_items_is_refused(source: Any, tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
-    path.write_text("of yesterday")
+    path.write_text("old content")
     with pytest.raises(ConfigurationError, match=r"compan|Company"):
         export.write(source, path)
-    assert path.read_text() == "of yesterday"
+    assert path.read_text() == "old content"
     assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("value", [object(), math.nan, {1, 2}])
-def test_what_json_cannot_say_is_refused(value: Any, tmp_path: Path) -> None:
+def test_a_value_that_json_cannot_represent_is_refused(
+    value: Any, tmp_path: Path
+) -> None:
     company = Company(extra={"x": value})
     for name in ("out.csv", "out.jsonl", "out.parquet"):
         with pytest.raises(ConfigurationError, match="that JSON cannot"):
@@ -271,8 +273,8 @@ def test_without_polars_its_extra_is_named(
     export.write([FULL], tmp_path / "out.csv")
 
 
-def test_an_open_file_gets_what_a_named_one_holds(tmp_path: Path) -> None:
-    """Caught: another format, or a file that is closed under its owner."""
+def test_write_rows_writes_the_same_as_write(tmp_path: Path) -> None:
+    """Caught: another format; the file of the caller closed."""
     rows = [FULL, Company(name="plain")]
     for suffix in (".csv", ".jsonl", ".parquet"):
         path = tmp_path / f"rows{suffix}"
@@ -283,6 +285,6 @@ def test_an_open_file_gets_what_a_named_one_holds(tmp_path: Path) -> None:
         assert file.getvalue() == path.read_bytes()
 
 
-def test_an_open_file_of_an_unknown_format_is_refused() -> None:
+def test_write_rows_refuses_an_unknown_ending() -> None:
     with pytest.raises(ConfigurationError, match=r"must end in one of \.csv"):
         export.write_rows([FULL], BytesIO(), suffix=".xml")

@@ -1,4 +1,4 @@
-"""Exports killed at any moment, and others that continue: each row exactly once."""
+"""Exports that are killed and continued write each row exactly once."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ from openfunnel_async import (
 from openfunnel_async.export import _part
 from openfunnel_async.export._part import PartFile
 from openfunnel_async.sandbox import JobLife, Sandbox, Unknowns
-from tests.export.readers import links, names_in
+from tests.export.readers import list_names, read_links
 
 EXPORTER = Path(__file__).with_name("exporter.py")
 KILLS = 6
@@ -33,12 +33,17 @@ LIFE = JobLife(queue=0, first_page_after=40, seconds_per_page=40, closing=10)
 
 
 async def start(sandbox: Sandbox, path: Path, job_id: str) -> Process:
-    told = {
+    environment = {
         "OPENFUNNEL_BASE_URL": sandbox.base_url,
         "OPENFUNNEL_API_KEY": sandbox.api_key,
     }
     return await asyncio.create_subprocess_exec(
-        sys.executable, EXPORTER, path, job_id, env=os.environ | told, stdout=PIPE
+        sys.executable,
+        EXPORTER,
+        path,
+        job_id,
+        env=os.environ | environment,
+        stdout=PIPE,
     )
 
 
@@ -47,7 +52,7 @@ async def kill_after(process: Process, lines: int, seconds: float) -> None:
     assert process.stdout is not None
     for _ in range(lines):
         await process.stdout.readline()
-    await asyncio.sleep(seconds)  # A real moment of a real process.
+    await asyncio.sleep(seconds)  # Time of a real process.
     if process.returncode is None:
         process.kill()
     await process.communicate()
@@ -56,8 +61,8 @@ async def kill_after(process: Process, lines: int, seconds: float) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 async def test_the_rows_of_killed_exports_add_up(tmp_path: Path, suffix: str) -> None:
-    """Caught: the place written before its rows; a part that is not cut off."""
-    path, dice = tmp_path / f"out{suffix}", random.Random(f"kills/{suffix}")
+    """Caught: a checkpoint written before its rows; an invalid end left in the part."""
+    path, random_numbers = tmp_path / f"out{suffix}", random.Random(f"kills/{suffix}")
     unknowns = Unknowns(labels="opaque", newest_page_grows=True)
     with anyio.fail_after(90):
         async with Sandbox(speed=200, lives=[LIFE], unknowns=unknowns) as sandbox:
@@ -65,117 +70,119 @@ async def test_the_rows_of_killed_exports_add_up(tmp_path: Path, suffix: str) ->
                 job = await client.submit(LookalikeSearch(query="voice ai", limit=850))
             for _ in range(KILLS):
                 process = await start(sandbox, path, job.id)
-                await kill_after(process, dice.randint(1, 3), dice.random() / 20)
+                await kill_after(
+                    process, random_numbers.randint(1, 3), random_numbers.random() / 20
+                )
             process = await start(sandbox, path, job.id)
             await process.communicate()
             assert process.returncode == 0
     truth = [row["linkedin_url"] for row in sandbox.jobs[job.id].rows]
-    assert links(path) == truth
+    assert read_links(path) == truth
     assert len(truth) == 850
-    assert names_in(tmp_path) == [path.name]
+    assert list_names(tmp_path) == [path.name]
 
 
-def part_of(rows: int, path: Path) -> bytes:
+def write_part(rows: int, path: Path) -> bytes:
     """Write a part, three rows at a time, and return what is in it."""
     with PartFile(path) as part:
         part.begin(JobCheckpoint(job_id="job-1"))
         for before in range(0, rows, 3):
             companies = [Company(linkedin_url=f"é{before + n}") for n in range(3)]
-            place = JobCheckpoint(job_id="job-1", offset=before + 3)
-            part.append(companies, place)
+            checkpoint = JobCheckpoint(job_id="job-1", offset=before + 3)
+            part.append(companies, checkpoint)
     return path.with_name("out.csv.part").read_bytes()
 
 
-def test_a_part_cut_off_anywhere_is_gone_on_from(
+def test_an_export_continues_from_a_part_cut_off_anywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Caught: a last mark without its line's end, and the next row on its line."""
-    # Thousands of calls, and no power is lost here.
+    """Caught: a last mark without a line end, and the next row on the same line."""
+    # Thousands of calls, and this computer loses no power.
     monkeypatch.setattr(os, "fsync", id)
     path = tmp_path / "out.csv"
-    whole = part_of(6, path)
+    whole = write_part(6, path)
     part = tmp_path / "out.csv.part"
     for length in range(len(whole) + 1):
         part.write_bytes(whole[:length])
-        check_gone_on(path)
+        check_it_continues(path)
 
 
-def check_gone_on(path: Path) -> None:
-    """Continue a part of up to six rows, and see nine rows at the end."""
+def check_it_continues(path: Path) -> None:
+    """Continue a part of up to six rows, and check that nine rows are in the file."""
     with PartFile(path) as part:
-        place = part.restore()
-        if place is None:
+        checkpoint = part.restore()
+        if checkpoint is None:
             part.begin(JobCheckpoint(job_id="job-1"))
-        assert (place.offset if place else 0) == part.rows
+        assert (checkpoint.offset if checkpoint else 0) == part.rows
         rows = [Company(linkedin_url=f"é{n}") for n in range(part.rows, 9)]
         part.append(rows, JobCheckpoint(job_id="job-1", offset=9))
         part.finish(["linkedin_url"])
-    assert links(path) == [f"é{n}" for n in range(9)]
+    assert read_links(path) == [f"é{n}" for n in range(9)]
 
 
 @pytest.mark.parametrize(
     "junk", [b"\0" * 40, b"{\n", b"[\n", b"[]\n", b'"x"\n', b"\xff\n"]
 )
-def test_what_a_lost_write_leaves_ends_the_part(tmp_path: Path, junk: bytes) -> None:
+def test_an_invalid_line_ends_the_part(tmp_path: Path, junk: bytes) -> None:
     path = tmp_path / "out.csv"
-    whole = part_of(6, path)
+    whole = write_part(6, path)
     lines = whole.splitlines(keepends=True)
     part = tmp_path / "out.csv.part"
-    for place in range(1, len(lines)):
-        part.write_bytes(b"".join([*lines[:place], junk, *lines[place:]]))
-        check_gone_on(path)
+    for count in range(1, len(lines)):
+        part.write_bytes(b"".join([*lines[:count], junk, *lines[count:]]))
+        check_it_continues(path)
 
 
 @pytest.mark.parametrize("tail", [b'{"linked', b'{"linkedin_url": "x"}\n'])
 def test_rows_without_a_mark_after_them_are_not_in_the_file(
     tmp_path: Path, tail: bytes
 ) -> None:
-    """Caught: a file made of the whole part, when the job had no more rows."""
+    """Caught: a file written from the whole part if the job has no more rows."""
     path, part = tmp_path / "out.csv", tmp_path / "out.csv.part"
-    part.write_bytes(part_of(6, path) + tail)
-    with PartFile(path) as held:
-        held.restore()
-        held.finish(["linkedin_url"])
-    assert links(path) == [f"é{n}" for n in range(6)]
+    part.write_bytes(write_part(6, path) + tail)
+    with PartFile(path) as opened:
+        opened.restore()
+        opened.finish(["linkedin_url"])
+    assert read_links(path) == [f"é{n}" for n in range(6)]
 
 
-def test_a_part_that_was_taken_away_while_it_was_opened_is_made_anew(
+def test_a_part_removed_before_it_was_locked_is_created_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Caught: rows gathered in a file that has no name any more."""
+    """Caught: rows written to a file that has been deleted."""
     path, part = tmp_path / "out.csv", tmp_path / "out.csv.part"
-    really_lock_file, taken = _part._lock_file, list[Path]()
+    lock_file, locked = _part._lock_file, list[Path]()
 
-    def hold(file: FileIO, at: Path) -> None:
-        if not taken:
+    def delete_and_lock(file: FileIO, at: Path) -> None:
+        if not locked:
             at.unlink()
-        taken.append(at)
-        really_lock_file(file, at)
+        locked.append(at)
+        lock_file(file, at)
 
-    monkeypatch.setattr(_part, "_lock_file", hold)
-    with PartFile(path) as held:
-        held.begin(None)
+    monkeypatch.setattr(_part, "_lock_file", delete_and_lock)
+    with PartFile(path) as opened:
+        opened.begin(None)
         assert part.stat().st_size
-    assert taken == [part, part]
+    assert locked == [part, part]
 
 
-def test_a_part_begun_anew_forgets_the_job_before(tmp_path: Path) -> None:
-    """Caught: the old job's rows and places behind the new one's first mark."""
+def test_a_new_part_has_nothing_of_the_job_before(tmp_path: Path) -> None:
+    """Caught: rows and marks of the old job after the first mark of the new one."""
     path = tmp_path / "out.csv"
-    part_of(6, path)
+    write_part(6, path)
     with PartFile(path) as part:
         part.begin(JobCheckpoint(job_id="job-2"))
     assert export.left_at(path) == JobCheckpoint(job_id="job-2")
 
 
-def test_the_place_of_a_part_is_told(tmp_path: Path) -> None:
+def test_left_at_returns_the_last_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
-    part_of(6, path)
+    write_part(6, path)
     assert export.left_at(path) == JobCheckpoint(job_id="job-1", offset=6)
 
 
 @pytest.mark.parametrize("content", ["name,domain\nAcme,\n", "{}\n", "x", "[1]\n"])
-def test_a_file_that_is_no_part_is_not_touched(tmp_path: Path, content: str) -> None:
+def test_a_file_of_another_program_is_not_changed(tmp_path: Path, content: str) -> None:
     path, part = tmp_path / "out.csv", tmp_path / "out.csv.part"
     part.write_text(content)
     with pytest.raises(ConfigurationError, match="is not the part of an"):
@@ -187,20 +194,23 @@ def test_a_file_that_is_no_part_is_not_touched(tmp_path: Path, content: str) -> 
     assert part.read_text() == content
 
 
-def test_the_part_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
+def test_the_part_of_another_version_is_not_changed(tmp_path: Path) -> None:
     path, part = tmp_path / "out.csv", tmp_path / "out.csv.part"
-    newer = part_of(3, path).replace(b'export", 1, ', b'export", 2, ')
+    newer = write_part(3, path).replace(b'export", 1, ', b'export", 2, ')
     part.write_bytes(newer)
     with pytest.raises(ConfigurationError, match="by another version"):
         export.left_at(path)
-    with PartFile(path) as held, pytest.raises(ConfigurationError, match="by another"):
-        held.restore()
+    with (
+        PartFile(path) as opened,
+        pytest.raises(ConfigurationError, match="by another"),
+    ):
+        opened.restore()
     assert part.read_bytes() == newer
 
 
-def test_a_write_that_fails_leaves_the_part_that_was_there(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_part_of_another_export(tmp_path: Path) -> None:
     path, part = tmp_path / "out.csv", tmp_path / "out.csv.part"
-    content = part_of(3, path)
+    content = write_part(3, path)
     no_company: Any = None
     with pytest.raises(ConfigurationError):
         export.write([no_company], path)

@@ -1,4 +1,4 @@
-"""Any company, written and read again: nothing lost, nothing changed."""
+"""Any company is written and read again without a loss or a change."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from openfunnel_async import Company, export
 from tests.export.readers import READERS
 from tests.properties.profiles import bounded
 
-# Half surrogate pairs included: JSON can bring them.
+# With halves of surrogate pairs, which are possible in JSON.
 TEXTS = st.text(max_size=12) | st.text(
     st.sampled_from("=+-@'\",;\r\n\t\\\x00\x1f\x85\u2028\ud83d\ude00é東"), max_size=8
 )
@@ -49,58 +49,58 @@ def folder() -> Iterator[Path]:
         yield Path(created)
 
 
-def plain(value: object) -> Any:
-    """Return what JSON makes of a value; two halves of a pair become one there."""
+def as_json(value: object) -> Any:
+    """Return a value after JSON, which joins the two halves of a surrogate pair."""
     return json.loads(json.dumps(value))
 
 
-def spelled(text: str | None) -> str | None:
+def escaped(text: str | None) -> str | None:
     return text and text.encode(errors="backslashreplace").decode()
 
 
 @bounded(150)
 @given(rows=ROWS)
-def test_jsonl_brings_back_all_of_it(folder: Path, rows: list[Company]) -> None:
+def test_jsonl_returns_every_value(folder: Path, rows: list[Company]) -> None:
     path = folder / "out.jsonl"
     export.write(rows, path)
     read = READERS[path.suffix](path)
     assert len(read) == len(rows)
     for row, company in zip(read, rows, strict=True):
-        told = {name: getattr(company, name) for name in export.COLUMNS}
-        assert row == plain({**told, "extra": company.extra or None})
+        fields = {name: getattr(company, name) for name in export.COLUMNS}
+        assert row == as_json({**fields, "extra": company.extra or None})
 
 
 @bounded(150)
 @given(rows=ROWS)
-def test_csv_brings_back_all_of_it(folder: Path, rows: list[Company]) -> None:
+def test_csv_returns_every_value(folder: Path, rows: list[Company]) -> None:
     path = folder / "out.csv"
     export.write(rows, path)
     read = READERS[path.suffix](path)
     assert len(read) == len(rows)
     for row, company in zip(read, rows, strict=True):
-        name = spelled(company.name) or ""
+        name = escaped(company.name) or ""
         guard = "'" if name and name[0] in "=+-@\t\r\n" else ""
         assert row["name"] == guard + name
         number = company.employee_count
         assert row["employee_count"] == ("" if number is None else str(number))
-        assert json.loads(row["extra"] or "{}") == plain(company.extra)
+        assert json.loads(row["extra"] or "{}") == as_json(company.extra)
 
 
 @bounded(150)
 @given(rows=ROWS)
-def test_parquet_brings_back_all_of_it(folder: Path, rows: list[Company]) -> None:
+def test_parquet_returns_every_value(folder: Path, rows: list[Company]) -> None:
     path = folder / "out.parquet"
     export.write(rows, path)
     read = READERS[path.suffix](path)
     assert len(read) == len(rows)
     for row, company in zip(read, rows, strict=True):
-        assert row["name"] == spelled(company.name)
-        assert row["description"] == spelled(company.description)
+        assert row["name"] == escaped(company.name)
+        assert row["description"] == escaped(company.description)
         extra = json.loads(row["extra"] or "{}")
         unfit = extra if row["employee_count"] is None else row
         assert unfit.get("employee_count") == company.employee_count
         known = company.industries
-        told = None if known is None else [spelled(text) for text in known]
-        assert row["industries"] == told
-        for key, value in plain(company.extra).items():
+        expected = None if known is None else [escaped(text) for text in known]
+        assert row["industries"] == expected
+        for key, value in as_json(company.extra).items():
             assert extra[key] == value

@@ -1,4 +1,4 @@
-"""A job's rows in a file: all of them, each once, whatever comes between."""
+"""An export writes all rows of a job, each once, whatever interrupts it."""
 
 import asyncio
 import os
@@ -26,155 +26,168 @@ from openfunnel_async import (
 )
 from openfunnel_async.export import _streaming
 from openfunnel_async.sandbox import EditedAnswer, StatusFault
-from tests.export.conftest import World
-from tests.export.readers import READERS, links, names_in
+from tests.export.conftest import ConnectedService
+from tests.export.readers import READERS, list_names, read_links
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 OnRows = Callable[[int], object]
 
 
-class Enough(Exception):  # noqa: N818 -- not an error: it breaks an export off
+class StopExport(Exception):  # noqa: N818 -- not an error: it ends an export early
     """Raised by a test in the middle of an export."""
 
 
 def stop_after(rows: int) -> OnRows:
-    """Return what ends an export early once N rows are saved."""
+    """Return a callback that ends an export once N rows are saved."""
 
-    def stop(safe: int) -> None:
-        if safe >= rows:
-            raise Enough
+    def stop(saved: int) -> None:
+        if saved >= rows:
+            raise StopExport
 
     return stop
 
 
-async def broken_off(world: World, path: Path, rows: int, **life: Any) -> BulkJob:
-    """Export until N rows are saved, and stop there."""
-    job = await world.submit(**life)
-    with pytest.raises(Enough):
+async def start_export(
+    connected: ConnectedService, path: Path, rows: int, **life: Any
+) -> BulkJob:
+    """Submit a job, and export it until N rows are saved."""
+    job = await connected.submit(**life)
+    with pytest.raises(StopExport):
         await export.to_file(job, path, on_rows=stop_after(rows))
     return job
 
 
 @pytest.mark.parametrize("suffix", READERS)
-async def test_a_running_job_is_written_as_it_delivers(
-    world: World, tmp_path: Path, suffix: str
+async def test_rows_are_written_while_the_job_runs(
+    connected: ConnectedService, tmp_path: Path, suffix: str
 ) -> None:
     path = tmp_path / f"out{suffix}"
-    job = await world.submit()
+    job = await connected.submit()
     counts: list[int] = []
     report = await export.to_file(job, path, on_rows=counts.append)
-    assert links(path) == world.truth(job)
+    assert read_links(path) == connected.delivered(job)
     assert counts == [100, 200, 300, 350]
     assert report == export.ExportReport(
         path=path, rows=350, resumed=0, status=JobStatus.COMPLETED
     )
-    assert names_in(tmp_path) == [path.name]
+    assert list_names(tmp_path) == [path.name]
 
 
-async def test_what_was_there_stays_until_the_end(world: World, tmp_path: Path) -> None:
+async def test_the_old_file_stays_until_the_end(
+    connected: ConnectedService, tmp_path: Path
+) -> None:
     path = tmp_path / "out.csv"
-    path.write_text("of yesterday")
+    path.write_text("old content")
     seen: list[tuple[str, bool]] = []
 
-    async def look(_rows: int) -> None:
+    async def read_files(_rows: int) -> None:
         await anyio.lowlevel.checkpoint()
         seen.append((path.read_text(), (tmp_path / "out.csv.part").exists()))
 
-    job = await world.submit()
-    await export.to_file(job, path, on_rows=look)
-    assert seen == [("of yesterday", True)] * 4
-    assert links(path) == world.truth(job)
+    job = await connected.submit()
+    await export.to_file(job, path, on_rows=read_files)
+    assert seen == [("old content", True)] * 4
+    assert read_links(path) == connected.delivered(job)
 
 
 @pytest.mark.parametrize("suffix", READERS)
-@pytest.mark.parametrize("attach", ["at the place", "anew"])
-async def test_a_broken_off_export_goes_on(
-    world: World, tmp_path: Path, suffix: str, attach: str
+@pytest.mark.parametrize("attach", ["at the checkpoint", "new"])
+async def test_an_unfinished_export_continues(
+    connected: ConnectedService, tmp_path: Path, suffix: str, attach: str
 ) -> None:
-    """Caught: the rows before the place written a second time."""
+    """Caught: the rows before the checkpoint written a second time."""
     path = tmp_path / f"out{suffix}"
-    job = await broken_off(world, path, 200)
+    job = await start_export(connected, path, 200)
     assert not path.exists()
-    place = export.left_at(path)
-    assert place is not None
-    assert (place.job_id, place.rows_before + place.offset) == (job.id, 200)
-    anew = attach == "anew"
-    again = world.client.job(job.id) if anew else world.client.resume(place)
-    world.service.requests.clear()
+    checkpoint = export.left_at(path)
+    assert checkpoint is not None
+    assert (checkpoint.job_id, checkpoint.rows_before + checkpoint.offset) == (
+        job.id,
+        200,
+    )
+    is_new = attach == "new"
+    again = (
+        connected.client.job(job.id) if is_new else connected.client.resume(checkpoint)
+    )
+    connected.service.requests.clear()
     report = await export.to_file(again, path, resume=True)
     assert (report.rows, report.resumed) == (350, 200)
-    assert links(path) == world.truth(job)
-    assert ("page_0000" in world.reads(job) or None in world.reads(job)) == anew
+    assert read_links(path) == connected.delivered(job)
+    assert (
+        "page_0000" in connected.reads(job) or None in connected.reads(job)
+    ) == is_new
     assert export.left_at(path) is None
 
 
 async def test_a_resumed_export_may_have_other_columns(
-    world: World, tmp_path: Path
+    connected: ConnectedService, tmp_path: Path
 ) -> None:
     path = tmp_path / "out.csv"
-    job = await world.submit()
-    with pytest.raises(Enough):
+    job = await connected.submit()
+    with pytest.raises(StopExport):
         await export.to_file(job, path, columns=["name"], on_rows=stop_after(100))
     await export.to_file(job, path, resume=True, columns=["linkedin_url"])
-    assert links(path) == world.truth(job)
+    assert read_links(path) == connected.delivered(job)
 
 
-async def test_without_resume_an_export_begins_anew(
-    world: World, tmp_path: Path
+async def test_without_resume_an_export_starts_again(
+    connected: ConnectedService, tmp_path: Path
 ) -> None:
     path = tmp_path / "out.csv"
-    await broken_off(world, path, 200)
-    other = await world.finished()
+    await start_export(connected, path, 200)
+    other = await connected.submit_and_wait()
     report = await export.to_file(other, path)
     assert (report.rows, report.resumed) == (350, 0)
-    assert links(path) == world.truth(other)
+    assert read_links(path) == connected.delivered(other)
 
 
-async def test_resume_with_nothing_there_begins(world: World, tmp_path: Path) -> None:
-    path = tmp_path / "out.csv"
-    assert export.left_at(path) is None
-    job = await world.finished()
-    await export.to_file(job, path, resume=True)
-    await export.to_file(job, path, resume=True)
-    assert links(path) == world.truth(job)
-
-
-async def test_the_part_of_another_job_is_not_touched(
-    world: World, tmp_path: Path
+async def test_resume_without_a_part_starts_an_export(
+    connected: ConnectedService, tmp_path: Path
 ) -> None:
     path = tmp_path / "out.csv"
-    job = await broken_off(world, path, 100)
-    other = await world.finished()
-    world.service.requests.clear()
+    assert export.left_at(path) is None
+    job = await connected.submit_and_wait()
+    await export.to_file(job, path, resume=True)
+    await export.to_file(job, path, resume=True)
+    assert read_links(path) == connected.delivered(job)
+
+
+async def test_the_part_of_another_job_is_not_changed(
+    connected: ConnectedService, tmp_path: Path
+) -> None:
+    path = tmp_path / "out.csv"
+    job = await start_export(connected, path, 100)
+    other = await connected.submit_and_wait()
+    connected.service.requests.clear()
     with pytest.raises(
         ConfigurationError, match=rf"\.part file belongs to job {job.id}"
     ):
         await export.to_file(other, path, resume=True)
-    assert world.service.requests == []
-    await export.to_file(world.client.job(job.id), path, resume=True)
-    assert links(path) == world.truth(job)
+    assert connected.service.requests == []
+    await export.to_file(connected.client.job(job.id), path, resume=True)
+    assert read_links(path) == connected.delivered(job)
 
 
-async def test_a_handle_beyond_the_part_is_refused(
-    world: World, tmp_path: Path
+async def test_a_handle_after_the_end_of_the_part_is_refused(
+    connected: ConnectedService, tmp_path: Path
 ) -> None:
     path = tmp_path / "out.csv"
-    job = await broken_off(world, path, 100)
+    job = await start_export(connected, path, 100)
     async with job.rows() as rows:
         async for _ in rows:
             if rows.delivered == 101:
                 break
-        beyond = world.client.resume(rows.checkpoint())
+        beyond = connected.client.resume(rows.checkpoint())
     with pytest.raises(ConfigurationError, match="ends 1 rows before the position"):
         await export.to_file(beyond, path, resume=True)
 
 
-async def test_rows_of_the_part_that_the_service_lost_are_said(
-    world: World, tmp_path: Path
+async def test_rows_that_the_service_no_longer_returns_are_an_error(
+    connected: ConnectedService, tmp_path: Path
 ) -> None:
-    job = await broken_off(world, tmp_path / "out.csv", 300)
-    short = await world.finished(rows=250)
+    job = await start_export(connected, tmp_path / "out.csv", 300)
+    short = await connected.submit_and_wait(rows=250)
     part = tmp_path / "out.csv.part"
     part.write_text(part.read_text().replace(job.id, short.id))
     with pytest.raises(Exception, match="no longer returns the rows"):
@@ -182,83 +195,87 @@ async def test_rows_of_the_part_that_the_service_lost_are_said(
 
 
 @pytest.mark.parametrize("most", [1, 99, 100, 101, 200, 350, 400])
-async def test_enough_is_enough(world: World, tmp_path: Path, most: int) -> None:
+async def test_an_export_ends_after_most_rows(
+    connected: ConnectedService, tmp_path: Path, most: int
+) -> None:
     path = tmp_path / "out.csv"
-    job = await world.submit()
+    job = await connected.submit()
     report = await export.to_file(job, path, most=most)
     assert report.rows == min(most, 350)
-    assert links(path) == world.truth(job)[:most]
+    assert read_links(path) == connected.delivered(job)[:most]
     assert not job.cancel_requested
 
 
-async def test_enough_counts_what_was_there(world: World, tmp_path: Path) -> None:
-    path = tmp_path / "out.csv"
-    job = await broken_off(world, path, 200)
-    report = await export.to_file(job, path, resume=True, most=150)
-    assert (report.rows, report.resumed) == (200, 200)
-    assert links(path) == world.truth(job)[:200]
-
-
-async def test_without_following_only_what_is_there_is_written(
-    world: World, tmp_path: Path
+async def test_most_counts_the_rows_of_the_part(
+    connected: ConnectedService, tmp_path: Path
 ) -> None:
     path = tmp_path / "out.csv"
-    job = await world.submit(queue=0, first_page_after=10, seconds_per_page=10)
+    job = await start_export(connected, path, 200)
+    report = await export.to_file(job, path, resume=True, most=150)
+    assert (report.rows, report.resumed) == (200, 200)
+    assert read_links(path) == connected.delivered(job)[:200]
+
+
+async def test_without_follow_only_the_delivered_rows_are_written(
+    connected: ConnectedService, tmp_path: Path
+) -> None:
+    path = tmp_path / "out.csv"
+    job = await connected.submit(queue=0, first_page_after=10, seconds_per_page=10)
     await anyio.sleep(15)
     report = await export.to_file(job, path, follow=False)
     assert report.status is JobStatus.RUNNING
-    assert report.rows == world.service.jobs[job.id].rows_written == 150
-    assert links(path) == world.truth(job)[:150]
+    assert report.rows == connected.service.jobs[job.id].rows_written == 150
+    assert read_links(path) == connected.delivered(job)[:150]
 
 
-async def test_a_stream_is_written_from_where_it_stands(
-    world: World, tmp_path: Path
+async def test_a_stream_is_written_from_its_position(
+    connected: ConnectedService, tmp_path: Path
 ) -> None:
     path = tmp_path / "out.csv"
-    job = await world.finished()
+    job = await connected.submit_and_wait()
     async with job.rows() as rows:
         await anext(rows)
-        with pytest.raises(Enough):
+        with pytest.raises(StopExport):
             await export.to_file(rows, path, on_rows=stop_after(100))
         report = await export.to_file(rows, path, resume=True)
-    assert links(path) == world.truth(job)[1:]
+    assert read_links(path) == connected.delivered(job)[1:]
     assert (report.rows, report.resumed, report.status) == (349, 100, None)
 
 
-async def test_a_cancelled_job_is_written_as_far_as_it_came(
-    world: World, tmp_path: Path
+async def test_the_rows_of_a_cancelled_job_are_in_the_file(
+    connected: ConnectedService, tmp_path: Path
 ) -> None:
     path = tmp_path / "out.csv"
-    job = await world.submit()
+    job = await connected.submit()
     async with anyio.create_task_group() as group:
         group.start_soon(export.to_file, job, path)
         await anyio.sleep(45)
         await job.cancel(wait=True)
     assert job.status is JobStatus.CANCELLED
-    assert links(path) == world.truth(job)
-    assert 0 < len(links(path)) < 350
+    assert read_links(path) == connected.delivered(job)
+    assert 0 < len(read_links(path)) < 350
 
 
 async def test_the_rows_of_a_failed_job_are_in_the_file(
-    world: World, tmp_path: Path
+    connected: ConnectedService, tmp_path: Path
 ) -> None:
-    """Caught: the part left lying, though no resume would ever get further."""
+    """Caught: the part left, although no resume could continue it."""
     path = tmp_path / "out.parquet"
-    job = await world.submit(rows=130, ends="failed")
+    job = await connected.submit(rows=130, ends="failed")
     with pytest.raises(JobFailedError, match="failed"):
         await export.to_file(job, path)
-    assert links(path) == world.truth(job)
-    assert len(links(path)) == 130
-    assert names_in(tmp_path) == [path.name]
+    assert read_links(path) == connected.delivered(job)
+    assert len(read_links(path)) == 130
+    assert list_names(tmp_path) == [path.name]
 
 
-async def test_a_fault_leaves_every_row_before_it_in_the_part(
-    world: World, tmp_path: Path
+async def test_every_row_before_an_error_is_in_the_part(
+    connected: ConnectedService, tmp_path: Path
 ) -> None:
-    """Caught: the rows gathered since the last hundred dropped."""
+    """Caught: the rows after the last full hundred dropped."""
     path = tmp_path / "out.csv"
-    path.write_text("of yesterday")
-    job = await world.submit(queue=0, first_page_after=10, seconds_per_page=10)
+    path.write_text("old content")
+    job = await connected.submit(queue=0, first_page_after=10, seconds_per_page=10)
     await anyio.sleep(18)
 
     async def follow() -> None:
@@ -268,42 +285,42 @@ async def test_a_fault_leaves_every_row_before_it_in_the_part(
     async with anyio.create_task_group() as group:
         group.start_soon(follow)
         await anyio.sleep(0.5)
-        world.service.faults.append(StatusFault(status=422, on="read"))
-    place = export.left_at(path)
-    assert place is not None
-    assert place.rows_before + place.offset > 100
-    assert path.read_text() == "of yesterday"
+        connected.service.faults.append(StatusFault(status=422, on="read"))
+    checkpoint = export.left_at(path)
+    assert checkpoint is not None
+    assert checkpoint.rows_before + checkpoint.offset > 100
+    assert path.read_text() == "old content"
     await export.to_file(job, path, resume=True)
-    assert links(path) == world.truth(job)
+    assert read_links(path) == connected.delivered(job)
 
 
-async def test_rows_that_do_not_add_up_are_not_called_whole(
-    world: World, tmp_path: Path
+async def test_no_file_is_written_for_incomplete_rows(
+    connected: ConnectedService, tmp_path: Path
 ) -> None:
     path = tmp_path / "out.csv"
-    job = await world.finished()
+    job = await connected.submit_and_wait()
 
     def edit(body: Any) -> Any:
         return {**body, "manifest": {**body["manifest"], "count": 351}}
 
-    world.service.faults.append(EditedAnswer(on="read", edit=edit, times=100))
+    connected.service.faults.append(EditedAnswer(on="read", edit=edit, times=100))
     with pytest.raises(IncompleteResultsError):
         await export.to_file(job, path)
     assert not path.exists()
-    world.service.faults.clear()
-    report = await export.to_file(world.client.job(job.id), path, resume=True)
+    connected.service.faults.clear()
+    report = await export.to_file(connected.client.job(job.id), path, resume=True)
     assert (report.rows, report.resumed) == (350, 350)
-    assert links(path) == world.truth(job)
+    assert read_links(path) == connected.delivered(job)
 
 
 @pytest.mark.parametrize("after", [0.0, 25.0, 30.0, 61.0])
 @pytest.mark.parametrize("natively", [True, False])
-async def test_a_cancelled_export_goes_on(
-    world: World, tmp_path: Path, after: float, natively: bool
+async def test_a_cancelled_export_continues(
+    connected: ConnectedService, tmp_path: Path, after: float, natively: bool
 ) -> None:
     path = tmp_path / "out.csv"
-    path.write_text("of yesterday")
-    job = await world.submit()
+    path.write_text("old content")
+    job = await connected.submit()
     if natively:
         task = asyncio.create_task(export.to_file(job, path))
         await anyio.sleep(after)
@@ -314,29 +331,29 @@ async def test_a_cancelled_export_goes_on(
         with anyio.move_on_after(after) as scope:
             await export.to_file(job, path)
         assert scope.cancelled_caught
-    assert path.read_text() == "of yesterday"
+    assert path.read_text() == "old content"
     await export.to_file(job, path, resume=True)
-    assert links(path) == world.truth(job)
+    assert read_links(path) == connected.delivered(job)
 
 
-async def test_a_task_cancelled_while_a_thread_writes_loses_and_doubles_nothing(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_cancellation_during_a_write_loses_and_doubles_no_row(
+    connected: ConnectedService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Caught: the part closed under the thread that is writing to it."""
+    """Caught: the part closed while a thread is writing to it."""
     monkeypatch.setattr(_streaming, "run_sync", run_sync)
     path = tmp_path / "out.csv"
-    job = await world.finished()
-    real_sync, syncs, is_over = os.fsync, 0, False
+    job = await connected.submit_and_wait()
+    real_sync, syncs, has_ended = os.fsync, 0, False
     loop, started = asyncio.get_running_loop(), asyncio.Event()
 
     def slow_sync(file: int) -> None:
-        nonlocal syncs, is_over
+        nonlocal syncs, has_ended
         syncs += 1
         if syncs == 4:
             loop.call_soon_threadsafe(started.set)
             threading.Event().wait(0.2)
             real_sync(file)
-            is_over = True
+            has_ended = True
 
     monkeypatch.setattr(os, "fsync", slow_sync)
     task = asyncio.create_task(export.to_file(job, path))
@@ -344,32 +361,36 @@ async def test_a_task_cancelled_while_a_thread_writes_loses_and_doubles_nothing(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert is_over
+    assert has_ended
     report = await export.to_file(job, path, resume=True)
     assert report.rows == 350
-    assert links(path) == world.truth(job)
+    assert read_links(path) == connected.delivered(job)
 
 
-async def test_two_exports_to_one_file_do_not_mix(world: World, tmp_path: Path) -> None:
+async def test_a_second_export_to_the_same_file_is_refused(
+    connected: ConnectedService, tmp_path: Path
+) -> None:
     path = tmp_path / "out.csv"
-    job = await world.submit()
+    job = await connected.submit()
     refused: list[str] = []
 
     async def another(_rows: int) -> None:
-        with pytest.raises(ConfigurationError, match="another export is writing") as no:
+        with pytest.raises(
+            ConfigurationError, match="another export is writing"
+        ) as error:
             await export.to_file(job, path, resume=True)
         with pytest.raises(ConfigurationError, match="another export is writing"):
             export.write([], path)
-        refused.append(str(no.value))
+        refused.append(str(error.value))
 
     await export.to_file(job, path, on_rows=another)
     assert len(refused) == 4
-    assert links(path) == world.truth(job)
+    assert read_links(path) == connected.delivered(job)
 
 
 @contextmanager
 def no_file_above(size: int) -> Generator[None]:
-    """Have the disk full, for this process, once a file is so large."""
+    """Let this process write no file above a size, as if the disk were full."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -378,10 +399,12 @@ def no_file_above(size: int) -> Generator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-async def test_a_full_disk_leaves_the_part(world: World, tmp_path: Path) -> None:
-    """Caught: rows appended to what a failed write had left behind."""
+async def test_a_full_disk_leaves_a_part_that_can_be_resumed(
+    connected: ConnectedService, tmp_path: Path
+) -> None:
+    """Caught: rows appended to the bytes of a failed write."""
     path = tmp_path / "out.csv"
-    job = await world.finished()
+    job = await connected.submit_and_wait()
     with no_file_above(60_000):
         with pytest.raises(OSError, match="File too large"):
             await export.to_file(job, path)
@@ -390,15 +413,15 @@ async def test_a_full_disk_leaves_the_part(world: World, tmp_path: Path) -> None
     assert (tmp_path / "out.csv.part").stat().st_size == 60_000
     report = await export.to_file(job, path, resume=True)
     assert report.resumed in {100, 200}
-    assert links(path) == world.truth(job)
+    assert read_links(path) == connected.delivered(job)
 
 
-async def test_a_disk_that_is_full_at_the_last_row_is_noticed(
-    world: World, tmp_path: Path
+async def test_a_write_of_all_but_one_byte_is_an_error(
+    connected: ConnectedService, tmp_path: Path
 ) -> None:
-    """Caught: a write that took only a part, and was taken for whole."""
+    """Caught: a write of fewer bytes, taken for a write of all."""
     path, part = tmp_path / "out.csv", tmp_path / "out.csv.part"
-    job = await broken_off(world, path, 350)
+    job = await start_export(connected, path, 350)
     with (
         no_file_above(part.stat().st_size - 1),
         pytest.raises(OSError, match="File too large"),
@@ -407,10 +430,10 @@ async def test_a_disk_that_is_full_at_the_last_row_is_noticed(
     assert not path.exists()
     report = await export.to_file(job, path, resume=True)
     assert (report.rows, report.resumed) == (350, 300)
-    assert links(path) == world.truth(job)
+    assert read_links(path) == connected.delivered(job)
 
 
-async def test_companies_of_any_source_are_written(tmp_path: Path) -> None:
+async def test_companies_of_every_kind_of_source_are_written(tmp_path: Path) -> None:
     companies = [Company(linkedin_url=str(number)) for number in range(250)]
 
     async def later() -> AsyncIterator[Company]:
@@ -419,14 +442,14 @@ async def test_companies_of_any_source_are_written(tmp_path: Path) -> None:
             yield company
 
     sources: list[Any] = [companies, iter(companies), later()]
-    for place, source in enumerate(sources):
-        path, counts = tmp_path / f"{place}.csv", list[int]()
+    for number, source in enumerate(sources):
+        path, counts = tmp_path / f"{number}.csv", list[int]()
         report = await export.to_file(source, path, on_rows=counts.append, most=249)
-        assert links(path) == [str(number) for number in range(249)]
+        assert read_links(path) == [str(n) for n in range(249)]
         assert (report.rows, counts[-1]) == (249, 249)
 
 
-async def test_companies_come_out_of_the_part_as_they_went_in(tmp_path: Path) -> None:
+async def test_a_part_does_not_change_a_company(tmp_path: Path) -> None:
     odd = Company(
         name="a\ud800 \u2028\n\x00", industries=("x", ""), extra={"k": [1, {"é": None}]}
     )
@@ -442,19 +465,19 @@ async def test_companies_come_out_of_the_part_as_they_went_in(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("options", [{"resume": True}, {"most": 0}, {"columns": []}])
-async def test_what_cannot_be_is_refused(tmp_path: Path, options: Any) -> None:
+async def test_invalid_options_are_refused(tmp_path: Path, options: Any) -> None:
     with pytest.raises(ConfigurationError):
         await export.to_file([Company()], tmp_path / "out.csv", **options)
-    assert names_in(tmp_path) == []
+    assert list_names(tmp_path) == []
 
 
-async def test_nothing_is_sent_for_a_file_that_cannot_be(
-    world: World, tmp_path: Path
+async def test_nothing_is_sent_for_an_invalid_file(
+    connected: ConnectedService, tmp_path: Path
 ) -> None:
-    job = world.client.job("job-1")
+    job = connected.client.job("job-1")
     for path in (tmp_path, tmp_path / "nowhere" / "out.csv", tmp_path / "out.txt"):
         with pytest.raises(ConfigurationError):
             await export.to_file(job, path)
     with pytest.raises(ConfigurationError):
         await export.to_file(job, tmp_path / "out.csv", columns=["nmae"])
-    assert world.service.requests == []
+    assert connected.service.requests == []

@@ -1,4 +1,4 @@
-"""How far jobs are, in lines and on a terminal."""
+"""The progress of jobs, in lines and on a terminal."""
 
 import contextlib
 import io
@@ -41,8 +41,8 @@ def snapshot(status: str = "running", **fields: Any) -> JobSnapshot:
     return JobSnapshot(status=JobStatus.parse(status), raw_status=status, **known)
 
 
-def told(*snapshots: JobSnapshot) -> list[str]:
-    """List the lines that are written for answers."""
+def written_lines(*snapshots: JobSnapshot) -> list[str]:
+    """Return the lines that are written for snapshots."""
     file = io.StringIO()
     with Progress(file=file) as show:
         for one in snapshots:
@@ -50,9 +50,9 @@ def told(*snapshots: JobSnapshot) -> list[str]:
     return file.getvalue().splitlines()
 
 
-def test_a_line_says_what_is_known() -> None:
+def test_a_line_has_the_known_figures() -> None:
     bill = Manifest(count=500, credits_consumed=37.5)
-    assert told(
+    assert written_lines(
         snapshot("pending"),
         snapshot(processed=0, eta=76.0, progress_message="retrieving_companies"),
         snapshot("reviewing"),
@@ -65,9 +65,9 @@ def test_a_line_says_what_is_known() -> None:
     ]
 
 
-def test_a_line_is_written_only_when_something_changed() -> None:
-    """Caught: an eta that counts as news."""
-    lines = told(
+def test_a_line_is_written_only_after_a_change() -> None:
+    """Caught: a line for a change of the eta only."""
+    lines = written_lines(
         snapshot(processed=1, eta=50.0),
         snapshot(processed=1, eta=40.0),
         snapshot(processed=1),
@@ -76,8 +76,8 @@ def test_a_line_is_written_only_when_something_changed() -> None:
     assert [line.split("  ")[2] for line in lines] == ["1 of 500", "2 of 500"]
 
 
-def test_what_is_not_known_of_the_money_is_not_said() -> None:
-    [line] = told(snapshot("failed", processed=7, error_message="gave up"))
+def test_a_line_has_no_credits_without_a_bill() -> None:
+    [line] = written_lines(snapshot("failed", processed=7, error_message="gave up"))
     assert line == "job-1  failed: gave up  7 of 500"
 
 
@@ -89,16 +89,16 @@ def test_what_is_not_known_of_the_money_is_not_said() -> None:
         snapshot("unknown", progress_message=EVIL),
     ],
 )
-def test_the_words_of_the_service_are_harmless_in_lines(evil: JobSnapshot) -> None:
-    [line] = told(evil)
+def test_messages_of_the_service_cannot_control_a_terminal(evil: JobSnapshot) -> None:
+    [line] = written_lines(evil)
     assert line.endswith(f": {INERT}")
 
 
-def test_an_unknown_status_is_harmless_as_well() -> None:
-    assert told(snapshot(EVIL)) == [f"job-1  {INERT}"]
+def test_an_unknown_status_cannot_control_a_terminal() -> None:
+    assert written_lines(snapshot(EVIL)) == [f"job-1  {INERT}"]
 
 
-def test_the_rate_is_that_between_what_was_seen() -> None:
+def test_the_rate_is_from_the_first_number_to_the_last() -> None:
     moments = iter([100.0, 100.0, 110.0, 110.0, 150.0, 150.0])
     line = JobLine(job_id="job-1", now=lambda: next(moments))
     running = JobStatus.RUNNING
@@ -120,7 +120,7 @@ def test_the_eta_counts_down() -> None:
     assert line.eta == "0:00"
 
 
-def test_a_file_that_cannot_take_every_character_gets_an_escape() -> None:
+def test_a_character_that_a_file_cannot_encode_is_escaped() -> None:
     raw = io.BytesIO()
     with Progress(file=io.TextIOWrapper(raw, "ascii")) as show:
         show(snapshot(progress_message="fünf"))
@@ -141,7 +141,7 @@ def test_without_rich_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def running_until(moment: float) -> ScriptedTransport:
-    """Script two jobs that deliver a company a second; one is not there."""
+    """Script two jobs that deliver a company per second, and one that is missing."""
 
     def read(seen: Seen) -> Any:
         if seen.job_id == "gone":
@@ -153,7 +153,7 @@ def running_until(moment: float) -> ScriptedTransport:
     return ScriptedTransport(read=read)
 
 
-async def test_a_watch_says_how_each_job_ended() -> None:
+async def test_a_watch_returns_how_each_job_ended() -> None:
     file = io.StringIO()
     async with connect(running_until(60)) as client:
         jobs = [client.job(name, limit=60) for name in ("one", "gone", "two")]
@@ -171,7 +171,7 @@ async def test_a_watch_says_how_each_job_ended() -> None:
         assert len(mine) > 3
 
 
-async def test_a_watch_leaves_what_is_still_going() -> None:
+async def test_a_watch_that_times_out_cancels_no_job() -> None:
     transport = running_until(600)
     async with connect(transport) as client:
         outcomes = await watch([client.job("one")], timeout=30, file=io.StringIO())
@@ -181,7 +181,7 @@ async def test_a_watch_leaves_what_is_still_going() -> None:
     assert transport.count("cancel") == 0
 
 
-async def test_a_cancelled_watch_leaves_the_jobs() -> None:
+async def test_a_cancelled_watch_cancels_no_job() -> None:
     transport = running_until(600)
     async with connect(transport) as client:
         job = client.job("one")
@@ -191,7 +191,7 @@ async def test_a_cancelled_watch_leaves_the_jobs() -> None:
     assert transport.count("cancel") == 0
 
 
-async def test_what_handles_know_is_shown_without_being_told() -> None:
+async def test_a_refresh_shows_the_state_of_the_handles() -> None:
     file = io.StringIO()
     async with connect(running_until(600)) as client:
         job = client.job("one")
@@ -211,7 +211,7 @@ async def test_what_handles_know_is_shown_without_being_told() -> None:
 def terminal(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[TextIO, FileIO]]:
-    """Open a real terminal, narrow or wide; gives its file and what reads it."""
+    """Yield the two ends of a real terminal, narrow or wide: to write and to read."""
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", str(request.param))
     monkeypatch.setenv("LINES", "30")
@@ -224,9 +224,9 @@ def terminal(
         yield file, shown
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such terminals")
 def test_a_terminal_shows_a_table(terminal: tuple[TextIO, FileIO]) -> None:
-    """Caught: markup of the service's that was drawn; figures that were cut."""
+    """Caught: markup of the service that was drawn; figures that were shortened."""
     file, shown = terminal
     bill = Manifest(count=500, credits_consumed=500.0)
     with Progress(file=file) as show:
@@ -241,7 +241,7 @@ def test_a_terminal_shows_a_table(terminal: tuple[TextIO, FileIO]) -> None:
     assert "running: ]0;owned" in last or os.environ["COLUMNS"] == "64"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such terminals")
 def test_a_terminal_is_left_as_it_was(terminal: tuple[TextIO, FileIO]) -> None:
     file, shown = terminal
     with contextlib.suppress(KeyboardInterrupt), Progress(file=file) as show:

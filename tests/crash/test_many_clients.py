@@ -1,4 +1,4 @@
-"""A job's rows read in pieces, by one client after the other, wherever it breaks."""
+"""A job's rows, read by one client after the other."""
 
 import asyncio
 from typing import Literal
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 @st.composite
 def lives(draw: st.DrawFn) -> JobLife:
-    """Draw the life of a job of up to three pages and a bit."""
+    """Draw the life of a job of up to 320 rows."""
     return JobLife(
         queue=draw(st.sampled_from([0.0, 3.0])),
         first_page_after=draw(st.sampled_from([0.0, 9.0])),
@@ -28,8 +28,10 @@ def lives(draw: st.DrawFn) -> JobLife:
     )
 
 
-async def rest_of(job: BulkJob, most: int | None, patience: float) -> list[str | None]:
-    """Read up to N rows, and no longer than patience lasts if there are some."""
+async def read_rest(
+    job: BulkJob, most: int | None, patience: float
+) -> list[str | None]:
+    """Read up to N rows, for at most `patience` seconds; all rows without N."""
     found: list[str | None] = []
     with anyio.move_on_after(None if most is None else patience):
         try:
@@ -51,7 +53,7 @@ async def rest_of(job: BulkJob, most: int | None, patience: float) -> list[str |
     breaks=st.lists(st.tuples(st.integers(0, 330), st.integers(1, 40)), max_size=3),
     as_text=st.booleans(),
 )
-async def test_a_job_read_in_pieces_is_read_once(  # noqa: PLR0913, PLR0917 -- what may vary
+async def test_a_job_read_by_several_clients_is_read_once(  # noqa: PLR0913, PLR0917 -- what may vary
     life: JobLife,
     grows: bool,
     labels: Literal["numbered", "opaque"],
@@ -60,7 +62,7 @@ async def test_a_job_read_in_pieces_is_read_once(  # noqa: PLR0913, PLR0917 -- w
     breaks: list[tuple[int, int]],
     as_text: bool,
 ) -> None:
-    """Caught: an offset that counts the rows of all pages, not of its own.
+    """Caught: an offset that counts the rows of all pages instead of one.
 
     Also: the rows of the newest page counted as read before it is whole.
     """
@@ -68,18 +70,18 @@ async def test_a_job_read_in_pieces_is_read_once(  # noqa: PLR0913, PLR0917 -- w
     clock = asyncio.get_running_loop().time
     service = Service(clock=clock, lives=[life], unknowns=unknowns, row_shape="six")
 
-    def connect_anew() -> OpenFunnel:
+    def connect() -> OpenFunnel:
         transport = SandboxTransport(service)
         return OpenFunnel(service.api_key, base_url=ORIGIN, transport=transport)
 
-    async with connect_anew() as client:
+    async with connect() as client:
         job = await client.submit(LookalikeSearch(query="voice ai", limit=330))
         if wait:
             await job.wait_until_terminal()
-        place, found = job.checkpoint(), list[str | None]()
+        checkpoint, found = job.checkpoint(), list[str | None]()
     for most, patience in [*breaks, (None, 0)]:
-        async with connect_anew() as client:
-            job = client.resume(str(place) if as_text else place)
-            found += await rest_of(job, most, patience)
-            place = job.checkpoint()
+        async with connect() as client:
+            job = client.resume(str(checkpoint) if as_text else checkpoint)
+            found += await read_rest(job, most, patience)
+            checkpoint = job.checkpoint()
     assert found == [row["linkedin_url"] for row in service.jobs[job.id].rows]

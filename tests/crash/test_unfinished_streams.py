@@ -1,4 +1,4 @@
-"""A stream that is left in the middle of a read-ahead, one way or the other."""
+"""A stream that ends, in different ways, in the middle of a read-ahead."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 async def read(job: BulkJob, most: int) -> list[Company]:
-    """Break out of a stream that nobody closes."""
+    """Read N rows of a stream, without closing it."""
     found: list[Company] = []
     async for company in job.rows():
         found.append(company)
@@ -29,8 +29,8 @@ async def world() -> World:
     return World(3000)
 
 
-async def test_leaving_the_block_leaves_nothing_on_its_way(world: World) -> None:
-    """Caught: `aclose` that does not close what is read ahead."""
+async def test_the_end_of_the_block_ends_the_read_ahead(world: World) -> None:
+    """Caught: an `aclose` that does not end the read-ahead."""
     async with world.client:
         job = await world.finished()
         before = asyncio.all_tasks()
@@ -44,10 +44,10 @@ async def test_leaving_the_block_leaves_nothing_on_its_way(world: World) -> None
         assert world.wire.in_flight == 0
 
 
-async def test_breaking_out_without_a_block_gives_up_what_is_on_its_way(
+async def test_a_break_without_a_block_ends_the_read_ahead(
     world: World,
 ) -> None:
-    """Caught: `__del__` left out: the pages then came in for nobody."""
+    """Caught: `__del__` left out; the pages were then read and not used."""
     async with world.client:
         job = await world.finished()
         before = asyncio.all_tasks()
@@ -58,7 +58,7 @@ async def test_breaking_out_without_a_block_gives_up_what_is_on_its_way(
         assert asyncio.all_tasks() == before
 
 
-async def test_closing_the_client_ends_what_a_stream_has_on_its_way(
+async def test_closing_the_client_ends_the_read_ahead(
     world: World,
 ) -> None:
     async with world.client:
@@ -72,23 +72,23 @@ async def test_closing_the_client_ends_what_a_stream_has_on_its_way(
     assert asyncio.all_tasks() == before
 
 
-async def test_closing_the_client_cancels_nobody_who_reads(world: World) -> None:
-    """Caught: the cancellation of a page on its way raised to its reader."""
+async def test_closing_the_client_cancels_no_reader(world: World) -> None:
+    """Caught: the cancellation of a read-ahead raised to the reader."""
     async with world.client:
         stream = (await world.finished()).rows()
         await anext(stream)
         await anyio.sleep(LATENCY / 4)
 
-        async def read_on() -> list[Company]:
+        async def read_rest() -> list[Company]:
             return [company async for company in stream]
 
-        reading = asyncio.create_task(read_on())
+        reading = asyncio.create_task(read_rest())
         await anyio.sleep(LATENCY / 4)
     with contextlib.suppress(OpenFunnelError):
         await reading
 
 
-async def test_the_end_leaves_nothing_on_its_way(world: World) -> None:
+async def test_the_last_row_ends_the_read_ahead(world: World) -> None:
     async with world.client:
         job = await world.finished()
         before = asyncio.all_tasks()
@@ -98,10 +98,10 @@ async def test_the_end_leaves_nothing_on_its_way(world: World) -> None:
 
 
 @pytest.mark.parametrize("after", [0.05, 0.1, 0.25, 0.35])
-async def test_a_cancelled_call_goes_on_with_the_very_next_row(
+async def test_a_stream_continues_with_the_next_row_after_a_cancelled_call(
     world: World, after: float
 ) -> None:
-    """Caught: the page that was waited for dropped with the waiting."""
+    """Caught: the requested page dropped with the cancelled call."""
     async with world.client:
         job = await world.finished()
         stream = job.rows()
@@ -111,12 +111,14 @@ async def test_a_cancelled_call_goes_on_with_the_very_next_row(
                 found.append(await anext(stream))
         assert len(found) < 3000
         found += [company async for company in stream]
-        asked = world.cursors()
+        requested = world.cursors()
     world.check(job, found)
-    assert len(asked) == len(set(asked)) + 1, "a page was asked for twice"
+    assert len(requested) == len(set(requested)) + 1, "a page was requested twice"
 
 
-async def test_a_cancelled_task_leaves_the_stream_to_others(world: World) -> None:
+async def test_another_task_continues_the_stream_of_a_cancelled_one(
+    world: World,
+) -> None:
     async with world.client:
         job = await world.finished()
         stream = job.rows()
@@ -139,16 +141,16 @@ async def test_a_cancelled_task_leaves_the_stream_to_others(world: World) -> Non
     assert world.wire.most <= 8
 
 
-def test_a_loop_that_is_closed_does_not_mind_a_stream_left_behind() -> None:
-    """Caught: `RuntimeError: Event loop is closed` let out of `__del__`."""
+def test_a_stream_may_be_deleted_after_its_loop_was_closed() -> None:
+    """Caught: `RuntimeError: Event loop is closed` raised by `__del__`."""
 
-    async def leave() -> RowStream:
+    async def read_one_row() -> RowStream:
         world = World(500)
         stream = (await world.finished()).rows()
         await anext(stream)
         return stream
 
     with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
-        stream = runner.run(leave())
+        stream = runner.run(read_one_row())
     del stream
     gc.collect()

@@ -341,7 +341,7 @@ class OpenFunnel:
         patience = self._resources.retry.outage
         batch = Batch(
             partial(self._submitter.submit, patience=patience),
-            self.job,
+            self._handles.submitted,
             self._background,
             CreditCap(max_credits),
             max_active=max_active,

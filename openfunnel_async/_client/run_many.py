@@ -169,7 +169,8 @@ class Batch:
             except SubmitOutcomeUnknownError as exc:
                 error = exc  # It may bill, so the reservation stays.
                 if exc.job_id is not None:
-                    job = self._keep(self._attach(exc.job_id, limit=search.limit))
+                    now = asyncio.get_running_loop().time()
+                    job = self._keep(self._attach(exc.job_id, search.limit, now))
             except OpenFunnelError as exc:
                 error = _not_submitted() if _was_not_wanted(exc, self._failed) else exc
                 self._cap.release(most)

@@ -51,6 +51,10 @@ class CancelCalls:
             if wait:
                 await self._poll_loop.wait_until_terminal(scope.deadline)
             return write_receipt(state, answer)
+        # An answer may have come in the same moment as the end of the time.
+        accepted = accepted or state.accepted_at is not None
+        if accepted and not wait:
+            return write_receipt(state, CancelAnswer(accepted=True))
         if not accepted:
             self._requests.cancel_in_background(handle, None)
         raise self._timeout_error(seconds, accepted=accepted)

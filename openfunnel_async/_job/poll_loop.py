@@ -20,10 +20,15 @@ from functools import partial
 import anyio
 
 from openfunnel_async._job.requests import JobRequests, Outage, PageRead
+from openfunnel_async._job.shared_task import copy_error
 from openfunnel_async._job.shielded import cancel_and_wait
 from openfunnel_async._protocol.endpoints import Kind
 from openfunnel_async._values.models import JobSnapshot
-from openfunnel_async.errors import InvalidResponseError, OpenFunnelError
+from openfunnel_async.errors import (
+    AuthenticationError,
+    InvalidResponseError,
+    OpenFunnelError,
+)
 
 OnProgress = Callable[[JobSnapshot], object]
 
@@ -72,8 +77,15 @@ class _Follower:
             self._waiter.set_result(None)
 
     def end(self, error: BaseException | None = None) -> None:
-        """Note that the caller need not wait any more."""
+        """Note that the caller need not wait any more; the first end counts.
+
+        The error is a copy, as callers add the rows that they have read to theirs.
+        """
+        if self.is_done:
+            return
         self.is_done = True
+        if isinstance(error, OpenFunnelError):
+            error = copy_error(error)
         self.error = error
         self.wake()
 
@@ -167,23 +179,29 @@ class PollLoop:
         return follower.newer
 
     def _add(self, follower: _Follower) -> None:
-        if not self._followers:
+        if not self._has_waiting():
             self._outage.end()
-            self._requests.state.listener = self._note_answer
+        self._requests.state.listener = self._note_answer
         self._followers[follower] = None
         self._refuse_beyond_deadline(follower)
         self._schedule()
 
     async def _remove(self, follower: _Follower) -> None:
-        """Forget the follower; with the last one the request under way ends."""
+        """Forget the follower; a request that nobody waits for any more ends."""
         del self._followers[follower]
-        if self._followers:
+        is_wanted = self._reading is None or any(map(self._is_reading, self._followers))
+        if self._followers and is_wanted:
             return
-        self._requests.state.listener = None
+        if not self._followers:
+            self._requests.state.listener = None
         self._cancel_timer()
         task, self._task, self._stall = self._task, None, None
         if task is not None:
             await cancel_and_wait([task])
+        self._schedule()
+
+    def _has_waiting(self) -> bool:
+        return not all(follower.is_done for follower in self._followers)
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
@@ -254,6 +272,8 @@ class PollLoop:
                 follower.end()
             elif error is not None and (has_page or not self._is_about_page(error)):
                 follower.end(error)
+        if not self._has_waiting():
+            self._outage.end()
         self._schedule()
 
     def _is_reading(self, follower: _Follower) -> bool:
@@ -261,8 +281,18 @@ class PollLoop:
         return follower.page is not None and follower.page.is_same(self._reading)
 
     def _is_about_page(self, error: BaseException) -> bool:
-        """Whether the status may be readable although this page is not."""
-        return self._reading is not None and isinstance(error, InvalidResponseError)
+        """Whether the status may be readable although this page is not.
+
+        The status is then read next. An outage of both has still lasted as long, so
+        those who wait for the status learn of it from that request.
+        """
+        if self._reading is None or not isinstance(error, OpenFunnelError):
+            return False
+        has_own_url = self._reading.cursor is not None
+        is_refused_key = isinstance(error, AuthenticationError)
+        return isinstance(error, InvalidResponseError) or (
+            has_own_url and not is_refused_key
+        )
 
     def _note_answer(self, before: JobSnapshot | None, now: JobSnapshot | None) -> None:
         """Report an answer about the job, also one of another caller; reschedule."""
@@ -275,6 +305,11 @@ class PollLoop:
             is_coming = self._task is not None and self._is_reading(follower)
             if is_terminal and not is_coming:
                 follower.end()
+        task = self._task
+        is_own_answer = task is not None and asyncio.current_task() is task
+        if task is not None and not is_own_answer and not self._has_waiting():
+            # Another caller was answered: nobody waits for this request any more.
+            task.cancel()
         self._schedule()
 
     def _note_stall(self, _kind: Kind, until: float, cause: OpenFunnelError) -> None:

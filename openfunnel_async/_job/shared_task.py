@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import copy
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
@@ -9,6 +10,15 @@ from openfunnel_async._job.shielded import cancel_and_wait
 from openfunnel_async.errors import OpenFunnelError
 
 T = TypeVar("T")
+
+
+def copy_error(error: BaseException) -> BaseException:
+    """Return an error for one of several callers, each of whom may add facts to it."""
+    if not isinstance(error, OpenFunnelError):
+        return error
+    copied = copy.copy(error)
+    copied.__cause__ = error.__cause__
+    return copied
 
 
 class _Run(Generic[T]):
@@ -30,7 +40,7 @@ class _Run(Generic[T]):
             if task.cancelled():
                 waiter.cancel()
             elif error is not None:
-                waiter.set_exception(error)
+                waiter.set_exception(copy_error(error))
             else:
                 waiter.set_result(task.result())
 
@@ -41,7 +51,7 @@ class _Run(Generic[T]):
         until, cause = self.stall
         for waiter, deadline in self.waiters.items():
             if until > deadline and not waiter.done():
-                waiter.set_exception(cause)
+                waiter.set_exception(copy_error(cause))
 
 
 class SharedTask(Generic[T]):

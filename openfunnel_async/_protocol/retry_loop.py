@@ -162,6 +162,10 @@ class Caller:
         """
         failed: OpenFunnelError
         reply: WireReply | None = None
+        if _count_cancels():
+            # A cancellation that is pending is raised here, before anything is sent.
+            await asyncio.sleep(0)
+        cancels = _count_cancels()
         async with self._gates[call.kind]:
             progress.begin()
             limit = self._limits.begin()
@@ -174,8 +178,10 @@ class Caller:
             except OpenFunnelError as exc:
                 if reply is not None or isinstance(exc, ConfigurationError):
                     raise
+                _raise_if_cancelled(cancels)
                 failed = self._as_transport_error(exc, limit, progress, None)
             except Exception as exc:  # noqa: BLE001 -- a seam: anything must become a known outcome
+                _raise_if_cancelled(cancels)
                 failed = self._as_transport_error(exc, limit, progress, reply)
             finally:
                 progress.finish()
@@ -241,6 +247,12 @@ class Caller:
             fresh_connection=request.fresh_connection,
             progress=progress,
         )
+
+
+def _raise_if_cancelled(cancels: int) -> None:
+    """Raise the cancellation that a transport turned into an exception of its own."""
+    if _count_cancels() > cancels:
+        raise asyncio.CancelledError from None
 
 
 def _count_cancels() -> int:

@@ -96,6 +96,7 @@ def _note(stage: Stage, submission: Submission, outcome: JobOutcome) -> None:
         note(submission, error)
     if outcome.job is not None and submission.outcome != "unknown":
         submission.outcome, submission.job_id = "handle", outcome.job.id
+        submission.handle_limit = outcome.job.limit
 
 
 def _read(stage: Stage, step: Step, outcome: JobOutcome) -> None:

@@ -23,19 +23,22 @@ from openfunnel_async import (
     WireReply,
     WireRequest,
 )
-from openfunnel_async._client import submit as submit_module
-from openfunnel_async._client.background import BackgroundTasks
-from openfunnel_async._client.submit import Submitter
-from openfunnel_async._client.unfinished import UnfinishedWork
-from openfunnel_async._job.cancellation import Cancellation
-from openfunnel_async._job.page_reader import PageReader
-from openfunnel_async._job.poll_loop import PollLoop
-from openfunnel_async._job.state import JobState
-from openfunnel_async._protocol.error_replies import failure
-from openfunnel_async._protocol.replies import CancelAnswer
-from openfunnel_async._protocol.retry_loop import Caller
-from openfunnel_async._protocol.retry_rules import RetryAllowance, Tries
-from openfunnel_async._transport.wire import SendProgress
+from tests.storm.internals import (
+    BackgroundTasks,
+    Caller,
+    CancelAnswer,
+    Cancellation,
+    JobState,
+    PageReader,
+    PollLoop,
+    RetryAllowance,
+    SendProgress,
+    Submitter,
+    Tries,
+    UnfinishedWork,
+    failure,
+    submit_module,
+)
 
 
 def pooled(sound: Any) -> Any:

@@ -5,12 +5,14 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from openfunnel_async import BulkJob, JobSnapshot
-from openfunnel_async._client.background import BackgroundTasks
-from openfunnel_async._client.completions import Completions
-from openfunnel_async._client.credit_cap import CreditCap
-from openfunnel_async._client.run_many import Batch
-from openfunnel_async._protocol.retry_rules import Tries
-from openfunnel_async._protocol.submit_throttle import SubmitThrottle
+from tests.storm.internals import (
+    BackgroundTasks,
+    Batch,
+    Completions,
+    CreditCap,
+    SubmitThrottle,
+    Tries,
+)
 
 
 def by_what_was_billed(_sound: Any) -> Any:

@@ -12,6 +12,7 @@ from tests.storm.diary import CURRENT, Diary, Step
 from tests.storm.notes import (
     Balance,
     Batch,
+    CancelOfTerminal,
     Complaint,
     Fleet,
     Held,
@@ -19,6 +20,7 @@ from tests.storm.notes import (
     Reading,
     Receipt,
     Submission,
+    Wait,
 )
 from tests.storm.schedule import Schedule
 
@@ -54,6 +56,10 @@ class Evidence:
     interruptions: list[Interruption] = attrs.field(factory=list[Interruption])
     complaints: list[Complaint] = attrs.field(factory=list[Complaint])
     batches: list[Batch] = attrs.field(factory=list[Batch])
+    waits: list[Wait] = attrs.field(factory=list[Wait])
+    cancels_of_terminal: list[CancelOfTerminal] = attrs.field(
+        factory=list[CancelOfTerminal]
+    )
     fleets: list[Fleet] = attrs.field(factory=list[Fleet])
     surprises: list[str] = attrs.field(factory=list[str])
     key_faults: list[str] = attrs.field(factory=list[str])

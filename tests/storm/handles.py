@@ -21,7 +21,7 @@ from openfunnel_async import (
 )
 from tests.storm.diary import Step
 from tests.storm.dice import Dice
-from tests.storm.notes import Held, Reading, ReadingKind
+from tests.storm.notes import CancelOfTerminal, Held, Reading, ReadingKind, Wait
 from tests.storm.stage import Stage
 
 Stream = RowStream | PageStream
@@ -35,11 +35,17 @@ async def poll(stage: Stage, _dice: Dice, _step: Step, held: Held) -> None:
     stage.keep_snapshot(held, await held.job.poll())
 
 
-async def fetch(_stage: Stage, dice: Dice, _step: Step, held: Held) -> None:
-    """Read a page or two by hand."""
+async def fetch(stage: Stage, dice: Dice, step: Step, held: Held) -> None:
+    """Read the first page, and perhaps those that follow it."""
+    reading = _reading(stage, step, held, "fetch", follow=False)
+    reading.skipped = 0
     page = await held.job.fetch_page()
-    if page.next_cursor is not None and dice.chance(0.7):
-        await held.job.fetch_page(page.next_cursor)
+    reading.rows += page.rows
+    while page.next_cursor is not None and dice.chance(0.7):
+        page = await held.job.fetch_page(page.next_cursor)
+        reading.rows += page.rows
+    if page.next_cursor is None:
+        reading.end = "normal"
 
 
 async def wait(stage: Stage, dice: Dice, step: Step, held: Held) -> None:
@@ -48,6 +54,8 @@ async def wait(stage: Stage, dice: Dice, step: Step, held: Held) -> None:
     on_timeout: OnTimeout = dice.choice(_ON_TIMEOUT)
     step.words += f" timeout {timeout} then {on_timeout}"
     told: list[JobSnapshot] = []
+    if on_timeout == "leave":
+        stage.evidence.waits.append(Wait(step, held, timeout, is_for_status=True))
     snapshot = await held.job.wait_until_terminal(
         timeout=timeout,
         on_timeout=on_timeout,
@@ -63,8 +71,15 @@ async def cancel(stage: Stage, dice: Dice, step: Step, held: Held) -> None:
     timeout = dice.draw({60.0: 3, None: 2, dice.quarters(12): 1})
     step.words += f" wait {waits} timeout {timeout} by {callers}"
 
+    stage.evidence.waits.append(Wait(step, held, timeout))
+
     async def ask() -> None:
+        time, is_terminal = asyncio.get_running_loop().time, held.job.is_terminal
+        began = time()
         stage.keep_receipt(held, await held.job.cancel(wait=waits, timeout=timeout))
+        if is_terminal:
+            call = CancelOfTerminal(step, held.job.id, began, time())
+            stage.evidence.cancels_of_terminal.append(call)
 
     await _together(stage, step, [ask() for _ in range(callers)])
 
@@ -152,6 +167,8 @@ async def result(stage: Stage, dice: Dice, step: Step, held: Held) -> None:
     reading = _reading(stage, step, held, "result", follow=True)
     timeout, partial_ok = _timeout(dice), dice.chance(0.5)
     step.words += f" timeout {timeout} partial_ok {partial_ok}"
+    reading.partial_ok = partial_ok
+    stage.evidence.waits.append(Wait(step, held, timeout))
     try:
         got = await held.job.result(timeout=timeout, partial_ok=partial_ok)
     except (JobFailedError, JobCancelledError, WaitTimeoutError) as exc:
@@ -162,7 +179,7 @@ async def result(stage: Stage, dice: Dice, step: Step, held: Held) -> None:
             reading.end = "cancelled"
         raise
     reading.rows += got.rows
-    reading.manifest = got.manifest
+    reading.manifest, reading.status = got.manifest, got.status
     reading.end = "normal"
     step.outcome = f"{len(got.rows)} rows, {got.status}"
 
@@ -225,8 +242,12 @@ async def _read(reading: Reading, stream: Stream, most: int) -> None:
                 reading.rows.append(found)
             else:
                 reading.rows += found.rows
+                reading.page_sizes.append(len(found.rows))
     except StopAsyncIteration:
         reading.end = "normal"
     except JobFailedError:
         reading.end = "failed"
         raise
+    finally:
+        if isinstance(stream, RowStream):
+            reading.stated = stream.delivered

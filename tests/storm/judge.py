@@ -14,6 +14,7 @@ from tests.storm import (
     judge_jobs,
     judge_many,
     judge_rows,
+    judge_waits,
 )
 from tests.storm.evidence import Evidence
 
@@ -29,6 +30,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     judge_rows.numbers_are_those_of_the_ledger,
     judge_rows.a_bill_that_was_read_is_shown,
     judge_cancels.an_accepted_cancel_is_true,
+    judge_cancels.one_handle_sends_one_cancel,
     judge_cancels.a_cancel_is_not_given_up,
     judge_cancels.who_is_left_behind_is_named,
     judge_calls.nothing_hangs,
@@ -44,6 +46,9 @@ INVARIANTS: tuple[Invariant, ...] = (
     judge_calls.a_cancelled_step_ends_cancelled,
     judge_calls.closing_leaves_nothing,
     judge_calls.retries_are_bounded,
+    judge_waits.a_wait_ends_in_time,
+    judge_waits.an_outage_is_survived,
+    judge_waits.a_read_is_tried_as_often_as_its_policy_says,
     judge_calls.a_refused_client_submits_later,
     judge_calls.nothing_foreign_comes_out,
     judge_calls.the_key_stays_in_its_header,

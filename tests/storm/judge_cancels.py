@@ -1,6 +1,8 @@
 """Invariants about cancels, and about jobs whose callers have left."""
 
+from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
 from openfunnel_async import (
     JobStatus,
@@ -8,6 +10,7 @@ from openfunnel_async import (
     TransportError,
     WaitTimeoutError,
 )
+from tests.storm.diary import Exchange
 from tests.storm.evidence import Evidence
 from tests.storm.judge_jobs import jobs_by_tag
 
@@ -29,6 +32,26 @@ def an_accepted_cancel_is_true(evidence: Evidence) -> Iterator[str]:
     for kept in evidence.receipts:
         if kept.receipt.accepted and kept.true in _ALIVE:
             yield f"{kept.receipt}: accepted, the job is {kept.true}"
+
+
+def one_handle_sends_one_cancel(evidence: Evidence) -> Iterator[str]:
+    """Concurrent cancels of a handle are one request; of a terminal job, none.
+
+    Only jobs with one handle are judged, as handles share no cancel.
+    """
+    handles = Counter(held.job.id for held in evidence.held)
+    cancels: dict[str, list[Exchange]] = {job_id: [] for job_id in handles}
+    for exchange in evidence.diary.exchanges:
+        if exchange.kind == "cancel" and handles[exchange.job_id or ""] == 1:
+            cancels[exchange.job_id or ""].append(exchange)
+    for job_id, sent in cancels.items():
+        for earlier, later in pairwise(sent):
+            if earlier.ended_at is None or later.began < earlier.ended_at:
+                yield f"{job_id}: cancels at {earlier.began:.3f} and {later.began:.3f}"
+    for call in evidence.cancels_of_terminal:
+        for exchange in cancels[call.job_id]:
+            if call.began <= exchange.began <= call.ended:
+                yield f"{call.job_id} was terminal, a cancel at {exchange.began:.3f}"
 
 
 def a_cancel_is_not_given_up(evidence: Evidence) -> Iterator[str]:

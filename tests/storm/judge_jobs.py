@@ -35,6 +35,8 @@ def a_handle_means_one_job(evidence: Evidence) -> Iterator[str]:
     for submission in handed:
         if made[submission.tag] != [submission.job_id]:
             yield f"{submission.tag}: {submission.job_id}, made {made[submission.tag]}"
+        if submission.search.limit not in {None, submission.handle_limit}:
+            yield f"{submission.tag}: a handle with limit {submission.handle_limit}"
     for job_id, times in Counter(s.job_id for s in handed).items():
         if times > 1:
             yield f"{times} submits returned the job {job_id}"

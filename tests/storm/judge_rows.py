@@ -31,6 +31,7 @@ def _read_wrong(
     evidence: Evidence, reading: Reading, view: JobView, rows: tuple[Row, ...]
 ) -> Iterator[str]:
     given, rows = reading.rows, _meant(reading, rows)
+    yield from _miscounted(reading)
     if len(given) > len(rows):
         yield f"{len(given)} rows of {len(rows)}"
     for place, (company, row) in enumerate(zip(given, rows, strict=False)):
@@ -39,18 +40,37 @@ def _read_wrong(
             return
     if reading.end == "open":
         return
-    if not reading.follow:
-        # Pages are held back until they are whole; the last one might grow.
-        held_back = 0 if reading.kind == "rows" else _PAGE_SIZE
-        least = reading.written - held_back - reading.skipped
-        if len(given) < least and not _was_stale(evidence, reading):
-            yield f"{len(given)} rows, {reading.written} were written before"
+    if reading.follow:
+        if len(given) != len(rows):
+            yield f"it ended after {len(given)} rows of {len(rows)}"
+        yield from _ended_wrong(reading, view)
         return
-    if len(given) != len(rows):
-        yield f"it ended after {len(given)} rows of {len(rows)}"
+    # Pages are held back until they are whole; the last one might grow.
+    held_back = _PAGE_SIZE if reading.kind == "pages" else 0
+    least = reading.written - held_back - reading.skipped
+    if len(given) < least and not _was_stale(evidence, reading):
+        yield f"{len(given)} rows, {reading.written} were written before"
+
+
+def _miscounted(reading: Reading) -> Iterator[str]:
+    """Check the sizes of pages, and the number of rows that a stream states."""
+    # The first page may be short on a resumed handle, the last one on any.
+    if any(size != _PAGE_SIZE for size in reading.page_sizes[1:-1]):
+        yield f"pages of {reading.page_sizes} rows"
+    if reading.stated not in {None, len(reading.rows)}:
+        yield f"{len(reading.rows)} rows, the stream states {reading.stated}"
+
+
+def _ended_wrong(reading: Reading, view: JobView) -> Iterator[str]:
+    """Check how a stream or a result ended against how the job ended."""
     failed = reading.end == "failed"
     if reading.kind in {"rows", "pages"} and failed != (view.ends == "failed"):
         yield f"it ended as {reading.end}, the job as {view.ends}"
+    if reading.kind == "result" and reading.end == "normal":
+        if reading.status not in {None, JobStatus(view.ends)}:
+            yield f"a result states {reading.status}, the job ended as {view.ends}"
+        if view.ends != "completed" and not reading.partial_ok:
+            yield f"a result without an error, the job ended as {view.ends}"
 
 
 def _meant(reading: Reading, rows: tuple[Row, ...]) -> tuple[Row, ...]:

@@ -23,7 +23,7 @@ from tests.storm.diary import Step
 Outcome = Literal[
     "under way", "handle", "unknown", "not sent", "rejected", "configuration", "gone"
 ]
-ReadingKind = Literal["rows", "pages", "result", "take"]
+ReadingKind = Literal["rows", "pages", "result", "take", "fetch"]
 Shown = tuple[float, JobStatus, JobStatus]
 
 
@@ -39,6 +39,7 @@ class Submission:
         job_id: The id told, by the handle or by the error.
         accepted: What the error said.
         max_exposure: What the error said.
+        handle_limit: What the handle says of its limit.
         must_end: Whether its block was left in a way that has the job cancelled.
     """
 
@@ -49,6 +50,7 @@ class Submission:
     job_id: str | None = None
     accepted: bool = False
     max_exposure: int | None = None
+    handle_limit: int | None = None
     must_end: bool = False
 
     def failed(self, error: OpenFunnelError, outcome: Outcome) -> None:
@@ -97,6 +99,10 @@ class Reading:
         skipped: Rows of the job before the place where it began.
         most: Rows after which it had enough, if it took only some.
         hosted: Whether it took only companies with a domain.
+        page_sizes: The number of rows of each page.
+        stated: The number of rows that a row stream says it has delivered.
+        partial_ok: Whether a result may come of a job that did not complete.
+        status: The status of a result.
     """
 
     job_id: str
@@ -110,6 +116,37 @@ class Reading:
     skipped: int = 0
     most: int | None = None
     hosted: bool = False
+    page_sizes: list[int] = attrs.field(factory=list[int])
+    stated: int | None = None
+    partial_ok: bool = True
+    status: JobStatus | None = None
+
+
+@attrs.define(eq=False)
+class Wait:
+    """A call with a timeout of its own.
+
+    Attributes:
+        step: The step that made the call, and no other.
+        held: The handle.
+        timeout: Seconds; None for ever.
+        is_for_status: Whether it returns as soon as the job is terminal.
+    """
+
+    step: Step
+    held: Held
+    timeout: float | None
+    is_for_status: bool = False
+
+
+@attrs.frozen
+class CancelOfTerminal:
+    """A cancel of a job of which the handle knew that it is terminal."""
+
+    step: Step
+    job_id: str
+    began: float
+    ended: float
 
 
 @attrs.frozen

@@ -12,32 +12,44 @@ from typing import Any
 
 import attrs
 
-from openfunnel_async import RowStream
-from openfunnel_async._client import client
-from openfunnel_async._client.background import BackgroundTasks
-from openfunnel_async._client.completions import Completions
-from openfunnel_async._client.credit_cap import CreditCap
-from openfunnel_async._client.run_many import Batch
-from openfunnel_async._client.submit import Submitter
-from openfunnel_async._client.unfinished import UnfinishedWork
-from openfunnel_async._job import cancel_calls, cancellation, state
-from openfunnel_async._job.cancellation import Cancellation
-from openfunnel_async._job.page_reader import PageReader
-from openfunnel_async._job.poll_loop import PollLoop
-from openfunnel_async._job.state import JobState
-from openfunnel_async._protocol import endpoints, error_replies, replies
-from openfunnel_async._protocol.retry_loop import Caller
-from openfunnel_async._protocol.retry_rules import RetryAllowance, Tries
-from openfunnel_async._protocol.submit_throttle import SubmitThrottle
-from openfunnel_async._transport.wire import SendProgress
+from openfunnel_async import BulkJob, PageStream, RowStream
 from tests.storm import (
     broken,
     broken_many,
+    broken_waits,
     judge_calls,
     judge_cancels,
     judge_jobs,
     judge_many,
     judge_rows,
+    judge_waits,
+)
+from tests.storm.internals import (
+    BackgroundTasks,
+    Batch,
+    Caller,
+    Cancellation,
+    Completions,
+    CreditCap,
+    JobState,
+    Outage,
+    PageReader,
+    PollLoop,
+    RetryAllowance,
+    SendProgress,
+    SharedTask,
+    Submitter,
+    SubmitThrottle,
+    Tries,
+    UnfinishedWork,
+    cancel_calls,
+    cancellation,
+    client,
+    endpoints,
+    error_replies,
+    replies,
+    requests_module,
+    state,
 )
 from tests.storm.judge import Invariant
 
@@ -289,5 +301,75 @@ BUGS: tuple[Bug, ...] = (
         "a 429 is for the submit alone that it answers",
         judge_calls.a_refused_client_submits_later,
         SubmitThrottle, "hold", broken_many.nobody_else_waits,
+    ),
+    Bug(
+        "a handle states one row more than its search",
+        judge_jobs.a_handle_means_one_job,
+        Submitter, "_send", broken_waits.one_more_row,
+    ),
+    Bug(
+        "the position changes before the next page is read",
+        judge_rows.rows_come_once_and_in_order,
+        PageReader, "_read_next", broken_waits.moves_before_the_page_is_read,
+    ),
+    Bug(
+        "a page is handed out before it is whole",
+        judge_rows.rows_come_once_and_in_order,
+        PageStream, "_is_due", broken_waits.hands_out_partial_pages,
+    ),
+    Bug(
+        "a stream does not count the first row of a page",
+        judge_rows.rows_come_once_and_in_order,
+        RowStream, "__anext__", broken_waits.does_not_count_first_rows,
+    ),
+    Bug(
+        "a page that is fetched lacks its first row",
+        judge_rows.rows_come_once_and_in_order,
+        BulkJob, "fetch_page", broken_waits.without_its_first_row,
+    ),
+    Bug(
+        "a result ignores partial_ok",
+        judge_rows.rows_come_once_and_in_order,
+        BulkJob, "result", broken_waits.always_partial,
+    ),
+    Bug(
+        "concurrent cancels send a request each",
+        judge_cancels.one_handle_sends_one_cancel,
+        SharedTask, "join", broken_waits.one_request_each,
+    ),
+    Bug(
+        "a cancel is sent although the job is known to be terminal",
+        judge_cancels.one_handle_sends_one_cancel,
+        Cancellation, "request", broken_waits.although_terminal,
+    ),
+    Bug(
+        "each poll is half a minute late",
+        judge_waits.a_wait_ends_in_time,
+        PollLoop, "_next_due", broken_waits.polls_half_a_minute_late,
+    ),
+    Bug(
+        "a timeout is five seconds longer",
+        judge_waits.a_wait_ends_in_time,
+        BulkJob, "wait_until_terminal", broken_waits.adds_five_seconds,
+    ),
+    Bug(
+        "a wait that ends takes the poll away from the others",
+        judge_calls.a_cancelled_step_ends_cancelled,
+        PollLoop, "_remove", broken_waits.cancels_the_poll_of_others,
+    ),
+    Bug(
+        "no outage is survived",
+        judge_waits.an_outage_is_survived,
+        Outage, "has_lasted", broken_waits.survives_no_outage,
+    ),
+    Bug(
+        "the client's own pause is checked against the deadline",
+        judge_waits.an_outage_is_survived,
+        requests_module, "wait_after", broken_waits.reports_its_own_pause,
+    ),
+    Bug(
+        "a call is tried once",
+        judge_waits.a_read_is_tried_as_often_as_its_policy_says,
+        Tries, "_has_no_attempt_left", broken_waits.tries_once,
     ),
 )  # fmt: skip

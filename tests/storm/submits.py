@@ -12,9 +12,11 @@ from openfunnel_async import (
     SubmitOutcomeUnknownError,
     TransportError,
 )
-from openfunnel_async._client.running import OnExit
 from tests.storm.diary import Step
 from tests.storm.dice import Dice
+from tests.storm.internals import (
+    OnExit,
+)
 from tests.storm.notes import Held, Submission
 from tests.storm.stage import Stage
 
@@ -92,6 +94,7 @@ def new_submission(
 
 def _handle(stage: Stage, submission: Submission, job: BulkJob) -> Held:
     submission.outcome, submission.job_id = "handle", job.id
+    submission.handle_limit = job.limit
     submission.step.outcome = f"job {job.id[:8]}"
     return stage.hold(job)
 

@@ -18,10 +18,16 @@ from openfunnel_async import (
     SubmitOutcomeUnknownError,
 )
 from openfunnel_async.sandbox import JobView
-from tests.storm.diary import Step
+from tests.storm.event_log import Step
 
 Outcome = Literal[
-    "under way", "handle", "unknown", "not sent", "rejected", "configuration", "gone"
+    "under way",
+    "handle",
+    "unknown",
+    "not sent",
+    "rejected",
+    "configuration",
+    "caller cancelled",
 ]
 ReadingKind = Literal["rows", "pages", "result", "take", "fetch"]
 Shown = tuple[float, JobStatus, JobStatus]
@@ -51,7 +57,7 @@ class Submission:
     accepted: bool = False
     max_exposure: int | None = None
     handle_limit: int | None = None
-    must_end: bool = False
+    must_be_cancelled: bool = False
 
     def failed(self, error: OpenFunnelError, outcome: Outcome) -> None:
         """Keep what the error told."""
@@ -62,7 +68,7 @@ class Submission:
 
 
 @attrs.define(eq=False)
-class Held:
+class WatchedHandle:
     """A handle somebody holds, and every status it has shown.
 
     Attributes:
@@ -74,13 +80,13 @@ class Held:
 
     job: BulkJob
     skipped: int = 0
-    trail: list[Shown] = attrs.field(factory=list[Shown])
+    statuses: list[Shown] = attrs.field(factory=list[Shown])
     steps: set[int] = attrs.field(factory=set[int])
 
     @property
-    def has_news(self) -> bool:
+    def has_changed(self) -> bool:
         """Whether it shows another status than when last looked at."""
-        return not self.trail or self.trail[-1][1] is not self.job.status
+        return not self.statuses or self.statuses[-1][1] is not self.job.status
 
 
 @attrs.define(eq=False)
@@ -109,13 +115,13 @@ class Reading:
     kind: ReadingKind
     step: Step
     follow: bool
-    written: int
+    rows_written: int
     rows: list[Company] = attrs.field(factory=list[Company])
     end: Literal["open", "normal", "failed", "cancelled"] = "open"
     manifest: Manifest | None = None
     skipped: int = 0
     most: int | None = None
-    hosted: bool = False
+    with_domain: bool = False
     page_sizes: list[int] = attrs.field(factory=list[int])
     stated: int | None = None
     partial_ok: bool = True
@@ -134,7 +140,7 @@ class Wait:
     """
 
     step: Step
-    held: Held
+    handle: WatchedHandle
     timeout: float | None
     is_for_status: bool = False
 
@@ -177,7 +183,7 @@ class Interruption:
 
 
 @attrs.frozen
-class Complaint:
+class ErrorRecord:
     """An error that a step ended with: all of it but the traceback."""
 
     step: Step
@@ -214,7 +220,7 @@ class Batch:
     job_timeout: float | None
     end: Literal["open", "returned", "left", "refused", "raised"] = "open"
     outcomes: tuple[JobOutcome, ...] = ()
-    going: frozenset[str] = frozenset()
+    running: frozenset[str] = frozenset()
     orphans: frozenset[str] = frozenset()
 
     @property
@@ -228,7 +234,7 @@ class Batch:
 
 
 @attrs.define(eq=False, kw_only=True)
-class Fleet:
+class GroupWait:
     """Handles that somebody waits for together, and those that came out.
 
     Attributes:
@@ -244,7 +250,7 @@ class Fleet:
     kind: Literal["wait_all", "as_completed"]
     jobs: tuple[BulkJob, ...]
     timeout: float | None
-    told: list[BulkJob | str] = attrs.field(factory=list[BulkJob | str])
+    reported: list[BulkJob | str] = attrs.field(factory=list[BulkJob | str])
     end: Literal["left", "all"] = "left"
 
     @property

@@ -12,34 +12,36 @@ from openfunnel_async import (
     OpenFunnelError,
     SubmitOutcomeUnknownError,
 )
-from tests.storm.diary import Step
-from tests.storm.dice import Dice
+from tests.storm.event_log import Step
 from tests.storm.evidence import Evidence
-from tests.storm.notes import Balance, Held, Receipt
+from tests.storm.random_choices import RandomChoices
+from tests.storm.records import Balance, Receipt, WatchedHandle
 
 
 @attrs.define(eq=False)
-class Stage:
+class Scenario:
     """The client under test and where its doings are written down."""
 
     client: OpenFunnel
     evidence: Evidence
 
-    def hold(self, job: BulkJob, *, skipped: int = 0) -> Held:
+    def watch(self, job: BulkJob, *, skipped: int = 0) -> WatchedHandle:
         """Watch a handle from now on."""
-        held = Held(job, skipped)
-        self.evidence.held.append(held)
-        self.evidence.look_around()
-        return held
+        handle = WatchedHandle(job, skipped)
+        self.evidence.handles.append(handle)
+        self.evidence.record_statuses()
+        return handle
 
-    def attach(self, dice: Dice) -> Held:
+    def attach(self, rng: RandomChoices) -> WatchedHandle:
         """Take a second handle of a job that has one, or of an orphan."""
-        ids = [held.job.id for held in self.evidence.held] + [*self.client.orphans]
-        job_id = dice.choice(ids)
+        ids = [handle.job.id for handle in self.evidence.handles] + [
+            *self.client.orphans
+        ]
+        job_id = rng.choice(ids)
         jobs = self.evidence.service.jobs
-        knows = dice.chance(0.5) and job_id in jobs
+        knows = rng.chance(0.5) and job_id in jobs
         limit = jobs[job_id].limit if knows else None
-        return self.hold(self.client.job(job_id, limit=limit))
+        return self.watch(self.client.job(job_id, limit=limit))
 
     async def read_balance(self) -> None:
         """Read the credits, and note what the ledger said before and after."""
@@ -48,22 +50,24 @@ class Stage:
         after = self.evidence.service.ledger.used
         self.evidence.balances.append(Balance(balance, before, after))
 
-    def keep_receipt(self, held: Held, receipt: CancelReceipt) -> None:
+    def record_receipt(self, handle: WatchedHandle, receipt: CancelReceipt) -> None:
         """Note a receipt beside the truth."""
-        view = self.evidence.service.jobs[held.job.id]
+        view = self.evidence.service.jobs[handle.job.id]
         true = JobStatus(view.status)
-        self.evidence.receipts.append(Receipt(receipt, held.job.limit, view, true))
+        self.evidence.receipts.append(Receipt(receipt, handle.job.limit, view, true))
 
-    def keep_snapshot(self, held: Held, snapshot: JobSnapshot) -> None:
+    def check_snapshot(self, handle: WatchedHandle, snapshot: JobSnapshot) -> None:
         """Note what an answer showed, which a handle must show as well."""
-        if snapshot.status is not held.job.status and snapshot.is_terminal:
-            told = f"{snapshot.status} was shown, the handle says {held.job.status}"
-            self.evidence.surprises.append(told)
+        if snapshot.status is not handle.job.status and snapshot.is_terminal:
+            message = (
+                f"{snapshot.status} was shown, the handle says {handle.job.status}"
+            )
+            self.evidence.unexpected.append(message)
 
-    def complain(self, step: Step, error: OpenFunnelError) -> None:
+    def record_error(self, step: Step, error: OpenFunnelError) -> None:
         """Note an error, and what it is about."""
         tag = None
         if isinstance(error, SubmitOutcomeUnknownError):
             tag = error.search.query
         job_id = error.job_id if isinstance(error, JobError) else None
-        self.evidence.complain(step, error, job_id, tag)
+        self.evidence.record_error(step, error, job_id, tag)

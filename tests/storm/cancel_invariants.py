@@ -10,9 +10,9 @@ from openfunnel_async import (
     TransportError,
     WaitTimeoutError,
 )
-from tests.storm.diary import Exchange
+from tests.storm.event_log import Exchange
 from tests.storm.evidence import Evidence
-from tests.storm.judge_jobs import jobs_by_tag
+from tests.storm.job_invariants import jobs_by_tag
 
 _CURABLE = {TransportError, RequestTimeoutError}
 _MOST_SANE = 100.0
@@ -25,10 +25,10 @@ def an_accepted_cancel_is_true(evidence: Evidence) -> Iterator[str]:
     An answer of 2xx proves nothing: it may come from a login page, be empty, or be
     about another job.
     """
-    for held in evidence.held:
-        for now, shown, true in held.trail:
+    for handle in evidence.handles:
+        for now, shown, true in handle.statuses:
             if shown is JobStatus.CANCELLING and true in _ALIVE:
-                yield f"{held.job.id} at {now:.3f}: shown as cancelling, it is {true}"
+                yield f"{handle.job.id} at {now:.3f}: shown as cancelling, it is {true}"
     for kept in evidence.receipts:
         if kept.receipt.accepted and kept.true in _ALIVE:
             yield f"{kept.receipt}: accepted, the job is {kept.true}"
@@ -39,10 +39,10 @@ def one_handle_sends_one_cancel(evidence: Evidence) -> Iterator[str]:
 
     Only jobs with one handle are judged, as handles share no cancel.
     """
-    handles = Counter(held.job.id for held in evidence.held)
-    cancels: dict[str, list[Exchange]] = {job_id: [] for job_id in handles}
-    for exchange in evidence.diary.exchanges:
-        if exchange.kind == "cancel" and handles[exchange.job_id or ""] == 1:
+    handle_counts = Counter(handle.job.id for handle in evidence.handles)
+    cancels: dict[str, list[Exchange]] = {job_id: [] for job_id in handle_counts}
+    for exchange in evidence.event_log.exchanges:
+        if exchange.kind == "cancel" and handle_counts[exchange.job_id or ""] == 1:
             cancels[exchange.job_id or ""].append(exchange)
     for job_id, sent in cancels.items():
         for earlier, later in pairwise(sent):
@@ -60,39 +60,39 @@ def a_cancel_is_not_given_up(evidence: Evidence) -> Iterator[str]:
     It is repeated for as long as the client is open: for a block or a batch that was
     left, for a submit whose caller left, and for a caller whose time had passed.
     """
-    yield from _given_up_early(evidence)
-    after = evidence.after_calm
+    yield from _failed_early(evidence)
+    after = evidence.after_recovery
     if after is None:
         return
-    held_back = _held_back(evidence)
+    held_back = _delayed_jobs(evidence)
     for job_id in {*after.orphans} - held_back:
         yield f"{job_id} is an orphan after the calm"
-    for job_id in (_to_be_cancelled(evidence) & after.going) - held_back:
+    for job_id in (_to_be_cancelled(evidence) & after.running) - held_back:
         yield f"{job_id} was to be cancelled and runs after the calm"
 
 
-def _held_back(evidence: Evidence) -> set[str]:
+def _delayed_jobs(evidence: Evidence) -> set[str]:
     """List the jobs that the service asked to wait with beyond the calm.
 
     A cancel, or the read that finds out what came of one.
     """
     return {
         exchange.job_id or ""
-        for exchange in evidence.diary.exchanges
-        if (exchange.asked or 0.0) > _MOST_SANE
+        for exchange in evidence.event_log.exchanges
+        if (exchange.retry_after or 0.0) > _MOST_SANE
     }
 
 
-def _given_up_early(evidence: Evidence) -> Iterator[str]:
+def _failed_early(evidence: Evidence) -> Iterator[str]:
     """List cancels that failed by what a repetition can cure.
 
     One that waits for the end of its job may fail by an outage of the reads.
     """
-    for complaint in evidence.complaints:
-        words = complaint.step.words
-        is_cancel = words.startswith("cancel") and "wait False" in words
-        if is_cancel and complaint.error in _CURABLE and not evidence.is_closing:
-            yield f"{words} #{complaint.step.number}: {complaint.text}"
+    for record in evidence.errors:
+        description = record.step.description
+        is_cancel = description.startswith("cancel") and "wait False" in description
+        if is_cancel and record.error in _CURABLE and not evidence.is_closing:
+            yield f"{description} #{record.step.number}: {record.text}"
 
 
 def _to_be_cancelled(evidence: Evidence) -> set[str]:
@@ -101,32 +101,32 @@ def _to_be_cancelled(evidence: Evidence) -> set[str]:
     blocks = {
         job_id
         for submission in evidence.submissions
-        if submission.must_end
+        if submission.must_be_cancelled
         for job_id in made[submission.tag]
     }
     out_of_time = {
-        complaint.job_id
-        for complaint in evidence.complaints
-        if complaint.error is WaitTimeoutError
-        and complaint.step.words.startswith("cancel")
-        and complaint.job_id is not None
+        record.job_id
+        for record in evidence.errors
+        if record.error is WaitTimeoutError
+        and record.step.description.startswith("cancel")
+        and record.job_id is not None
     }
     return blocks | out_of_time
 
 
-def who_is_left_behind_is_named(evidence: Evidence) -> Iterator[str]:
+def every_job_left_running_is_named(evidence: Evidence) -> Iterator[str]:
     """A job that runs when the client is closed is named to somebody.
 
     By a handle or an error, or by the log; an orphan always by the log.
     """
     for job_id in evidence.orphans:
-        if job_id in evidence.going and job_id not in evidence.named:
+        if job_id in evidence.running and job_id not in evidence.named_jobs:
             yield f"{job_id} is an orphan, and no log record names it"
     made = jobs_by_tag(evidence)
     for submission in evidence.submissions:
         if submission.outcome in {"handle", "unknown"}:
             continue
-        for job_id in evidence.going.intersection(made[submission.tag]):
-            is_logged = job_id in evidence.named
-            if not (is_logged or submission.step.number in evidence.warned):
+        for job_id in evidence.running.intersection(made[submission.tag]):
+            is_logged = job_id in evidence.named_jobs
+            if not (is_logged or submission.step.number in evidence.warned_steps):
                 yield f"{submission.tag}: {job_id} runs on, nobody was told"

@@ -22,12 +22,12 @@ class Break(enum.Enum):
     NO_REPLY = "the service acts on it, and what is returned is no reply"
 
 
-Mangle = Callable[[bytes], bytes]
+BodyEdit = Callable[[bytes], bytes]
 When = Literal["before", "after"]
 
 
 @attrs.frozen(kw_only=True)
-class Fate:
+class ExchangePlan:
     """What becomes of one exchange.
 
     Attributes:
@@ -48,18 +48,18 @@ class Fate:
         outlives: Whether a request that was sent arrives though the client gave up.
     """
 
-    name: str = "fair"
-    connect: float = 0.0
-    there: float = 0.0
-    back: float = 0.0
-    broken: Break | None = None
-    foreign: Callable[[], Exception] | None = None
+    name: str = "no fault"
+    connect_seconds: float = 0.0
+    request_seconds: float = 0.0
+    reply_seconds: float = 0.0
+    connection_break: Break | None = None
+    make_exception: Callable[[], Exception] | None = None
     when: When = "before"
     is_silent: bool = False
     fault: Fault | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    asked: float | None = None
-    mangle: Mangle | None = None
-    kept: float = 1.0
-    is_spoiled: bool = False
-    outlives: bool = True
+    retry_after: float | None = None
+    edit_body: BodyEdit | None = None
+    kept_share: float = 1.0
+    is_misleading: bool = False
+    arrives_anyway: bool = True

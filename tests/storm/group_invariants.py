@@ -6,10 +6,10 @@ from math import inf
 
 from openfunnel_async import JobFailedError, RateLimitedError
 from openfunnel_async.sandbox import JobView
-from tests.storm.diary import Exchange
+from tests.storm.event_log import Exchange
 from tests.storm.evidence import Evidence
-from tests.storm.judge_jobs import jobs_by_tag, tries_by_tag
-from tests.storm.notes import Batch, Fleet, Submission
+from tests.storm.job_invariants import jobs_by_tag, tries_by_tag
+from tests.storm.records import Batch, GroupWait, Submission
 from tests.support.stakes import most_at_once, most_committed
 
 # 5 s to read a submit that was sent and 10 s to cancel the job it made.
@@ -22,7 +22,7 @@ def a_batch_stays_under_its_cap(evidence: Evidence) -> Iterator[str]:
     for batch in evidence.batches:
         at_stake = most_committed(_jobs_of(evidence, batch.submissions))
         if batch.max_credits is not None and at_stake > batch.max_credits:
-            yield f"{_named(batch)}: {at_stake:g} credits were at stake"
+            yield f"{_name(batch)}: {at_stake:g} credits were at stake"
 
 
 def a_batch_keeps_to_its_slots(evidence: Evidence) -> Iterator[str]:
@@ -31,15 +31,15 @@ def a_batch_keeps_to_its_slots(evidence: Evidence) -> Iterator[str]:
     One whose reading ended early, or of which no id is known, may go on unseen.
     """
     for batch in evidence.batches:
-        told = zip(batch.submissions, batch.outcomes, strict=False)
+        reported = zip(batch.submissions, batch.outcomes, strict=False)
         read = [
             submission
-            for submission, outcome in told
+            for submission, outcome in reported
             if outcome.result is not None or isinstance(outcome.error, JobFailedError)
         ]
         active = most_at_once(_jobs_of(evidence, read))
         if active > batch.max_active:
-            yield f"{_named(batch)}: {active} were active"
+            yield f"{_name(batch)}: {active} were active"
 
 
 def a_slot_is_kept_while_its_job_runs(evidence: Evidence) -> Iterator[str]:
@@ -53,11 +53,11 @@ def a_slot_is_kept_while_its_job_runs(evidence: Evidence) -> Iterator[str]:
         known = [
             submission
             for submission in batch.submissions
-            if any(_tells_an_id(exchange) for exchange in tries[submission.tag])
+            if any(_has_id(exchange) for exchange in tries[submission.tag])
         ]
         running = _most_running(evidence, known)
         if running > batch.max_active:
-            yield f"{_named(batch)}: {running} ran at once"
+            yield f"{_name(batch)}: {running} ran at once"
 
 
 def _most_running(evidence: Evidence, submissions: list[Submission]) -> int:
@@ -85,11 +85,11 @@ def no_search_is_lost_to_a_rate_limit(evidence: Evidence) -> Iterator[str]:
         for submission, outcome in zip(batch.submissions, batch.outcomes, strict=False):
             if not isinstance(outcome.error, RateLimitedError) or outcome.job:
                 continue
-            if not _lasted(evidence, batch, tries[submission.tag], outage):
-                yield f"{_named(batch)}: {submission.tag} was lost to a 429"
+            if not _was_an_outage(evidence, batch, tries[submission.tag], outage):
+                yield f"{_name(batch)}: {submission.tag} was lost to a 429"
 
 
-def _lasted(
+def _was_an_outage(
     evidence: Evidence, batch: Batch, tries: list[Exchange], outage: float
 ) -> bool:
     """Whether the 429s went on, or asked to go on, for longer than an outage."""
@@ -97,86 +97,86 @@ def _lasted(
     ended = evidence.ended if batch.step.ended is None else batch.step.ended
     limits = [
         exchange
-        for exchange in evidence.diary.exchanges
+        for exchange in evidence.event_log.exchanges
         if exchange.kind == "submit" and exchange.is_refusal_to_serve
     ]
-    held = [(e.ended_at or 0.0) + (e.asked or 0.0) for e in limits]
+    delayed = [(e.ended_at or 0.0) + (e.retry_after or 0.0) for e in limits]
     # A pause that nobody asked for is at most half a minute long.
-    return any(until - began >= outage - 30 for until in held) and (
+    return any(until - began >= outage - 30 for until in delayed) and (
         ended - began >= outage - _ROUNDING
-        or any(until - began >= outage - _ROUNDING for until in held)
+        or any(until - began >= outage - _ROUNDING for until in delayed)
     )
 
 
-def no_member_is_lost(evidence: Evidence) -> Iterator[str]:
+def every_outcome_is_returned(evidence: Evidence) -> Iterator[str]:
     """Each search has its outcome, in order; each handle comes out, and once."""
     for batch in evidence.batches:
         if batch.end == "raised":
-            yield f"{_named(batch)} raised {batch.step.outcome}"
+            yield f"{_name(batch)} raised {batch.step.outcome}"
         if batch.end != "returned":
             continue
         searches = [submission.search for submission in batch.submissions]
-        told = [outcome.search for outcome in batch.outcomes]
-        if [*map(id, told)] != [*map(id, searches)]:
-            yield f"{_named(batch)}: {len(told)} outcomes, or not in their order"
+        reported = [outcome.search for outcome in batch.outcomes]
+        if [*map(id, reported)] != [*map(id, searches)]:
+            yield f"{_name(batch)}: {len(reported)} outcomes, or not in their order"
         for place, outcome in enumerate(batch.outcomes):
             if (outcome.result is None) == (outcome.error is None):
-                yield f"{_named(batch)}: outcome {place} has both or neither"
-    for fleet in evidence.fleets:
-        yield from _lost_of(fleet)
+                yield f"{_name(batch)}: outcome {place} has both or neither"
+    for group in evidence.groups:
+        yield from _missing_of(group)
 
 
-def _lost_of(fleet: Fleet) -> Iterator[str]:
-    expected, told = Counter(fleet.expected), Counter(fleet.told)
-    if fleet.end == "left":
-        lost = not told <= expected
-    elif fleet.kind == "as_completed":
-        lost = told != expected
+def _missing_of(group: GroupWait) -> Iterator[str]:
+    expected, reported = Counter(group.expected), Counter(group.reported)
+    if group.end == "left":
+        lost = not reported <= expected
+    elif group.kind == "as_completed":
+        lost = reported != expected
     else:
-        lost = fleet.told != fleet.expected
+        lost = group.reported != group.expected
     if lost:
-        seen = f"{len(fleet.told)} of {len(expected)} came out"
-        yield f"{fleet.step.words} #{fleet.step.number}: {seen}"
+        seen = f"{len(group.reported)} of {len(expected)} came out"
+        yield f"{group.step.description} #{group.step.number}: {seen}"
 
 
-def a_failure_ends_the_rest(evidence: Evidence) -> Iterator[str]:
+def a_failure_cancels_the_rest(evidence: Evidence) -> Iterator[str]:
     """Where one failure is to end the others, it does, at once and before the end."""
     for batch in evidence.batches:
         if not (batch.cancels_rest and batch.has_failed):
             continue
         known = {submission.job_id for submission in batch.submissions}
-        for job_id in (batch.going & known) - batch.orphans:
-            yield f"{_named(batch)} returned and {job_id} goes on"
+        for job_id in (batch.running & known) - batch.orphans:
+            yield f"{_name(batch)} returned and {job_id} goes on"
         failed_at = _failed_at(evidence, batch)
         for job_id in _not_cancelled_by(evidence, batch, failed_at):
-            yield f"{_named(batch)}: failed at {failed_at:.3f}, {job_id} went on"
+            yield f"{_name(batch)}: failed at {failed_at:.3f}, {job_id} went on"
         for tag, tries in _tries_of(evidence, batch).items():
             if tries and tries[0].began > failed_at + _ROUNDING:
-                yield f"{_named(batch)}: failed at {failed_at:.3f}, submitted {tag}"
+                yield f"{_name(batch)}: failed at {failed_at:.3f}, submitted {tag}"
 
 
-def waiting_together_ends_in_time(evidence: Evidence) -> Iterator[str]:
+def group_waits_end_in_time(evidence: Evidence) -> Iterator[str]:
     """Whoever stops waiting for many is not kept, and a time-out is for all of them."""
-    for fleet in evidence.fleets:
-        step = fleet.step
-        due = inf if step.left_at is None else step.left_at
-        if fleet.kind == "wait_all" and fleet.timeout is not None:
-            due = min(due, step.began + fleet.timeout)
+    for group in evidence.groups:
+        step = group.step
+        due = inf if step.cancelled_at is None else step.cancelled_at
+        if group.kind == "wait_all" and group.timeout is not None:
+            due = min(due, step.began + group.timeout)
         if step.ended is not None and step.ended > due + _ROUNDING:
             seen = f"due at {due:.3f}, over at {step.ended:.3f}"
-            yield f"{step.words} #{step.number}: {seen}"
+            yield f"{step.description} #{step.number}: {seen}"
 
 
-def a_batch_that_is_left_ends_its_jobs(evidence: Evidence) -> Iterator[str]:
+def a_cancelled_batch_cancels_its_jobs(evidence: Evidence) -> Iterator[str]:
     """Whoever leaves a batch has its jobs cancelled at once, and is gone in time."""
     for batch in evidence.batches:
-        left, ended = batch.step.left_at, batch.step.ended
+        left, ended = batch.step.cancelled_at, batch.step.ended
         if batch.end != "left" or left is None or ended is None:
             continue
         if ended > left + _GONE_WITHIN + _ROUNDING:
-            yield f"{_named(batch)}: left at {left:.3f}, over at {ended:.3f}"
+            yield f"{_name(batch)}: left at {left:.3f}, over at {ended:.3f}"
         for job_id in _not_cancelled_by(evidence, batch, left):
-            yield f"{_named(batch)}: left at {left:.3f}, {job_id} not cancelled then"
+            yield f"{_name(batch)}: left at {left:.3f}, {job_id} not cancelled then"
 
 
 def _failed_at(evidence: Evidence, batch: Batch) -> float:
@@ -188,7 +188,7 @@ def _failed_at(evidence: Evidence, batch: Batch) -> float:
     ids = {submission.job_id for submission in batch.submissions} - {None}
     moments: list[float] = [
         exchange.began
-        for exchange in evidence.diary.exchanges
+        for exchange in evidence.event_log.exchanges
         if exchange.kind == "cancel"
         and exchange.job_id in ids
         and exchange.began < (batch.step.ended or inf)
@@ -197,7 +197,7 @@ def _failed_at(evidence: Evidence, batch: Batch) -> float:
         if isinstance(outcome.error, JobFailedError):
             reads = [
                 exchange.ended_at
-                for exchange in evidence.diary.exchanges
+                for exchange in evidence.event_log.exchanges
                 if exchange.job_id == submission.job_id
                 and exchange.kind == "read"
                 # A shared reading is of no step; until the end no other knows the job.
@@ -211,12 +211,12 @@ def _not_cancelled_by(evidence: Evidence, batch: Batch, moment: float) -> Iterat
     """List the jobs that no cancel was sent to by then, or once they were known."""
     jobs, made = evidence.service.jobs, jobs_by_tag(evidence)
     for tag, tries in _tries_of(evidence, batch).items():
-        heard = [t for t in tries if _tells_an_id(t)]
-        for job_id in made[tag] if heard else ():
-            known = max(moment, *(t.ended_at or inf for t in heard))
+        is_received = [t for t in tries if _has_id(t)]
+        for job_id in made[tag] if is_received else ():
+            known = max(moment, *(t.ended_at or inf for t in is_received))
             cancels = [
                 exchange.began
-                for exchange in evidence.diary.exchanges
+                for exchange in evidence.event_log.exchanges
                 if exchange.kind == "cancel" and exchange.job_id == job_id
             ]
             too_late = min(cancels, default=inf) > known + _ROUNDING
@@ -230,7 +230,7 @@ def _tries_of(evidence: Evidence, batch: Batch) -> dict[str, list[Exchange]]:
     return {s.tag: tries[s.tag] for s in batch.submissions}
 
 
-def _tells_an_id(exchange: Exchange) -> bool:
+def _has_id(exchange: Exchange) -> bool:
     return exchange.is_sound and (exchange.status or 0) // 100 == 2
 
 
@@ -239,5 +239,5 @@ def _jobs_of(evidence: Evidence, submissions: Iterable[Submission]) -> list[JobV
     return [jobs[job_id] for s in submissions for job_id in made[s.tag]]
 
 
-def _named(batch: Batch) -> str:
-    return f"{batch.step.words} #{batch.step.number}"
+def _name(batch: Batch) -> str:
+    return f"{batch.step.description} #{batch.step.number}"

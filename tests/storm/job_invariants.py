@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from tests.storm.diary import Exchange
+from tests.storm.event_log import Exchange
 from tests.storm.evidence import Evidence
-from tests.storm.notes import Submission
+from tests.storm.records import Submission
 
 
 def jobs_by_tag(evidence: Evidence) -> Mapping[str, list[str]]:
@@ -22,7 +22,7 @@ def jobs_by_tag(evidence: Evidence) -> Mapping[str, list[str]]:
 def tries_by_tag(evidence: Evidence) -> Mapping[str, list[Exchange]]:
     """List the exchanges of each submit, oldest first."""
     tries: dict[str, list[Exchange]] = {s.tag: [] for s in evidence.submissions}
-    for exchange in evidence.diary.exchanges:
+    for exchange in evidence.event_log.exchanges:
         if exchange.tag is not None:
             tries.setdefault(exchange.tag, []).append(exchange)
     return tries
@@ -70,7 +70,7 @@ def an_unknown_outcome_means_one_job_at_most(evidence: Evidence) -> Iterator[str
         if (
             submission.accepted
             and len(jobs) != 1
-            and not _was_misled(tries[submission.tag])
+            and not _had_login_page(tries[submission.tag])
         ):
             yield f"{submission.tag}: accepted, and made {jobs}"
         if submission.job_id not in {None, *jobs}:
@@ -79,9 +79,9 @@ def an_unknown_outcome_means_one_job_at_most(evidence: Evidence) -> Iterator[str
             yield f"{submission.tag}: a wrong exposure of {submission.max_exposure}"
 
 
-def _was_misled(tries: list[Exchange]) -> bool:
+def _had_login_page(tries: list[Exchange]) -> bool:
     """Whether a 2xx came from something before the service."""
-    return any(exchange.fate.name == "login page" for exchange in tries)
+    return any(exchange.plan.name == "login page" for exchange in tries)
 
 
 def a_submit_is_not_sent_again(evidence: Evidence) -> Iterator[str]:
@@ -93,7 +93,7 @@ def a_submit_is_not_sent_again(evidence: Evidence) -> Iterator[str]:
                 yield f"{seen}, again at {later.began:.3f}"
 
 
-def no_job_runs_unknown_to_all(evidence: Evidence) -> Iterator[str]:
+def every_running_job_is_known(evidence: Evidence) -> Iterator[str]:
     """Every job is known to somebody, or ended for a caller who had gone.
 
     Known is what a handle or an error told, what stands among the orphans, and what
@@ -103,22 +103,24 @@ def no_job_runs_unknown_to_all(evidence: Evidence) -> Iterator[str]:
     by_tag, tries = {s.tag: s for s in evidence.submissions}, tries_by_tag(evidence)
     for tag, jobs in jobs_by_tag(evidence).items():
         submission = by_tag[tag]
-        if jobs and submission.outcome not in {"handle", "unknown", "gone"}:
+        if jobs and submission.outcome not in {"handle", "unknown", "caller cancelled"}:
             yield f"{tag}: {jobs}, and its caller was told: {submission.outcome}"
-        for job_id in (evidence.going - set(evidence.orphans)).intersection(jobs):
-            excused = _excused(evidence, submission, tries[tag])
-            if submission.outcome == "gone" and not excused:
+        for job_id in (evidence.running - set(evidence.orphans)).intersection(jobs):
+            excused = _is_excused(evidence, submission, tries[tag])
+            if submission.outcome == "caller cancelled" and not excused:
                 yield f"{tag}: its caller has gone and {job_id} runs on"
-            if submission.must_end:
+            if submission.must_be_cancelled:
                 yield f"{tag}: its block was left and {job_id} runs on"
-    tried = {e.job_id for e in evidence.diary.exchanges if e.kind == "cancel"}
+    tried = {e.job_id for e in evidence.event_log.exchanges if e.kind == "cancel"}
     for job_id in evidence.orphans:
         if job_id not in tried:
             yield f"{job_id} is an orphan, and nobody tried to cancel it"
 
 
-def _excused(evidence: Evidence, submission: Submission, tries: list[Exchange]) -> bool:
+def _is_excused(
+    evidence: Evidence, submission: Submission, tries: list[Exchange]
+) -> bool:
     """Whether the client warned of the job, and could know no more."""
-    return submission.step.number in evidence.warned and not any(
+    return submission.step.number in evidence.warned_steps and not any(
         t.is_sound and t.status is not None and t.status // 100 == 2 for t in tries
     )

@@ -5,7 +5,7 @@ from contextvars import ContextVar
 import attrs
 
 from openfunnel_async.sandbox import Kind
-from tests.storm.fates import Fate
+from tests.storm.exchange_plans import ExchangePlan
 
 CURABLE = frozenset({408, 429, 500, 502, 503, 504})
 
@@ -26,16 +26,16 @@ class Step:
 
     number: int
     actor: int
-    words: str
+    description: str
     began: float
     ended: float | None = None
-    left_at: float | None = None
+    cancelled_at: float | None = None
     outcome: str = "never ended"
 
 
-CURRENT: ContextVar[Step | None] = ContextVar("CURRENT", default=None)
+CURRENT_STEP: ContextVar[Step | None] = ContextVar("CURRENT", default=None)
 """The step under way; the client's own tasks inherit that of whoever began them."""
-CALL: ContextVar[int] = ContextVar("CALL")
+CURRENT_CALL: ContextVar[int] = ContextVar("CALL")
 """The call that the client makes, once for all its tries."""
 
 
@@ -72,38 +72,42 @@ class Exchange:
     query: tuple[tuple[str, str], ...]
     job_id: str | None
     tag: str | None
-    fate: Fate
+    plan: ExchangePlan
     began: float
     sent_at: float | None = None
     arrived_at: float | None = None
     ended_at: float | None = None
     status: int | None = None
-    heard: bool = False
+    is_received: bool = False
     end: str = "under way"
-    asked_by_limit: float | None = None
+    limit_retry_after: float | None = None
 
     @property
     def is_refusal_to_serve(self) -> bool:
         """Whether the client heard a 429, after which even a submit may come again."""
-        return self.heard and self.status == 429
+        return self.is_received and self.status == 429
 
     @property
     def is_sound(self) -> bool:
         """Whether the client heard an answer that another try would not better."""
-        if not self.heard or self.status is None or self.status in CURABLE:
+        if not self.is_received or self.status is None or self.status in CURABLE:
             return False
-        return self.status // 100 != 2 or not self.fate.is_spoiled
+        return self.status // 100 != 2 or not self.plan.is_misleading
 
     @property
-    def asked(self) -> float | None:
+    def retry_after(self) -> float | None:
         """Seconds that the answer asked to wait, if the client heard it say so."""
-        if not self.heard:
+        if not self.is_received:
             return None
-        return self.asked_by_limit if self.fate.asked is None else self.fate.asked
+        return (
+            self.limit_retry_after
+            if self.plan.retry_after is None
+            else self.plan.retry_after
+        )
 
 
 @attrs.define(eq=False)
-class Diary:
+class EventLog:
     """Steps and exchanges in the order they began."""
 
     steps: list[Step] = attrs.field(factory=list[Step])
@@ -111,26 +115,28 @@ class Diary:
 
     def lines(self) -> list[str]:
         """Tell the whole story, one line an event, by the virtual clock."""
-        told = [(s.began, 0, _begun(s)) for s in self.steps]
-        told += [(e.began, 1, _exchanged(e)) for e in self.exchanges]
-        told += [(s.ended, 2, _ended(s)) for s in self.steps if s.ended is not None]
-        return [line for _, _, line in sorted(told)]
+        reported = [(s.began, 0, _start_line(s)) for s in self.steps]
+        reported += [(e.began, 1, _exchange_line(e)) for e in self.exchanges]
+        reported += [
+            (s.ended, 2, _end_line(s)) for s in self.steps if s.ended is not None
+        ]
+        return [line for _, _, line in sorted(reported)]
 
 
-def _begun(step: Step) -> str:
-    return f"{step.began:9.3f}  #{step.number} actor {step.actor}: {step.words}"
+def _start_line(step: Step) -> str:
+    return f"{step.began:9.3f}  #{step.number} actor {step.actor}: {step.description}"
 
 
-def _ended(step: Step) -> str:
+def _end_line(step: Step) -> str:
     return f"{step.ended:9.3f}  #{step.number} actor {step.actor} -> {step.outcome}"
 
 
-def _exchanged(exchange: Exchange) -> str:
+def _exchange_line(exchange: Exchange) -> str:
     step = "-" if exchange.step is None else f"#{exchange.step.number}"
     about = exchange.tag or (exchange.job_id or "")[:8]
     cursor = "".join(f" {value}" for _, value in exchange.query)
     until = "..." if exchange.ended_at is None else f"{exchange.ended_at:.3f}"
     return (
         f"{exchange.began:9.3f}    {step} {exchange.kind} {about}{cursor} "
-        f"[{exchange.fate.name}] {exchange.end} at {until}"
+        f"[{exchange.plan.name}] {exchange.end} at {until}"
     )

@@ -23,11 +23,11 @@ from openfunnel_async.sandbox import (
     UnknownStatus,
     VanishedJob,
 )
-from tests.storm.dice import Dice
-from tests.storm.fates import SILENCE, Break, Fate, Mangle, When
+from tests.storm.exchange_plans import SILENCE, BodyEdit, Break, ExchangePlan, When
+from tests.storm.random_choices import RandomChoices
 from tests.storm.schedule import Outage
 
-_HARMS: dict[str, float] = {
+_FAULTS: dict[str, float] = {
     "refused": 3,
     "cut before": 2,
     "lost": 3,
@@ -46,7 +46,7 @@ _HARMS: dict[str, float] = {
     "no reply": 0.7,
     "login page": 0.7,
 }
-_OF_READS: dict[str, float] = {
+_READ_FAULTS: dict[str, float] = {
     "unknown word": 3,
     "stale": 4,
     "vanished": 1,
@@ -54,7 +54,7 @@ _OF_READS: dict[str, float] = {
     "odd fields": 2,
     "unfinished manifest": 4,
 }
-_OF_CANCELS: dict[str, float] = {
+_CANCEL_FAULTS: dict[str, float] = {
     "completes under cancel": 6,
     "false 409": 7,
     "empty answer": 3,
@@ -62,16 +62,16 @@ _OF_CANCELS: dict[str, float] = {
     "vanished": 2,
     "gateway page": 2,
 }
-HARMS_BY_KIND: dict[str, dict[str, float]] = {
-    "submit": _HARMS,
-    "read": _HARMS | _OF_READS,
-    "cancel": _HARMS | _OF_CANCELS,
-    "balance": _HARMS,
+FAULTS_BY_KIND: dict[str, dict[str, float]] = {
+    "submit": _FAULTS,
+    "read": _FAULTS | _READ_FAULTS,
+    "cancel": _FAULTS | _CANCEL_FAULTS,
+    "balance": _FAULTS,
 }
-_LIES = {"login page", "empty answer", "other job"}
-_SPOILS = {"not json", "cut json", "wrong shape"}
+_FALSE_SUCCESSES = {"login page", "empty answer", "other job"}
+_DAMAGED = {"not json", "cut json", "wrong shape"}
 # A service that is wrong about a cancel is so for a while.
-_STUBBORN = {"false 409", "empty answer", "other job", "login page", "vanished"}
+_PERSISTENT = {"false 409", "empty answer", "other job", "login page", "vanished"}
 _BREAKS = {
     "refused": Break.REFUSED,
     "cut before": Break.CUT_BEFORE,
@@ -80,7 +80,7 @@ _BREAKS = {
     "stuck reply": Break.STUCK_REPLY,
     "no reply": Break.NO_REPLY,
 }
-_FAULTS: dict[str, Fault] = {
+_SANDBOX_FAULTS: dict[str, Fault] = {
     "unknown word": UnknownStatus(word="resting"),
     "stale": StaleRead(),
     "completes under cancel": CompletesUnderCancel(),
@@ -93,7 +93,7 @@ _NOT_JSON = (
     b"[" * 3000,
     b'{"job_id": "',
 )
-_WRONG: dict[str, tuple[dict[str, object], ...]] = {
+_WRONG_FIELDS: dict[str, tuple[dict[str, object], ...]] = {
     "submit": ({"job_id": None}, {"job_id": 7}, {"job_id": "../x"}, {"job_id": ""}),
     "read": (
         {"job_id": "another"},
@@ -106,7 +106,7 @@ _WRONG: dict[str, tuple[dict[str, object], ...]] = {
     "balance": ({"credits_used": "few"}, {"credits_left": None}),
 }
 # What only informs may have any type; the rows stay readable.
-_ODD: tuple[dict[str, object], ...] = (
+_ODD_FIELDS: tuple[dict[str, object], ...] = (
     {"progress_message": {"stage": "rerank", "done": 3}},
     {"progress_message": ["a", "b"], "processed": 12.0},
     {"processed": "many"},
@@ -127,9 +127,9 @@ _FOREIGN_BEFORE: tuple[Callable[[], Exception], ...] = (
     partial(OSError, errno.EMFILE, "Too many open files"),
     partial(OSError, errno.ENFILE, "Too many open files in system"),
 )
-_SANE = (0, 1, 2, 5, 20, 45)
-_TOO_LONG = (61, 600, 86_400, 10**12)
-_ABSURD = (
+_USUAL_SECONDS = (0, 1, 2, 5, 20, 45)
+_LONG_SECONDS = (61, 600, 86_400, 10**12)
+_INVALID_SECONDS = (
     "soon",
     "-5",
     "nan",
@@ -144,88 +144,100 @@ _ABSURD = (
 _REFUSALS = (400, 401, 402, 403, 404, 422)
 
 
-class Fates:
+class PlanGenerator:
     """Deals fates, in one schedule's weather."""
 
-    def __init__(self, dice: Dice, harm: float, slowness: float, key: str) -> None:
-        self._dice = dice
-        self._harm = harm
-        self._slowness = slowness
+    def __init__(
+        self, rng: RandomChoices, fault_rate: float, latency: float, key: str
+    ) -> None:
+        self._rng = rng
+        self._fault_rate = fault_rate
+        self._latency = latency
         self._key = key
-        self._stubborn: Fate | None = None
+        self._persistent: ExchangePlan | None = None
 
-    def deal(self, kind: Kind) -> Fate:
+    def plan_exchange(self, kind: Kind) -> ExchangePlan:
         """Deal the fate of a request of this kind."""
-        dice = self._dice
-        usual = Fate(
-            connect=dice.quarters(self._slowness) if dice.chance(0.5) else 0.0,
-            there=dice.quarters(self._slowness),
-            back=dice.quarters(self._slowness),
-            outlives=dice.chance(0.7),
+        rng = self._rng
+        usual = ExchangePlan(
+            connect_seconds=rng.seconds(self._latency) if rng.chance(0.5) else 0.0,
+            request_seconds=rng.seconds(self._latency),
+            reply_seconds=rng.seconds(self._latency),
+            arrives_anyway=rng.chance(0.7),
         )
-        if kind == "cancel" and self._stubborn is not None and dice.chance(0.7):
-            return self._stubborn
-        if not dice.chance(self._harm):
+        if kind == "cancel" and self._persistent is not None and rng.chance(0.7):
+            return self._persistent
+        if not rng.chance(self._fault_rate):
             return usual
-        name = dice.draw(HARMS_BY_KIND[kind])
-        fate = attrs.evolve(self._harmed(name, kind, usual), name=name)
+        name = rng.weighted(FAULTS_BY_KIND[kind])
+        plan = attrs.evolve(self._with_fault(name, kind, usual), name=name)
         if kind == "cancel":
-            self._stubborn = fate if name in _STUBBORN else None
-        return fate
+            self._persistent = plan if name in _PERSISTENT else None
+        return plan
 
-    def in_outage(self, kind: Outage) -> Fate:
+    def in_outage(self, kind: Outage) -> ExchangePlan:
         """Give the fate of every request in an outage."""
         match kind:
             case "outage: refused":
-                return Fate(name=kind, connect=0.25, broken=Break.REFUSED)
+                return ExchangePlan(
+                    name=kind, connect_seconds=0.25, connection_break=Break.REFUSED
+                )
             case "outage: silent":
-                return Fate(name=kind, there=SILENCE, outlives=False)
+                return ExchangePlan(
+                    name=kind, request_seconds=SILENCE, arrives_anyway=False
+                )
             case "outage: 503":
-                return Fate(name=kind, there=0.25, fault=StatusFault(status=503))
+                return ExchangePlan(
+                    name=kind, request_seconds=0.25, fault=StatusFault(status=503)
+                )
             case "outage: lost":
-                return Fate(name=kind, there=0.25, broken=Break.LOST)
+                return ExchangePlan(
+                    name=kind, request_seconds=0.25, connection_break=Break.LOST
+                )
 
-    def _harmed(self, name: str, kind: Kind, usual: Fate) -> Fate:
-        dice = self._dice
+    def _with_fault(self, name: str, kind: Kind, usual: ExchangePlan) -> ExchangePlan:
+        rng = self._rng
         if name in _BREAKS:
-            return attrs.evolve(usual, broken=_BREAKS[name], kept=dice.random())
-        if name in _FAULTS:
-            return attrs.evolve(usual, fault=_FAULTS[name])
+            return attrs.evolve(
+                usual, connection_break=_BREAKS[name], kept_share=rng.random()
+            )
+        if name in _SANDBOX_FAULTS:
+            return attrs.evolve(usual, fault=_SANDBOX_FAULTS[name])
         faults: dict[str, Callable[[], Fault]] = {
             "vanished": self._vanished,
-            "gateway page": self._page,
-            "odd fields": self._odd,
-            "unfinished manifest": self._gap,
+            "gateway page": self._gateway_page,
+            "odd fields": self._odd_fields,
+            "unfinished manifest": self._incomplete_manifest,
         }
         if name in faults:
             return attrs.evolve(usual, fault=faults[name]())
-        if name in _LIES | _SPOILS:
-            return self._spoiled(name, kind, usual)
-        others = {"slow": self._slowed, "foreign": self._foreign}
-        return others.get(name, partial(self._refused, name))(usual)
+        if name in _FALSE_SUCCESSES | _DAMAGED:
+            return self._misleading(name, kind, usual)
+        others = {"slow": self._delayed, "foreign": self._with_foreign_exception}
+        return others.get(name, partial(self._with_status, name))(usual)
 
-    def _foreign(self, usual: Fate) -> Fate:
+    def _with_foreign_exception(self, usual: ExchangePlan) -> ExchangePlan:
         """Raise what is not the client's own, before or after something was sent."""
-        dice = self._dice
-        when: When = dice.choice(["before", "before", "after"])
+        rng = self._rng
+        when: When = rng.choice(["before", "before", "after"])
         kinds = _FOREIGN + (_FOREIGN_BEFORE if when == "before" else ())
         return attrs.evolve(
             usual,
-            foreign=dice.choice(kinds),
+            make_exception=rng.choice(kinds),
             when=when,
-            is_silent=dice.chance(0.3),
-            outlives=dice.chance(0.5),
+            is_silent=rng.chance(0.3),
+            arrives_anyway=rng.chance(0.5),
         )
 
-    def _lie(self, name: str) -> Fault:
+    def _false_success(self, name: str) -> Fault:
         """Answer 2xx with something that says nothing of this job."""
-        dice = self._dice
-        processed = dice.chance(0.4)
+        rng = self._rng
+        processed = rng.chance(0.4)
         match name:
             case "empty answer":
-                status = dice.choice([200, 202, 204])
+                status = rng.choice([200, 202, 204])
                 return EmptyAnswer(status=status, processed=processed)
-            case "other job" if dice.chance(0.3):
+            case "other job" if rng.chance(0.3):
                 return OtherJob(job_id=None, processed=processed)
             case "other job":
                 return OtherJob(processed=processed)
@@ -234,26 +246,28 @@ class Fates:
 
     def _vanished(self) -> Fault:
         """Answer 404 for a job that a read has shown."""
-        return VanishedJob(page=self._dice.choice(["json", "html", "text"]))
+        return VanishedJob(page=self._rng.choice(["json", "html", "text"]))
 
-    def _odd(self) -> Fault:
+    def _odd_fields(self) -> Fault:
         """Give fields that only inform a type that nobody expects."""
-        return EditedAnswer(on="read", edit=partial(_edited, self._dice.choice(_ODD)))
-
-    def _page(self) -> Fault:
-        """Answer with the error page of a gateway."""
-        dice = self._dice
-        text = dice.choice([None, "default backend - 404"])
-        return GatewayPage(
-            status=dice.choice([404, 404, 502, 503, 504]),
-            text=text,
-            processed=dice.chance(0.3),
+        return EditedAnswer(
+            on="read", edit=partial(_with_fields_of, self._rng.choice(_ODD_FIELDS))
         )
 
-    def _gap(self) -> Fault:
+    def _gateway_page(self) -> Fault:
+        """Answer with the error page of a gateway."""
+        rng = self._rng
+        text = rng.choice([None, "default backend - 404"])
+        return GatewayPage(
+            status=rng.choice([404, 404, 502, 503, 504]),
+            text=text,
+            processed=rng.chance(0.3),
+        )
+
+    def _incomplete_manifest(self) -> Fault:
         """Answer reads of an ended job with a manifest that is not complete yet."""
         gaps = {"no bill": 4, "null": 2, "absent": 2, "bill": 1.5, "count": 0.5}
-        match self._dice.draw(gaps):
+        match self._rng.weighted(gaps):
             case "no bill":
                 return UnfinishedManifest()
             case "null":
@@ -266,34 +280,34 @@ class Fates:
             case _:
                 return UnfinishedManifest(missing=(), count_short_by=-1)
 
-    def _slowed(self, usual: Fate) -> Fate:
-        seconds = self._dice.quarters(40)
-        match self._dice.choice(["connect", "there", "back"]):
+    def _delayed(self, usual: ExchangePlan) -> ExchangePlan:
+        seconds = self._rng.seconds(40)
+        match self._rng.choice(["connect", "there", "back"]):
             case "connect":
-                return attrs.evolve(usual, connect=seconds)
+                return attrs.evolve(usual, connect_seconds=seconds)
             case "there":
-                return attrs.evolve(usual, there=seconds)
+                return attrs.evolve(usual, request_seconds=seconds)
             case _:
-                return attrs.evolve(usual, back=seconds)
+                return attrs.evolve(usual, reply_seconds=seconds)
 
-    def _spoiled(self, name: str, kind: Kind, usual: Fate) -> Fate:
-        dice = self._dice
-        usual = attrs.evolve(usual, is_spoiled=True)
-        if name in _LIES:
-            return attrs.evolve(usual, fault=self._lie(name))
-        mangles: dict[str, Mangle] = {
-            "not json": partial(_instead, dice.choice(_NOT_JSON)),
-            "cut json": partial(_cut, dice.random()),
-            "wrong shape": partial(_with, dice.choice(_WRONG[kind])),
+    def _misleading(self, name: str, kind: Kind, usual: ExchangePlan) -> ExchangePlan:
+        rng = self._rng
+        usual = attrs.evolve(usual, is_misleading=True)
+        if name in _FALSE_SUCCESSES:
+            return attrs.evolve(usual, fault=self._false_success(name))
+        edits: dict[str, BodyEdit] = {
+            "not json": partial(_replaced, rng.choice(_NOT_JSON)),
+            "cut json": partial(_cut_off, rng.random()),
+            "wrong shape": partial(_with_fields, rng.choice(_WRONG_FIELDS[kind])),
         }
-        return attrs.evolve(usual, mangle=mangles[name])
+        return attrs.evolve(usual, edit_body=edits[name])
 
-    def _refused(self, name: str, usual: Fate) -> Fate:
+    def _with_status(self, name: str, usual: ExchangePlan) -> ExchangePlan:
         """Answer with a status; one that refuses had no effect."""
-        dice = self._dice
-        processed = dice.chance(0.5)
-        body: object = dice.choice([None, b"", b"<html>", self._echo()])
-        asked: float | None = None
+        rng = self._rng
+        processed = rng.chance(0.5)
+        body: object = rng.choice([None, b"", b"<html>", self._echoed_key()])
+        retry_after: float | None = None
         headers: dict[str, str] = {}
         match name:
             case "429":
@@ -301,59 +315,61 @@ class Fates:
             case "408":
                 status = 408
             case "3xx":
-                status = dice.choice([301, 302, 307, 308])
+                status = rng.choice([301, 302, 307, 308])
                 headers["location"] = "https://elsewhere.example/"
             case "4xx":
-                status, processed = dice.choice(_REFUSALS), False
+                status, processed = rng.choice(_REFUSALS), False
             case "false 409":
                 status, processed = 409, False
             case _:
-                status = dice.choice([500, 502, 503, 504])
+                status = rng.choice([500, 502, 503, 504])
         if name in {"429", "5xx"}:
-            asked, more, body = self._retry_after(body)
+            retry_after, more, body = self._retry_after(body)
             headers |= more
         fault = StatusFault(status=status, body=body, processed=processed)
-        return attrs.evolve(usual, fault=fault, headers=headers, asked=asked)
+        return attrs.evolve(
+            usual, fault=fault, headers=headers, retry_after=retry_after
+        )
 
     def _retry_after(self, body: object) -> tuple[float | None, dict[str, str], object]:
         """Deal what an answer asks for: seconds in good form, headers, body."""
-        dice = self._dice
-        seconds = dice.choice(_TOO_LONG if dice.chance(0.15) else _SANE)
-        match dice.draw({"none": 3, "header": 4, "body": 1, "date": 1, "absurd": 2}):
+        rng = self._rng
+        seconds = rng.choice(_LONG_SECONDS if rng.chance(0.15) else _USUAL_SECONDS)
+        match rng.weighted({"none": 3, "header": 4, "body": 1, "date": 1, "absurd": 2}):
             case "header":
                 return float(seconds), {"retry-after": str(seconds)}, body
             case "body":
                 said = {"details": {"retry_after_seconds": seconds}}
                 return float(seconds), {}, said
             case "date":
-                then = f"Tue, 06 Oct 2026 10:00:{dice.choice(_SANE):02} GMT"
+                then = f"Tue, 06 Oct 2026 10:00:{rng.choice(_USUAL_SECONDS):02} GMT"
                 now = "Tue, 06 Oct 2026 10:00:00 GMT"
-                asked = float(then[-6:-4])
-                return asked, {"retry-after": then, "date": now}, body
+                retry_after = float(then[-6:-4])
+                return retry_after, {"retry-after": then, "date": now}, body
             case "absurd":
-                return None, {"retry-after": dice.choice(_ABSURD)}, body
+                return None, {"retry-after": rng.choice(_INVALID_SECONDS)}, body
             case _:
                 return None, {}, body
 
-    def _echo(self) -> object:
+    def _echoed_key(self) -> object:
         """Give the body of a service that repeats what it was sent."""
         where = {"loc": ["header", "X-API-Key"], "type": "value_error"}
         said = {"msg": f"not {self._key}", "input": self._key}
         return {"detail": [where | said], "key": self._key}
 
 
-def _instead(said: bytes, _body: bytes) -> bytes:
+def _replaced(said: bytes, _body: bytes) -> bytes:
     return said
 
 
-def _edited(odd: Mapping[str, object], body: dict[str, Any]) -> dict[str, Any]:
+def _with_fields_of(odd: Mapping[str, object], body: dict[str, Any]) -> dict[str, Any]:
     return body | dict(odd)
 
 
-def _cut(kept: float, body: bytes) -> bytes:
-    return body[: int(len(body) * kept)]
+def _cut_off(kept_share: float, body: bytes) -> bytes:
+    return body[: int(len(body) * kept_share)]
 
 
-def _with(wrong: Mapping[str, object], body: bytes) -> bytes:
+def _with_fields(wrong: Mapping[str, object], body: bytes) -> bytes:
     answer = cast("dict[str, Any]", json.loads(body))
     return json.dumps(answer | dict(wrong)).encode()

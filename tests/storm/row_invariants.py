@@ -6,9 +6,9 @@ from typing import cast
 
 from openfunnel_async import CancelReceipt, Company, JobStatus, Manifest
 from openfunnel_async.sandbox import JobView, Row
-from tests.storm.diary import Exchange
+from tests.storm.event_log import Exchange
 from tests.storm.evidence import Evidence
-from tests.storm.notes import Reading, Receipt
+from tests.storm.records import Reading, Receipt
 
 _PAGE_SIZE = 100
 _OK = 200
@@ -23,11 +23,11 @@ def rows_come_once_and_in_order(evidence: Evidence) -> Iterator[str]:
         view = jobs[reading.job_id]
         if reading.job_id not in truth:
             truth[reading.job_id] = view.rows
-        for seen in _read_wrong(evidence, reading, view, truth[reading.job_id]):
-            yield f"{reading.step.words} #{reading.step.number}: {seen}"
+        for seen in _row_faults(evidence, reading, view, truth[reading.job_id]):
+            yield f"{reading.step.description} #{reading.step.number}: {seen}"
 
 
-def _read_wrong(
+def _row_faults(
     evidence: Evidence, reading: Reading, view: JobView, rows: tuple[Row, ...]
 ) -> Iterator[str]:
     given, rows = reading.rows, _meant(reading, rows)
@@ -47,9 +47,9 @@ def _read_wrong(
         return
     # Pages are held back until they are whole; the last one might grow.
     held_back = _PAGE_SIZE if reading.kind == "pages" else 0
-    least = reading.written - held_back - reading.skipped
+    least = reading.rows_written - held_back - reading.skipped
     if len(given) < least and not _was_stale(evidence, reading):
-        yield f"{len(given)} rows, {reading.written} were written before"
+        yield f"{len(given)} rows, {reading.rows_written} were written before"
 
 
 def _miscounted(reading: Reading) -> Iterator[str]:
@@ -76,15 +76,15 @@ def _ended_wrong(reading: Reading, view: JobView) -> Iterator[str]:
 def _meant(reading: Reading, rows: tuple[Row, ...]) -> tuple[Row, ...]:
     """Give the job's rows from where the reading began, those it wanted."""
     wanted = rows[reading.skipped :]
-    if reading.hosted:
+    if reading.with_domain:
         wanted = tuple(row for row in wanted if row["domain"])
     return wanted[: reading.most]
 
 
 def _was_stale(evidence: Evidence, reading: Reading) -> bool:
     return any(
-        exchange.job_id == reading.job_id and exchange.fate.name == "stale"
-        for exchange in evidence.diary.exchanges
+        exchange.job_id == reading.job_id and exchange.plan.name == "stale"
+        for exchange in evidence.event_log.exchanges
     )
 
 
@@ -107,12 +107,12 @@ def a_status_is_true_and_never_goes_back(evidence: Evidence) -> Iterator[str]:
     in place of pending and running.
     """
     jobs = evidence.service.jobs
-    for held in evidence.held:
+    for handle in evidence.handles:
         before: JobStatus | None = None
-        for now, shown, true in held.trail:
-            end = JobStatus(jobs[held.job.id].ends)
+        for now, shown, true in handle.statuses:
+            end = JobStatus(jobs[handle.job.id].ends)
             if not _may_follow(before, shown) or not _may_show(shown, true, end):
-                seen = f"{held.job.id} at {now:.3f}: {before} -> {shown}"
+                seen = f"{handle.job.id} at {now:.3f}: {before} -> {shown}"
                 yield f"{seen}, true is {true} and in the end {end}"
             before = before if shown is JobStatus.UNKNOWN else shown
 
@@ -135,7 +135,7 @@ def numbers_are_those_of_the_ledger(evidence: Evidence) -> Iterator[str]:
     """Receipts, manifests and balances state the ledger's numbers, or None."""
     for kept in evidence.receipts:
         has_gap = had_gap(evidence, kept.receipt.job_id)
-        for seen in () if has_gap else _receipt_wrong(kept):
+        for seen in () if has_gap else _receipt_faults(kept):
             yield f"{kept.receipt}: {seen}"
     for reading in evidence.readings:
         view, manifest = evidence.service.jobs[reading.job_id], reading.manifest
@@ -159,17 +159,17 @@ def a_bill_that_was_read_is_shown(evidence: Evidence) -> Iterator[str]:
     manifest replaces an earlier one. So only a handle is judged whose last answer is
     known to be its own: in a step of no other handle of the job.
     """
-    for held in evidence.held:
-        if not (held.job.is_terminal and had_gap(evidence, held.job.id)):
+    for handle in evidence.handles:
+        if not (handle.job.is_terminal and had_gap(evidence, handle.job.id)):
             continue
-        view, snapshot = evidence.service.jobs[held.job.id], held.job.snapshot
+        view, snapshot = evidence.service.jobs[handle.job.id], handle.job.snapshot
         others = [
             other.steps
-            for other in evidence.held
-            if other is not held and other.job.id == held.job.id
+            for other in evidence.handles
+            if other is not handle and other.job.id == handle.job.id
         ]
-        own = held.steps.difference(*others) if others else None
-        last = _last_read(evidence, held.job.id, own, inf)
+        own = handle.steps.difference(*others) if others else None
+        last = _last_read(evidence, handle.job.id, own, inf)
         if last is not None and _is_complete(last, view):
             manifest = None if snapshot is None else snapshot.manifest
             if _bill(manifest) != (len(view.rows), view.credits):
@@ -192,8 +192,8 @@ def _bill(manifest: Manifest | None) -> tuple[object, object] | None:
 def had_gap(evidence: Evidence, job_id: str) -> bool:
     """Whether an answer about the job had a manifest with gaps."""
     return any(
-        exchange.job_id == job_id and exchange.fate.name == "unfinished manifest"
-        for exchange in evidence.diary.exchanges
+        exchange.job_id == job_id and exchange.plan.name == "unfinished manifest"
+        for exchange in evidence.event_log.exchanges
     )
 
 
@@ -204,9 +204,9 @@ def _last_read(
 
     Without ``steps`` any answer will do.
     """
-    heard = [
+    is_received = [
         exchange
-        for exchange in evidence.diary.exchanges
+        for exchange in evidence.event_log.exchanges
         if exchange.kind == "read"
         and exchange.job_id == job_id
         and (exchange.ended_at or 0.0) <= until
@@ -214,7 +214,9 @@ def _last_read(
         and exchange.status == _OK
     ]
     # Of several at the same moment the one with gaps may have been the last.
-    last = max(heard, key=lambda e: (e.ended_at or 0.0, _has_gaps(e)), default=None)
+    last = max(
+        is_received, key=lambda e: (e.ended_at or 0.0, _has_gaps(e)), default=None
+    )
     if last is None or steps is None:
         return last
     is_own = last.step is not None and last.step.number in steps
@@ -222,20 +224,20 @@ def _last_read(
 
 
 def _has_gaps(exchange: Exchange) -> bool:
-    return exchange.fate.name in {"unfinished manifest", "stale", "wrong shape"}
+    return exchange.plan.name in {"unfinished manifest", "stale", "wrong shape"}
 
 
 def _is_complete(exchange: Exchange, view: JobView) -> bool:
     """Whether the answer had the whole manifest, and somebody waited for it."""
-    left_at = None if exchange.step is None else exchange.step.left_at
+    cancelled_at = None if exchange.step is None else exchange.step.cancelled_at
     return (
         not _has_gaps(exchange)
         and (exchange.arrived_at or 0.0) >= view.ends_at
-        and (left_at is None or (exchange.ended_at or 0.0) < left_at)
+        and (cancelled_at is None or (exchange.ended_at or 0.0) < cancelled_at)
     )
 
 
-def _receipt_wrong(kept: Receipt) -> Iterator[str]:
+def _receipt_faults(kept: Receipt) -> Iterator[str]:
     receipt, view = kept.receipt, kept.view
     if receipt.job_id != view.id or receipt.requested_limit != kept.limit:
         yield f"of {view.id}, limit {kept.limit}"

@@ -20,24 +20,24 @@ from openfunnel_async.sandbox import (
     Service,
     StatusFault,
 )
-from tests.storm.dealer import Fates
-from tests.storm.diary import CALL, CURRENT, Diary, Exchange
+from tests.storm.event_log import CURRENT_CALL, CURRENT_STEP, EventLog, Exchange
 from tests.storm.evidence import Evidence
-from tests.storm.fates import SILENCE, Break, Fate
+from tests.storm.exchange_plans import SILENCE, Break, ExchangePlan
+from tests.storm.plan_generator import PlanGenerator
 from tests.support.sandbox_transport import ORIGIN
 
 _KEY_HEADER = "x-api-key"
-MOST_EXCHANGES = 20_000
+MAX_EXCHANGES = 20_000
 _TOO_MANY = 429
 
 
 @attrs.define(eq=False)
-class Weather:
+class FaultyTransport:
     """Carries requests to a `Service` in the same process, as far as they get.
 
     Attributes:
         service: The far end, on the loop's time.
-        fates: What becomes of exchanges.
+        generator: Plans each exchange.
         evidence: Where everything is written down.
         in_flight: Exchanges under way.
         closed: How often it was closed.
@@ -45,21 +45,21 @@ class Weather:
     """
 
     service: Service
-    fates: Fates
+    generator: PlanGenerator
     evidence: Evidence
     in_flight: int = 0
     closed: int = 0
     last_arrival: float = 0.0
-    is_calm: bool = False
+    has_recovered: bool = False
 
     @property
-    def _diary(self) -> Diary:
-        return self.evidence.diary
+    def _event_log(self) -> EventLog:
+        return self.evidence.event_log
 
     async def send(self, request: WireRequest, /) -> WireReply:
         """Carry one request there and its reply back, or meet its fate."""
-        exchange = self._noted(request)
-        self.evidence.look_around()
+        exchange = self._start_exchange(request)
+        self.evidence.record_statuses()
         loop = asyncio.get_running_loop()
         self.in_flight += 1
         try:
@@ -69,7 +69,7 @@ class Weather:
             raise
         except asyncio.CancelledError:
             exchange.end = "was given up"
-            self._outlive(exchange, request)
+            self._deliver_later(exchange, request)
             raise
         finally:
             exchange.ended_at = loop.time()
@@ -80,129 +80,133 @@ class Weather:
         self.closed += 1
 
     async def _carry(self, exchange: Exchange, request: WireRequest) -> WireReply:
-        fate, loop = exchange.fate, asyncio.get_running_loop()
-        reports = self.evidence.schedule.reports and not fate.is_silent
-        if exchange.number >= MOST_EXCHANGES:
+        plan, loop = exchange.plan, asyncio.get_running_loop()
+        reports = self.evidence.schedule.reports and not plan.is_silent
+        if exchange.number >= MAX_EXCHANGES:
             # Whoever floods the service is left waiting; the judge counts.
             await asyncio.sleep(SILENCE)
         if reports:
             request.progress.waiting()
-        await self._connect(fate)
+        await self._connect(plan)
         if reports:
             request.progress.sent()
         exchange.sent_at = loop.time()
-        await asyncio.sleep(fate.there)
-        _break_before_arrival(fate)
+        await asyncio.sleep(plan.request_seconds)
+        _fail_before_arrival(plan)
         reply = self._arrive(exchange, request)
-        await asyncio.sleep(fate.back)
-        if fate.foreign is not None:
-            raise fate.foreign()
-        if fate.broken is Break.NO_REPLY:
+        await asyncio.sleep(plan.reply_seconds)
+        if plan.make_exception is not None:
+            raise plan.make_exception()
+        if plan.connection_break is Break.NO_REPLY:
             exchange.end = "answered with no reply"
             return cast("WireReply", reply)
-        if fate.broken is Break.LOST or isinstance(reply.delivery, Dropped):
+        if plan.connection_break is Break.LOST or isinstance(reply.delivery, Dropped):
             raise TransportError("the answer was lost", True)
         body = reply.body
-        if fate.mangle is not None and reply.status // 100 == 2:
-            body = fate.mangle(body)
+        if plan.edit_body is not None and reply.status // 100 == 2:
+            body = plan.edit_body(body)
         wire = WireReply(
             status_code=reply.status,
-            headers={**reply.headers, **fate.headers},
+            headers={**reply.headers, **plan.headers},
             body=body,
         )
-        if fate.broken in {Break.CUT_REPLY, Break.STUCK_REPLY}:
-            part = body[: int(len(body) * fate.kept)]
+        if plan.connection_break in {Break.CUT_REPLY, Break.STUCK_REPLY}:
+            part = body[: int(len(body) * plan.kept_share)]
             request.progress.partial = attrs.evolve(wire, body=part)
-            await asyncio.sleep(SILENCE if fate.broken is Break.STUCK_REPLY else 0)
+            await asyncio.sleep(
+                SILENCE if plan.connection_break is Break.STUCK_REPLY else 0
+            )
             raise TransportError("the answer broke off", True)
-        exchange.heard = True
-        exchange.asked_by_limit = _asked_by_limit(fate, reply)
+        exchange.is_received = True
+        exchange.limit_retry_after = _limit_retry_after(plan, reply)
         exchange.end = f"answered {reply.status}"
         return wire
 
-    async def _connect(self, fate: Fate) -> None:
+    async def _connect(self, plan: ExchangePlan) -> None:
         """Reach the service, unless that fails before anything is sent."""
-        await asyncio.sleep(fate.connect)
+        await asyncio.sleep(plan.connect_seconds)
         if self.closed:
             raise ConfigurationError("the transport is closed")
-        if fate.broken is Break.REFUSED:
+        if plan.connection_break is Break.REFUSED:
             raise TransportError("nobody listens", False)
-        if fate.foreign is not None and fate.when == "before":
-            raise fate.foreign()
+        if plan.make_exception is not None and plan.when == "before":
+            raise plan.make_exception()
 
     def _arrive(self, exchange: Exchange, request: WireRequest) -> SandboxReply:
         """Let the service see the request, with at most this fault."""
         exchange.arrived_at = asyncio.get_running_loop().time()
-        fault = exchange.fate.fault
+        fault = exchange.plan.fault
         self.service.faults[:] = [] if fault is None else [fault]
         reply = self.service.handle(_arrived(request))
         exchange.status = reply.status
         return reply
 
-    def _outlive(self, exchange: Exchange, request: WireRequest) -> None:
+    def _deliver_later(self, exchange: Exchange, request: WireRequest) -> None:
         """Let a request that was sent arrive although nobody waits for its answer."""
-        fate, loop = exchange.fate, asyncio.get_running_loop()
-        doomed = exchange.arrived_at is not None or fate.broken is Break.CUT_BEFORE
-        if exchange.sent_at is None or doomed or not fate.outlives:
+        plan, loop = exchange.plan, asyncio.get_running_loop()
+        cannot_arrive = (
+            exchange.arrived_at is not None or plan.connection_break is Break.CUT_BEFORE
+        )
+        if exchange.sent_at is None or cannot_arrive or not plan.arrives_anyway:
             return
-        arrival = exchange.sent_at + fate.there
+        arrival = exchange.sent_at + plan.request_seconds
         self.last_arrival = max(self.last_arrival, arrival)
         self.evidence.late += 1
         loop.call_at(arrival, self._arrive, exchange, request)
 
-    def _noted(self, request: WireRequest) -> Exchange:
+    def _start_exchange(self, request: WireRequest) -> Exchange:
         kind, job_id = _meant(request)
         exchange = Exchange(
-            number=len(self._diary.exchanges),
-            step=CURRENT.get(),
+            number=len(self._event_log.exchanges),
+            step=CURRENT_STEP.get(),
             task=_task_name(),
             kind=kind,
-            call=CALL.get(),
+            call=CURRENT_CALL.get(),
             query=request.query,
             job_id=job_id,
             tag=json.loads(request.body)["query"] if request.body else None,
-            fate=self._fate(kind),
+            plan=self._plan_of(kind),
             began=asyncio.get_running_loop().time(),
         )
-        self._diary.exchanges.append(exchange)
-        self._look_for_the_key(request)
+        self._event_log.exchanges.append(exchange)
+        self._check_key(request)
         return exchange
 
-    def _fate(self, kind: Kind) -> Fate:
-        if self.is_calm:
-            return Fate()
+    def _plan_of(self, kind: Kind) -> ExchangePlan:
+        if self.has_recovered:
+            return ExchangePlan()
         now = asyncio.get_running_loop().time()
-        for spell in self.evidence.schedule.spells:
-            if spell.begins <= now < spell.ends:
-                return self.fates.in_outage(spell.kind)
-        return self.fates.deal(kind)
+        for period in self.evidence.schedule.outages:
+            if period.begins <= now < period.ends:
+                return self.generator.in_outage(period.kind)
+        return self.generator.plan_exchange(kind)
 
-    def _look_for_the_key(self, request: WireRequest) -> None:
+    def _check_key(self, request: WireRequest) -> None:
         """Note a key that is missing, wrong, or anywhere but in its header."""
         key, headers = self.service.api_key, request.headers
-        told = self.evidence.key_faults
+        faults = self.evidence.key_faults
         if request.origin != ORIGIN:
-            told.append(f"a request went to {request.origin}")
+            faults.append(f"a request went to {request.origin}")
         if headers.get(_KEY_HEADER) != key:
-            told.append("a request went without the key")
+            faults.append("a request went without the key")
         rest = [v for name, v in headers.items() if name.lower() != _KEY_HEADER]
         if any(key in text for text in [*rest, request.url, repr(request)]) or (
             key.encode() in (request.body or b"")
         ):
-            told.append(f"the key stands in {request.method} {request.path}")
+            faults.append(f"the key stands in {request.method} {request.path}")
 
 
-def _break_before_arrival(fate: Fate) -> None:
+def _fail_before_arrival(plan: ExchangePlan) -> None:
     """Fail after something was sent, and before the service acts on it."""
-    if fate.broken is Break.CUT_BEFORE:
+    if plan.connection_break is Break.CUT_BEFORE:
         raise TransportError("the connection was reset", True)
-    if fate.foreign is not None and not fate.outlives:
-        raise fate.foreign()
+    if plan.make_exception is not None and not plan.arrives_anyway:
+        raise plan.make_exception()
 
 
-def _asked_by_limit(fate: Fate, reply: SandboxReply) -> float | None:
+def _limit_retry_after(plan: ExchangePlan, reply: SandboxReply) -> float | None:
     """Return the seconds that the service's rate limit asked to wait."""
-    is_own = reply.status == _TOO_MANY and not isinstance(fate.fault, StatusFault)
+    is_own = reply.status == _TOO_MANY and not isinstance(plan.fault, StatusFault)
     said = reply.headers.get("retry-after") if is_own else None
     return None if said is None else float(said)
 

@@ -1,7 +1,7 @@
-"""A storm, and what it left.
+"""Run random schedules, and print what happened in numbers.
 
-Each schedule follows from one seed, and runs in virtual time. Prints what happened,
-in numbers, and exits with 1 if an invariant did not hold or too little happened.
+Each schedule follows from one seed and runs in virtual time. The exit code is 1 if an
+invariant was violated, or if too few events happened to prove anything.
 """
 
 import argparse
@@ -25,36 +25,36 @@ from tests.storm.run import run_and_count, run_schedules
 
 _CHUNK = 50
 _MOST_SHOWN = 20
-# What is counted, and among how many of what.
+# An invariant, the summary of its violations, and the events among which they are.
 _SUMMARY: tuple[tuple[Invariant, str, str], ...] = (
     (
         job_invariants.a_submit_is_not_sent_again,
-        "second POSTs, but after a 429, among {:,} submits sent",
+        "second POSTs, except after a 429, among {:,} submits sent",
         "requests: submit",
     ),
     (
         job_invariants.every_running_job_is_known,
-        "jobs that nobody knows of among {:,}",
+        "jobs whose id is lost among {:,}",
         "jobs",
     ),
     (
         row_invariants.rows_come_once_and_in_order,
         "rows lost, doubled or out of order among {:,}",
-        "rows judged",
+        "rows checked",
     ),
     (
         row_invariants.a_status_is_true_and_never_goes_back,
-        "statuses wrong or going back among {:,}",
-        "statuses judged",
+        "statuses wrong or going backwards among {:,}",
+        "statuses checked",
     ),
     (
         call_invariants.the_key_stays_in_its_header,
-        "requests off the origin, or keys out of place, among {:,} requests",
+        "requests to another origin, or misplaced keys, among {:,} requests",
         "requests",
     ),
     (
         group_invariants.a_batch_stays_under_its_cap,
-        "times more at stake than the cap of a batch, among {:,}",
+        "times more credits at risk than the cap of a batch, among {:,}",
         "batches under a cap",
     ),
     (call_invariants.nothing_hangs, "hangs among {:,} schedules", "schedules"),
@@ -62,7 +62,7 @@ _SUMMARY: tuple[tuple[Invariant, str, str], ...] = (
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run what the command line asks for; 0 if every invariant held."""
+    """Run what the command line asks for; return 0 if every invariant held."""
     options = _parser().parse_args(arguments)
     if options.replay is not None:
         return _replay(options.replay)
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--schedules", type=int, default=5000, metavar="N")
     parser.add_argument("--seed", type=int, default=1, help="of the first schedule")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N")
-    parser.add_argument("--replay", type=int, metavar="SEED", help="tell one schedule")
+    parser.add_argument("--replay", type=int, metavar="SEED", help="print one schedule")
     return parser
 
 
@@ -89,7 +89,7 @@ def _run(seeds: Sequence[int], jobs: int) -> Totals:
         for chunk in chunks:
             seen.add(run_and_count(chunk))
         return seen
-    # Spawned, not forked: nothing of this process's state gets in.
+    # Spawned, not forked, so that they share no state with this process.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         for done in as_completed(
             [pool.submit(run_and_count, chunk) for chunk in chunks]
@@ -115,7 +115,7 @@ def _report(seen: Totals, seconds: float) -> Iterator[str]:
     rate = f"in {seconds:.0f} s, {schedules / seconds:.0f} a second"
     yield f"{schedules:,} schedules, {violations:,} violations ({rate})"
     for message in missing_events(seen.counts):
-        yield f"HOLLOW: {message}"
+        yield f"TOO FEW: {message}"
     seeds = sorted({seed for seed, _ in seen.violations})
     for seed in seeds[:_MOST_SHOWN]:
         first = min(v for s, v in seen.violations if s == seed)

@@ -1,4 +1,4 @@
-"""Who uses the client: actors that walk through random programs."""
+"""Actors: tasks that use the client, each with a random sequence of steps."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -41,12 +41,12 @@ _CANCELLATIONS = {"no": 7, "once": 2, "twice": 1, "scope": 1, "wait_for": 1}
 
 @attrs.define(eq=False)
 class Actor:
-    """One user of the client, at the same time as others.
+    """One user of the client, beside others.
 
     Attributes:
-        number: Which one.
-        dice: Its own, so that what it does next depends on nobody.
-        stage: What it shares with the others.
+        number: The number of the actor.
+        rng: Its own random choices, so that they depend on no other actor.
+        scenario: What all actors share.
     """
 
     number: int
@@ -54,13 +54,13 @@ class Actor:
     scenario: Scenario
 
     async def run_steps(self, steps: int) -> None:
-        """Take so many steps, each broken off or not."""
+        """Run that number of steps; some of them are cancelled."""
         for _ in range(steps):
             await anyio.sleep(self.rng.seconds(self.rng.choice([0, 1, 4, 12])))
             choices = _LATER_STEPS if self.scenario.evidence.handles else _FIRST_STEPS
             name = self.rng.weighted(choices)
             way = self.rng.weighted(_CANCELLATIONS)
-            step = self._step(name if way == "no" else f"{name}, left {way}")
+            step = self._step(name if way == "no" else f"{name}, cancelled: {way}")
             await self._run_or_cancel(step, self._record_outcome(step, name), way)
 
     def _step(self, description: str) -> Step:
@@ -70,7 +70,7 @@ class Actor:
         return steps[-1]
 
     async def _record_outcome(self, step: Step, name: str) -> None:
-        """Do the work; an error of the client's own is an outcome like any other."""
+        """Run the step, and record its outcome, also an error."""
         CURRENT_STEP.set(step)
         try:
             await self._work(step, name)
@@ -80,7 +80,7 @@ class Actor:
             raise
         except OpenFunnelError as exc:
             self.scenario.record_error(step, exc)
-        except Exception as exc:  # noqa: BLE001 -- whatever it is, it is evidence
+        except Exception as exc:  # noqa: BLE001 -- an invariant checks what it is
             step.outcome = f"{type(exc).__name__}: {exc}"
             self.scenario.evidence.foreign_exceptions.append(
                 f"{step.description}: {step.outcome}"
@@ -116,7 +116,7 @@ class Actor:
                 await HANDLE_STEPS[name][1](scenario, rng, step, handle)
 
     async def _run_or_cancel(self, step: Step, work: Work, way: str) -> None:
-        """Let the work be, or break it off in one of the ways people do."""
+        """Run the step to its end, or cancel it in one of the usual ways."""
         after = self.rng.seconds(self.rng.choice([0, 1, 5, 40]))
         match way:
             case "no":
@@ -150,12 +150,12 @@ class Actor:
             found = Interruption(step, task.cancelled())
             self.scenario.evidence.interruptions.append(found)
         elif task.cancelled():
-            message = f"{step.description}: cancelled, and nobody had asked for it"
+            message = f"{step.description}: cancelled without a request"
             self.scenario.evidence.unexpected.append(message)
 
 
 async def _call_with_invalid_arguments(scenario: Scenario, rng: RandomChoices) -> None:
-    """Ask for what cannot be right; nothing may be sent for it."""
+    """Call with invalid arguments, for which nothing may be sent."""
     client: Any = scenario.client
     sent = len(scenario.evidence.event_log.exchanges)
     asks: list[Callable[[], object]] = [
@@ -171,5 +171,6 @@ async def _call_with_invalid_arguments(scenario: Scenario, rng: RandomChoices) -
             rng.choice(asks)()
     except ConfigurationError:
         return
-    message = f"nonsense was let through, {len(scenario.evidence.event_log.exchanges) - sent} sent"
+    more = len(scenario.evidence.event_log.exchanges) - sent
+    message = f"invalid arguments were accepted, {more} requests"
     scenario.evidence.unexpected.append(message)

@@ -1,4 +1,4 @@
-"""The step that runs a batch of searches under one call."""
+"""The step that runs a batch of searches with one call."""
 
 import asyncio
 from typing import Literal
@@ -21,7 +21,7 @@ OnError = Literal["collect", "cancel_rest"]
 
 
 async def run_many(scenario: Scenario, rng: RandomChoices, step: Step) -> None:
-    """Run a batch of searches; its jobs are known to others once it is over."""
+    """Run a batch of searches; other actors get its handles when it has ended."""
     batch = _batch(scenario, rng, step)
     on_error: OnError = "cancel_rest" if batch.cancels_rest else "collect"
     try:
@@ -75,7 +75,7 @@ def _batch(scenario: Scenario, rng: RandomChoices, step: Step) -> Batch:
 def _record_outcomes(
     scenario: Scenario, batch: Batch, outcomes: list[JobOutcome]
 ) -> None:
-    """Note what the batch returned; whose outcome is missing stays as under way."""
+    """Record what was returned; a missing outcome stays under way."""
     batch.end, batch.outcomes = "returned", tuple(outcomes)
     by_search = {id(outcome.search): outcome for outcome in outcomes}
     for submission in batch.submissions:
@@ -106,7 +106,7 @@ def _record_outcome(
 
 
 def _read(scenario: Scenario, step: Step, outcome: JobOutcome) -> None:
-    """Note the rows of an outcome as those of any other result."""
+    """Record the rows of an outcome as those of a result."""
     if outcome.job is None:
         return
     reading = Reading(outcome.job.id, "result", step, follow=True, rows_written=0)
@@ -123,7 +123,7 @@ def _read(scenario: Scenario, step: Step, outcome: JobOutcome) -> None:
 
 
 def _record_end(scenario: Scenario, batch: Batch) -> None:
-    """Note what goes on when the call is over, and whose caller was told nothing."""
+    """Record the running jobs, and the searches whose caller got no answer."""
     batch.running = scenario.evidence.list_running()
     batch.orphans = frozenset(scenario.client.orphans)
     for submission in batch.submissions:

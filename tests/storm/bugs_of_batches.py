@@ -1,4 +1,4 @@
-"""Parts that serve many jobs at once with one mistake each, out of the sound ones."""
+"""Bugs in the parts that serve several jobs, made from the original parts."""
 
 import asyncio
 from typing import Any
@@ -42,7 +42,7 @@ def free_slot_after_submit(original: Any) -> Any:
 def free_slot_after_cancel(_sound: Any) -> Any:
     async def cancel(batch: Batch, job: BulkJob, _error: object) -> None:
         if not job.is_terminal:
-            # The batch does not keep the release, so it takes the job for ended.
+            # The batch does not keep the task, so the job counts as terminal.
             batch._background.start_cancel(job)
 
     return cancel

@@ -1,4 +1,4 @@
-"""Parts of the client with one mistake each, made out of the sound ones."""
+"""Bugs in the parts that serve one job, made from the original parts."""
 
 import asyncio
 import copy
@@ -203,7 +203,7 @@ def log_nothing(_sound: Any) -> Any:
 
 
 class _ExceptionRecorder:
-    """A transport that keeps what another one raised and is not the client's own."""
+    """A transport that records foreign exceptions of another one."""
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -223,7 +223,7 @@ class _ExceptionRecorder:
 def raise_foreign(original: Any) -> Any:
     async def once(caller: Caller, call: Any, progress: Any) -> Any:
         copied, recorder = copy.copy(caller), _ExceptionRecorder(caller._transport)
-        copied._transport = recorder  # type: ignore[assignment]  # it is only sent with
+        copied._transport = recorder  # type: ignore[assignment]  # only its send() is used
         try:
             return await original(copied, call, progress)
         except OpenFunnelError:

@@ -1,4 +1,4 @@
-"""Bugs in waits, streams and cancels of one job."""
+"""Bugs in waits, streams and cancels, made from the original parts."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""Invariants about calls: how often, how long, how they end."""
+"""Invariants about calls: their number, their time, their end."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -28,45 +28,45 @@ from tests.storm.records import ErrorRecord
 from tests.storm.row_invariants import had_gap
 from tests.storm.schedule import LONGEST_SCHEDULE, MANY_CREDITS
 
-# A take says by a JobError that its cancel was cut off.
+# A take raises a JobError if its cancel was interrupted.
 _CUT_OFF = {TransportError, SubmitOutcomeUnknownError, JobError}
 _ROUNDING = 1e-6
 _BUDGET, _EARNED = 20, 0.2
 
 
 def nothing_hangs(evidence: Evidence) -> Iterator[str]:
-    """The schedule is over within its bound of virtual time and of requests."""
+    """A schedule ends within a limit of virtual time and of requests."""
     yield from evidence.stuck
     if len(evidence.event_log.exchanges) > MAX_EXCHANGES:
         yield f"more than {MAX_EXCHANGES} exchanges"
 
 
 def a_cancelled_step_ends_cancelled(evidence: Evidence) -> Iterator[str]:
-    """A cancellation is never swallowed, and none comes out of nowhere."""
+    """A cancellation is never swallowed, and none happens without a request."""
     for interruption in evidence.interruptions:
         if not interruption.ended_cancelled:
             step = interruption.step
-            yield f"{step.description} #{step.number} ended in {step.outcome}"
+            yield f"{step.label} ended in {step.outcome}"
     yield from (seen for seen in evidence.unexpected if "cancel" in seen)
 
 
 def closing_leaves_nothing(evidence: Evidence) -> Iterator[str]:
-    """After `aclose` no task, no exchange, and no error that nobody looked at."""
+    """After `aclose` there is no task, no exchange and no unretrieved exception."""
     yield from evidence.leftovers
     yield from evidence.loop_errors
 
 
 def retries_are_bounded(evidence: Evidence) -> Iterator[str]:
-    """A call sends as often as its policy says, a client as its budget allows.
+    """A call is sent as often as the policy allows, with the shared retry allowance.
 
-    And no earlier than an answer asked for. A cancel is repeated until its caller's
-    time has passed, and the submit of a batch for as long as an outage is survived.
+    No try is earlier than an answer asked for. A cancel is repeated until the time of
+    its caller has passed, a submit of a batch for as long as an outage is survived.
     """
     most = evidence.schedule.retry.attempts
     for tries in _calls(evidence):
         if len(tries) > most and not _is_patient(tries):
             seen = f"{tries[0].kind} {tries[0].job_id} at {tries[0].began:.3f}"
-            yield f"{seen} was sent {len(tries)} times of {most}"
+            yield f"{seen} was sent {len(tries)} times, {most} are allowed"
     yield from _beyond_the_budget(evidence)
     yield from _sent_too_early(evidence)
 
@@ -84,13 +84,13 @@ def _is_patient(tries: list[Exchange]) -> bool:
 
 
 def retries(evidence: Evidence) -> Iterator[tuple[Exchange, Exchange]]:
-    """Give each exchange that repeats another, after that other."""
+    """Yield each exchange that repeats another, after that other one."""
     for tries in _calls(evidence):
         yield from pairwise(tries)
 
 
 def _calls(evidence: Evidence) -> Iterable[list[Exchange]]:
-    """Sort exchanges by the call that they are tries of."""
+    """Group the exchanges by their call."""
     calls: dict[int, list[Exchange]] = defaultdict(list)
     for exchange in evidence.event_log.exchanges:
         calls[exchange.call].append(exchange)
@@ -98,7 +98,7 @@ def _calls(evidence: Evidence) -> Iterable[list[Exchange]]:
 
 
 def _beyond_the_budget(evidence: Evidence) -> Iterator[str]:
-    """Count what is charged: no cancel, and nothing that an answer asked for."""
+    """Count the retries that are charged: no cancel, and none after a Retry-After."""
     repeated = sum(
         earlier.kind != "cancel"
         and earlier.retry_after is None
@@ -114,16 +114,16 @@ def _beyond_the_budget(evidence: Evidence) -> Iterator[str]:
 
 
 def _sent_too_early(evidence: Evidence) -> Iterator[str]:
-    """Look for requests of one loop that come before the time asked for."""
+    """Find requests of one loop that are earlier than an answer asked for."""
     not_before: dict[tuple[object, ...], float] = {}
     longest = evidence.schedule.retry.max_retry_after
     steps: dict[tuple[object, ...], object] = {}
     for exchange in evidence.event_log.exchanges:
-        # The job as well: the tasks of a batch have one name. And a cancel is not held
-        # up by what a read was answered.
+        # The job as well, as the tasks of a batch have one name. A Retry-After of a
+        # read does not delay a cancel.
         who = (exchange.task, exchange.job_id, exchange.kind == "cancel")
         if exchange.step is not None and steps.get(who) is not exchange.step:
-            # A task's next step; a reading that others share is of no step.
+            # The next step of the task; a shared request has no step.
             steps[who] = exchange.step
             not_before.pop(who, None)
         if exchange.began < not_before.get(who, 0.0) - _ROUNDING:
@@ -131,13 +131,13 @@ def _sent_too_early(evidence: Evidence) -> Iterator[str]:
             yield f"{seen}, asked to wait to {not_before[who]:.3f}"
         if exchange.retry_after is not None and exchange.ended_at is not None:
             if exchange.step is None and exchange.retry_after > longest:
-                # It ended what was shared; the next reading is asked for anew.
+                # It ended the shared request; the next one is independent.
                 continue
             not_before[who] = exchange.ended_at + exchange.retry_after
 
 
 def a_429_delays_all_submits(evidence: Evidence) -> Iterator[str]:
-    """After a 429 no submit of the client comes before the time it asked for."""
+    """After a 429 no submit of the client is earlier than the answer asked for."""
     submits = [e for e in evidence.event_log.exchanges if e.kind == "submit"]
     refused = [e for e in submits if e.is_refusal_to_serve and e.retry_after]
     for refusal in refused:
@@ -155,12 +155,12 @@ def only_own_errors_are_raised(evidence: Evidence) -> Iterator[str]:
 
 
 def the_key_stays_in_its_header(evidence: Evidence) -> Iterator[str]:
-    """The key goes to the origin, in its header, and shows nowhere else."""
+    """The key goes to the origin, in its header, and appears nowhere else."""
     yield from evidence.key_faults
 
 
 def errors_are_declared_and_have_a_cause(evidence: Evidence) -> Iterator[str]:
-    """Only errors of the tree come out, and none without something gone wrong."""
+    """Only declared errors are raised, and only after a fault."""
     yield from (seen for seen in evidence.unexpected if "cancel" not in seen)
     for submission in evidence.submissions:
         if submission.outcome == "under way" and not evidence.stuck:
@@ -168,27 +168,27 @@ def errors_are_declared_and_have_a_cause(evidence: Evidence) -> Iterator[str]:
     for record in evidence.errors:
         step = record.step
         if not _has_cause(evidence, record):
-            yield f"{step.description} #{step.number}: {record.error.__name__} for nothing"
+            yield f"{step.label}: {record.error.__name__} without a cause"
         elif not _was_tried(evidence, record):
-            yield f"{step.description} #{step.number}: failed, and no cancel was ever sent"
+            yield f"{step.label}: failed, and no cancel was ever sent"
 
 
 def _has_cause(evidence: Evidence, record: ErrorRecord) -> bool:
-    """Whether the error had to come, or something went wrong that may have led to it.
+    """Whether the error was due, or a fault happened that may have caused it.
 
-    Rows that do not add up and arguments that cannot be right were never dealt.
+    Rows that contradict the manifest and invalid arguments are never drawn.
     """
     jobs, schedule = evidence.service.jobs, evidence.schedule
     view = jobs.get(record.job_id or "")
     ends = None if view is None else view.ends
-    # A closed client sends nothing, and breaks off what is under way.
+    # A closed client sends nothing and cancels its requests.
     cut_off = schedule.closing == "early"
     description = record.step.description
     known = {
         IncompleteResultsError: had_gap(evidence, record.job_id or ""),
         ConfigurationError: cut_off,
         CreditCapError: description.startswith("run_many"),
-        InvalidResponseError: _was_spoiled(evidence, record),
+        InvalidResponseError: _was_misled(evidence, record),
         OpenFunnelError: _follows_another(evidence, record)
         or (cut_off and "the client was closed" in record.text),
         WaitTimeoutError: True,
@@ -210,13 +210,13 @@ def _has_cause(evidence: Evidence, record: ErrorRecord) -> bool:
     )
 
 
-def _was_spoiled(evidence: Evidence, record: ErrorRecord) -> bool:
-    """Whether the step got an answer that cannot be trusted; odd fields can be."""
+def _was_misled(evidence: Evidence, record: ErrorRecord) -> bool:
+    """Whether the step got a misleading answer; informative fields do not count."""
     step, exchanges = record.step, evidence.event_log.exchanges
     ended = inf if step.ended is None else step.ended
     return any(
         exchange.plan.is_misleading
-        # A reading that others share is of no step.
+        # A shared request has no step.
         and (exchange.step is step or exchange.step is None)
         and step.began <= (exchange.ended_at or inf)
         and exchange.began <= ended
@@ -225,7 +225,7 @@ def _was_spoiled(evidence: Evidence, record: ErrorRecord) -> bool:
 
 
 def _follows_another(evidence: Evidence, record: ErrorRecord) -> bool:
-    """Whether something else went wrong with the same step."""
+    """Whether another error was recorded for the same step."""
     return any(
         other.step is record.step and other.error is not record.error
         for other in evidence.errors
@@ -233,7 +233,7 @@ def _follows_another(evidence: Evidence, record: ErrorRecord) -> bool:
 
 
 def _was_tried(evidence: Evidence, record: ErrorRecord) -> bool:
-    """Whether a cancel that failed was sent at all, by this step or one it joined."""
+    """Whether a failed cancel was sent, by this step or by one that it joined."""
     step, exchanges = record.step, evidence.event_log.exchanges
     if not step.description.startswith("cancel") or record.error is WaitTimeoutError:
         return True
@@ -242,8 +242,8 @@ def _was_tried(evidence: Evidence, record: ErrorRecord) -> bool:
         for exchange in exchanges
         if exchange.kind == "cancel" and (exchange.job_id or "")[:8] in step.description
     }
-    # One that was joined may by now only be looking at what its 409 meant, or be
-    # sitting out the time that it was asked to wait.
+    # A cancel that was joined may already be reading the status after a 409, or be
+    # waiting as an answer asked for.
     return any(
         exchange.task in cancelling
         and (exchange.ended_at or LONGEST_SCHEDULE) + (exchange.retry_after or 0.0)

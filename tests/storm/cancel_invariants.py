@@ -1,4 +1,4 @@
-"""Invariants about cancels, and about jobs whose callers have left."""
+"""Invariants about cancels, and about jobs whose callers were cancelled."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,29 +15,29 @@ from tests.storm.evidence import Evidence
 from tests.storm.job_invariants import jobs_by_tag
 
 _CURABLE = {TransportError, RequestTimeoutError}
-_MOST_SANE = 100.0
+_LONGEST_RETRY_AFTER = 100.0
 _ALIVE = {JobStatus.PENDING, JobStatus.RUNNING}
 
 
 def an_accepted_cancel_is_true(evidence: Evidence) -> Iterator[str]:
-    """Whatever says that a cancel was accepted, the service had accepted one.
+    """A cancel that is reported as accepted was accepted by the service.
 
-    An answer of 2xx proves nothing: it may come from a login page, be empty, or be
-    about another job.
+    A 2xx proves nothing: it may come from a login page, be empty, or be about another
+    job.
     """
     for handle in evidence.handles:
         for now, shown, true in handle.statuses:
             if shown is JobStatus.CANCELLING and true in _ALIVE:
-                yield f"{handle.job.id} at {now:.3f}: shown as cancelling, it is {true}"
+                yield f"{handle.job.id} at {now:.3f}: 'cancelling', it is {true}"
     for kept in evidence.receipts:
         if kept.receipt.accepted and kept.true in _ALIVE:
             yield f"{kept.receipt}: accepted, the job is {kept.true}"
 
 
 def one_handle_sends_one_cancel(evidence: Evidence) -> Iterator[str]:
-    """Concurrent cancels of a handle are one request; of a terminal job, none.
+    """Concurrent cancels of a handle are one request; for a terminal job there is none.
 
-    Only jobs with one handle are judged, as handles share no cancel.
+    Only jobs with one handle are checked, as handles share no cancel.
     """
     handle_counts = Counter(handle.job.id for handle in evidence.handles)
     cancels: dict[str, list[Exchange]] = {job_id: [] for job_id in handle_counts}
@@ -55,10 +55,10 @@ def one_handle_sends_one_cancel(evidence: Evidence) -> Iterator[str]:
 
 
 def a_cancel_is_not_given_up(evidence: Evidence) -> Iterator[str]:
-    """Once the faults have ended and time has passed, no cancel is left to be done.
+    """Once the faults have ended and time has passed, every cancel is done.
 
-    It is repeated for as long as the client is open: for a block or a batch that was
-    left, for a submit whose caller left, and for a caller whose time had passed.
+    It is repeated while the client is open: for a block or a batch that was left, for a
+    cancelled submit, and for a caller whose time has passed.
     """
     yield from _failed_early(evidence)
     after = evidence.after_recovery
@@ -66,27 +66,27 @@ def a_cancel_is_not_given_up(evidence: Evidence) -> Iterator[str]:
         return
     held_back = _delayed_jobs(evidence)
     for job_id in {*after.orphans} - held_back:
-        yield f"{job_id} is an orphan after the calm"
+        yield f"{job_id} is an orphan after the recovery"
     for job_id in (_to_be_cancelled(evidence) & after.running) - held_back:
-        yield f"{job_id} was to be cancelled and runs after the calm"
+        yield f"{job_id} was to be cancelled and runs after the recovery"
 
 
 def _delayed_jobs(evidence: Evidence) -> set[str]:
-    """List the jobs that the service asked to wait with beyond the calm.
+    """List the jobs that the service asked to wait for longer than the recovery.
 
-    A cancel, or the read that finds out what came of one.
+    For the cancel, or for the read that finds its outcome.
     """
     return {
         exchange.job_id or ""
         for exchange in evidence.event_log.exchanges
-        if (exchange.retry_after or 0.0) > _MOST_SANE
+        if (exchange.retry_after or 0.0) > _LONGEST_RETRY_AFTER
     }
 
 
 def _failed_early(evidence: Evidence) -> Iterator[str]:
-    """List cancels that failed by what a repetition can cure.
+    """List cancels that failed by an error that a repetition can cure.
 
-    One that waits for the end of its job may fail by an outage of the reads.
+    A cancel that waits for the end of its job may fail by an outage of the reads.
     """
     for record in evidence.errors:
         description = record.step.description
@@ -96,7 +96,7 @@ def _failed_early(evidence: Evidence) -> Iterator[str]:
 
 
 def _to_be_cancelled(evidence: Evidence) -> set[str]:
-    """List the jobs whose cancel is the client's to make."""
+    """List the jobs that the client has to cancel."""
     made = jobs_by_tag(evidence)
     blocks = {
         job_id
@@ -115,9 +115,9 @@ def _to_be_cancelled(evidence: Evidence) -> set[str]:
 
 
 def every_job_left_running_is_named(evidence: Evidence) -> Iterator[str]:
-    """A job that runs when the client is closed is named to somebody.
+    """A job that runs when the client is closed was named to the user.
 
-    By a handle or an error, or by the log; an orphan always by the log.
+    By a handle, an error or the log; an orphan always by the log.
     """
     for job_id in evidence.orphans:
         if job_id in evidence.running and job_id not in evidence.named_jobs:
@@ -129,4 +129,4 @@ def every_job_left_running_is_named(evidence: Evidence) -> Iterator[str]:
         for job_id in evidence.running.intersection(made[submission.tag]):
             is_logged = job_id in evidence.named_jobs
             if not (is_logged or submission.step.number in evidence.warned_steps):
-                yield f"{submission.tag}: {job_id} runs on, nobody was told"
+                yield f"{submission.tag}: {job_id} still runs, nothing names it"

@@ -1,4 +1,4 @@
-"""What happened, in numbers: a storm in which nothing happens proves nothing."""
+"""Counts of events: a run in which too little happens proves nothing."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -19,48 +19,48 @@ from tests.storm.schedule import OUTAGES
 Counts = Counter[str]
 _TOO_MANY = 429
 
-# What 1,000 schedules must at least have seen: about a third of what they do see.
+# The fewest events in 1,000 schedules: about a third of their usual number.
 MINIMUM: dict[str, int] = {
-    "arrived after their client gave up": 130,
+    "arrived after their client stopped waiting": 130,
     "bills stated after a gap": 20,
     "as_completed: all": 40,
-    "as_completed: came out": 70,
+    "as_completed: returned": 70,
     "as_completed: left": 40,
-    "batches that ended their rest": 60,
+    "batches that cancelled the rest": 60,
     "batches under a cap": 190,
     "batches: left": 100,
     "batches: returned": 170,
-    "blocks that ended their job": 90,
+    "blocks that cancelled their job": 90,
     "cancels answered 409": 90,
-    "cancels that said yes in vain": 60,
+    "cancels without effect answered 2xx": 60,
     "cancels after the recovery": 20,
     "error: InsufficientCreditsError": 30,
     "error: RateLimitedError": 20,
     "foreign exceptions to submits": 40,
-    "ids read out of a broken answer": 12,
-    "not rescued, warned about": 6,
+    "ids read from a broken answer": 12,
+    "jobs of cancelled callers with a warning only": 6,
     "orphans": 12,
     "refused by the rate limit: read": 60,
     "refused by the rate limit: submit": 60,
     "schedules with a recovery": 200,
-    "receipts of jobs already over": 250,
+    "receipts of jobs already terminal": 250,
     "receipts: cancelled": 150,
     "receipts: cancelling": 120,
     "receipts: failed": 40,
-    "rescued from a caller who had gone": 120,
+    "jobs of cancelled callers that were cancelled": 120,
     "retries after 429: cancel": 6,
     "retries after 429: submit": 20,
     "retries after a Retry-After": 60,
     "retries: cancel": 50,
     "retries: submit": 50,
-    "rows judged": 20_000,
+    "rows checked": 20_000,
     "steps cancelled": 500,
     "searches over the cap": 70,
     "streams: failed": 70,
     "streams: normal": 400,
     "submits: not sent": 8,
     "unknown outcomes with a job": 100,
-    "wait_all: came out": 90,
+    "wait_all: returned": 90,
     "wait_all: left": 25,
     **{f"exchanges: {name}": 10 for name in OUTAGES},
     **{
@@ -73,7 +73,7 @@ MINIMUM: dict[str, int] = {
 
 @attrs.frozen
 class ScheduleResult:
-    """What became of one schedule."""
+    """The result of one schedule."""
 
     seed: int
     violations: tuple[Violation, ...]
@@ -82,13 +82,13 @@ class ScheduleResult:
 
     @property
     def lines(self) -> list[str]:
-        """Tell the schedule, one line an event."""
+        """Return the schedule, one line an event."""
         return self.event_log.lines()
 
 
 @attrs.define
 class Totals:
-    """What many schedules saw."""
+    """The results of many schedules."""
 
     counts: Counts = attrs.field(factory=Counts)
     violations: list[tuple[int, Violation]] = attrs.field(
@@ -96,13 +96,13 @@ class Totals:
     )
 
     def add(self, other: "Totals") -> None:
-        """Take in what others saw."""
+        """Add the results of other schedules."""
         self.counts.update(other.counts)
         self.violations += other.violations
 
 
 def add_up(results: Iterable[ScheduleResult]) -> Totals:
-    """Add up what these schedules saw."""
+    """Add up the results of schedules."""
     seen = Totals()
     for result in results:
         seen.counts.update(result.counts)
@@ -111,7 +111,7 @@ def add_up(results: Iterable[ScheduleResult]) -> Totals:
 
 
 def missing_events(counts: Counts) -> list[str]:
-    """Tell what happened too rarely for the storm to prove anything about it."""
+    """List the events that happened too rarely to prove anything."""
     if counts["schedules"] < 1000:
         return []
     times = counts["schedules"] // 1000
@@ -123,13 +123,13 @@ def missing_events(counts: Counts) -> list[str]:
 
 
 def count_events(evidence: Evidence) -> Counts:
-    """Count what one schedule saw."""
+    """Count the events of one schedule."""
     counts = Counts(schedules=1)
     counts["virtual seconds"] = round(evidence.ended)
     counts["jobs"] = len(evidence.service.jobs)
     counts["orphans"] = len(evidence.orphans)
     counts["warnings"] = evidence.warnings
-    counts["arrived after their client gave up"] = evidence.late
+    counts["arrived after their client stopped waiting"] = evidence.late
     counts["schedules with a recovery"] += evidence.after_recovery is not None
     _count_exchanges(evidence, counts)
     _count_submits(evidence, counts)
@@ -154,7 +154,7 @@ def _count_exchanges(evidence: Evidence, counts: Counts) -> None:
             and exchange.is_received
             and _is_false_success(exchange)
         ):
-            counts["cancels that said yes in vain"] += 1
+            counts["cancels without effect answered 2xx"] += 1
         if exchange.kind == "cancel" and evidence.recovered_at <= exchange.began:
             counts["cancels after the recovery"] += 1
         if exchange.kind == "submit" and exchange.plan.make_exception is not None:
@@ -170,7 +170,7 @@ def _count_exchanges(evidence: Evidence, counts: Counts) -> None:
 
 
 def _is_false_success(exchange: Exchange) -> bool:
-    """Whether a 2xx to a cancel took no effect."""
+    """Whether a 2xx to a cancel had no effect."""
     fault = exchange.plan.fault
     if isinstance(fault, EmptyAnswer | OtherJob):
         return not fault.processed
@@ -185,28 +185,30 @@ def _count_submits(evidence: Evidence, counts: Counts) -> None:
         jobs = made[submission.tag]
         if submission.outcome == "unknown" and jobs:
             counts["unknown outcomes with a job"] += 1
-            counts["ids read out of a broken answer"] += submission.job_id is not None
+            counts["ids read from a broken answer"] += submission.job_id is not None
         if submission.outcome == "caller cancelled" and jobs:
             rescued = jobs[0] not in evidence.running
-            counts["rescued from a caller who had gone"] += rescued
-            counts["not rescued, warned about"] += (
+            counts["jobs of cancelled callers that were cancelled"] += rescued
+            counts["jobs of cancelled callers with a warning only"] += (
                 not rescued and submission.step.number in evidence.warned_steps
             )
-        counts["blocks that ended their job"] += submission.must_be_cancelled
+        counts["blocks that cancelled their job"] += submission.must_be_cancelled
 
 
 def _count_steps(evidence: Evidence, counts: Counts) -> None:
     counts["steps"] = len(evidence.event_log.steps)
     counts["steps cancelled"] = len(evidence.interruptions)
     counts["handles"] = len(evidence.handles)
-    counts["statuses judged"] = sum(len(handle.statuses) for handle in evidence.handles)
+    counts["statuses checked"] = sum(
+        len(handle.statuses) for handle in evidence.handles
+    )
     counts["receipts"] = len(evidence.receipts)
     for kept in evidence.receipts:
         counts[f"receipts: {kept.receipt.status}"] += 1
-        counts["receipts of jobs already over"] += kept.receipt.already_terminal
+        counts["receipts of jobs already terminal"] += kept.receipt.already_terminal
         counts["bills stated after a gap"] += had_gap(evidence, kept.receipt.job_id)
     for reading in evidence.readings:
-        counts["rows judged"] += len(reading.rows)
+        counts["rows checked"] += len(reading.rows)
         counts["streams"] += 1
         counts[f"streams: {reading.end}"] += 1
     for record in evidence.errors:
@@ -219,10 +221,10 @@ def _count_many(evidence: Evidence, counts: Counts) -> None:
         counts[f"batches: {batch.end}"] += 1
         counts["batches under a cap"] += batch.max_credits is not None
         ended_rest = batch.cancels_rest and batch.has_failed
-        counts["batches that ended their rest"] += ended_rest
+        counts["batches that cancelled the rest"] += ended_rest
         counts["searches over the cap"] += sum(
             isinstance(outcome.error, CreditCapError) for outcome in batch.outcomes
         )
     for group in evidence.groups:
         counts[f"{group.kind}: {group.end}"] += 1
-        counts[f"{group.kind}: came out"] += len(group.reported)
+        counts[f"{group.kind}: returned"] += len(group.reported)

@@ -1,4 +1,4 @@
-"""What happened in a schedule: the steps of the actors, the exchanges beneath them."""
+"""The events of a schedule: steps of the actors, and their exchanges."""
 
 from contextvars import ContextVar
 
@@ -12,16 +12,16 @@ CURABLE = frozenset({408, 429, 500, 502, 503, 504})
 
 @attrs.define(eq=False)
 class Step:
-    """One thing an actor does, which is one call of the client or a few.
+    """One step of an actor: one call of the client, or a few.
 
     Attributes:
-        number: Counted over all actors.
-        actor: Whose.
-        words: What, for people.
-        began: Virtual seconds.
-        ended: Virtual seconds; None while it lasts.
-        left_at: When it was broken off, if it was.
-        outcome: What came of it, for people.
+        number: The number of the step, counted over all actors.
+        actor: The number of the actor.
+        description: The step in words.
+        began: The start, in virtual seconds.
+        ended: The end, in virtual seconds; None while it lasts.
+        cancelled_at: When it was cancelled or left by a break; None if it was not.
+        outcome: The outcome in words.
     """
 
     number: int
@@ -32,36 +32,41 @@ class Step:
     cancelled_at: float | None = None
     outcome: str = "never ended"
 
+    @property
+    def label(self) -> str:
+        """The description and the number."""
+        return f"{self.description} #{self.number}"
+
 
 CURRENT_STEP: ContextVar[Step | None] = ContextVar("CURRENT", default=None)
-"""The step under way; the client's own tasks inherit that of whoever began them."""
+"""The current step; a task of the client inherits it from the task that started it."""
 CURRENT_CALL: ContextVar[int] = ContextVar("CALL")
-"""The call that the client makes, once for all its tries."""
+"""The number of the current call, the same for all its tries."""
 
 
 @attrs.define(eq=False, kw_only=True)
 class Exchange:
-    """One request, as the transport saw it.
+    """One request and its answer, as the transport saw them.
 
     Attributes:
-        number: Counted over all exchanges.
-        step: The step that caused it.
-        task: The name of the task it was sent in; those that read the jobs of one
-            batch share theirs.
+        number: The number of the exchange, counted over all.
+        step: The step that caused it; None for a task that callers share.
+        task: The name of the task that sent it. The tasks that read the jobs of one
+            batch have the same name.
         kind: The operation.
-        call: Which call of the client's it is a try of.
-        query: Pairs.
-        job_id: The job it names.
-        tag: The query of the search it submits.
-        fate: What is to become of it.
-        began: Virtual seconds; so are the other moments.
-        sent_at: When the first byte left.
-        arrived_at: When the service saw it.
-        ended_at: When the client had its answer, its error, or gave up.
-        status: What the service answered, heard or not.
-        heard: Whether a complete answer reached the client.
-        end: What became of it, for people.
-        asked_by_limit: Seconds that the service's own rate limit asked to wait.
+        call: The number of the call of the client; its tries share it.
+        query: The pairs of the query.
+        job_id: The job that it names.
+        tag: The query of the search that it submits.
+        plan: What the transport does to it.
+        began: The start, in virtual seconds, as all moments here.
+        sent_at: When the first byte was sent.
+        arrived_at: When the service received it.
+        ended_at: When the client had an answer or an error, or stopped waiting.
+        status: The status code of the service, received or not.
+        is_received: Whether a complete answer reached the client.
+        end: The outcome in words.
+        limit_retry_after: The seconds that the rate limit of the service asked to wait.
     """
 
     number: int
@@ -84,19 +89,19 @@ class Exchange:
 
     @property
     def is_refusal_to_serve(self) -> bool:
-        """Whether the client heard a 429, after which even a submit may come again."""
+        """Whether the client received a 429; then a submit may be sent again."""
         return self.is_received and self.status == 429
 
     @property
     def is_sound(self) -> bool:
-        """Whether the client heard an answer that another try would not better."""
+        """Whether the client received an answer that another try cannot improve."""
         if not self.is_received or self.status is None or self.status in CURABLE:
             return False
         return self.status // 100 != 2 or not self.plan.is_misleading
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that the answer asked to wait, if the client heard it say so."""
+        """The seconds that the answer asked to wait, if it was received."""
         if not self.is_received:
             return None
         return (
@@ -108,13 +113,13 @@ class Exchange:
 
 @attrs.define(eq=False)
 class EventLog:
-    """Steps and exchanges in the order they began."""
+    """Steps and exchanges, in the order of their start."""
 
     steps: list[Step] = attrs.field(factory=list[Step])
     exchanges: list[Exchange] = attrs.field(factory=list[Exchange])
 
     def lines(self) -> list[str]:
-        """Tell the whole story, one line an event, by the virtual clock."""
+        """Return the schedule, one line an event, in the order of time."""
         reported = [(s.began, 0, _start_line(s)) for s in self.steps]
         reported += [(e.began, 1, _exchange_line(e)) for e in self.exchanges]
         reported += [

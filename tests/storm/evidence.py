@@ -1,4 +1,4 @@
-"""What is known after a schedule: what the client showed beside what was true."""
+"""What is recorded of a schedule: what the client reported, and what is true."""
 
 import logging
 import re
@@ -30,11 +30,11 @@ _JOB_ID = re.compile(r"\bjob ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
 
 @attrs.frozen
 class AfterRecovery:
-    """What was seen when the faults had ended and time had passed.
+    """The state after the faults have ended and time has passed.
 
     Attributes:
-        going: The jobs that ran on, and that no cancel had stopped.
-        orphans: What was among the client's orphans.
+        running: The jobs that were not terminal and had no accepted cancel.
+        orphans: The client's orphans.
     """
 
     running: frozenset[str]
@@ -43,7 +43,7 @@ class AfterRecovery:
 
 @attrs.define(eq=False)
 class Evidence:
-    """Everything a schedule leaves behind for the judge."""
+    """Everything that the invariants of a schedule are checked with."""
 
     schedule: Schedule
     service: Service
@@ -79,13 +79,13 @@ class Evidence:
     ended: float = 0.0
 
     def list_running(self) -> frozenset[str]:
-        """List the jobs that nobody has stopped and that have not ended."""
+        """List the jobs that are pending or running."""
         alive = {"pending", "running"}
         jobs = self.service.jobs.values()
         return frozenset(view.id for view in jobs if view.status in alive)
 
     def record_statuses(self) -> None:
-        """Note what every handle shows."""
+        """Record the status of every handle, if it has changed."""
         for handle in self.handles:
             if handle.has_changed and handle.job.id in self.service.jobs:
                 true = JobStatus(self.service.jobs[handle.job.id].status)
@@ -94,27 +94,27 @@ class Evidence:
     def record_error(
         self, step: Step, error: OpenFunnelError, job_id: str | None, tag: str | None
     ) -> None:
-        """Keep an error without what its traceback holds on to."""
+        """Record an error without its traceback, which keeps objects alive."""
         shown = f"{error} {error!r} {error.args}"
         self.check_for_key(shown, "an error")
         step.outcome = f"{type(error).__name__}: {error}"
         self.errors.append(ErrorRecord(step, type(error), job_id, tag, str(error)))
 
     def check_for_key(self, text: str, where: str) -> None:
-        """Note a text that shows the key."""
+        """Record a text that contains the key."""
         if self.service.api_key in text:
-            self.key_faults.append(f"the key stands in {where}: {text[:80]}")
+            self.key_faults.append(f"the key is in {where}: {text[:80]}")
 
 
 class LogRecorder(logging.Handler):
-    """Hears what the client logs, and in whose step."""
+    """Records the client's log, with the step of each record."""
 
     def __init__(self, evidence: Evidence) -> None:
         super().__init__(logging.WARNING)
         self._evidence = evidence
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note a warning."""
+        """Record a warning."""
         said, step = record.getMessage(), CURRENT_STEP.get()
         self._evidence.warnings += 1
         self._evidence.check_for_key(said, "a log record")

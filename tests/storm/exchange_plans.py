@@ -1,4 +1,4 @@
-"""What becomes of an exchange, as a value."""
+"""What the transport does to one exchange, as a value."""
 
 import enum
 from collections.abc import Callable, Mapping
@@ -28,24 +28,24 @@ When = Literal["before", "after"]
 
 @attrs.frozen(kw_only=True)
 class ExchangePlan:
-    """What becomes of one exchange.
+    """What the transport does to one exchange.
 
     Attributes:
-        name: For the tally; ``fair`` is the only one that does no harm.
-        connect: Seconds until the first byte leaves.
-        there: Seconds until the service sees the request.
-        back: Seconds until the client has the answer.
-        broken: Where the connection breaks, if it does.
-        foreign: Makes an exception that is not the client's own, which is raised.
-        when: Whether that is raised before the first byte leaves, or after.
-        is_silent: Whether the transport reports nothing, whatever the schedule says.
-        fault: What the service does wrong.
-        headers: What the answer carries besides.
-        asked: Seconds the answer asks to wait, where it says so in good form.
-        mangle: What happens to the body of a 2xx on its way.
-        kept: Part of the body that arrives where the answer is cut.
-        is_spoiled: Whether a 2xx cannot be believed.
-        outlives: Whether a request that was sent arrives though the client gave up.
+        name: The name for the counts; ``no fault`` is the only harmless one.
+        connect_seconds: Seconds until the first byte is sent.
+        request_seconds: Seconds from then until the service receives the request.
+        reply_seconds: Seconds from then until the client has the answer.
+        connection_break: Where the connection breaks, if it does.
+        make_exception: Makes an exception of another library, to be raised.
+        when: Whether that is raised before the first byte is sent, or after.
+        is_silent: Whether the transport never reports progress.
+        fault: The fault of the service.
+        headers: More headers of the answer.
+        retry_after: The seconds that the answer asks to wait, if it is well-formed.
+        edit_body: Changes the body of a 2xx.
+        kept_share: The part of the body that arrives if the answer is cut.
+        is_misleading: Whether a 2xx is wrong.
+        arrives_anyway: Whether a sent request arrives after the client has stopped.
     """
 
     name: str = "no fault"

@@ -1,4 +1,4 @@
-"""The way to the service: a `Transport` on which each exchange meets its fate."""
+"""A `Transport` to the sandbox that does to each exchange what its plan says."""
 
 import asyncio
 import json
@@ -33,15 +33,16 @@ _TOO_MANY = 429
 
 @attrs.define(eq=False)
 class FaultyTransport:
-    """Carries requests to a `Service` in the same process, as far as they get.
+    """Passes requests to a `Service` in the same process, with faults on the way.
 
     Attributes:
-        service: The far end, on the loop's time.
+        service: The sandbox, on the loop's time.
         generator: Plans each exchange.
-        evidence: Where everything is written down.
-        in_flight: Exchanges under way.
+        evidence: Records the exchanges.
+        in_flight: The number of exchanges under way.
         closed: How often it was closed.
-        last_arrival: When the last request arrives that its client gave up on.
+        last_arrival: When the last request arrives whose client has stopped waiting.
+        has_recovered: Whether all faults have ended.
     """
 
     service: Service
@@ -57,7 +58,7 @@ class FaultyTransport:
         return self.evidence.event_log
 
     async def send(self, request: WireRequest, /) -> WireReply:
-        """Carry one request there and its reply back, or meet its fate."""
+        """Pass one request and its reply, or fail as planned."""
         exchange = self._start_exchange(request)
         self.evidence.record_statuses()
         loop = asyncio.get_running_loop()
@@ -68,7 +69,7 @@ class FaultyTransport:
             exchange.end = f"broke: {exc}"
             raise
         except asyncio.CancelledError:
-            exchange.end = "was given up"
+            exchange.end = "was cancelled"
             self._deliver_later(exchange, request)
             raise
         finally:
@@ -76,14 +77,14 @@ class FaultyTransport:
             self.in_flight -= 1
 
     async def aclose(self) -> None:
-        """Count the closing; there is nothing to let go of."""
+        """Count the call; there is nothing to close."""
         self.closed += 1
 
     async def _carry(self, exchange: Exchange, request: WireRequest) -> WireReply:
         plan, loop = exchange.plan, asyncio.get_running_loop()
         reports = self.evidence.schedule.reports and not plan.is_silent
         if exchange.number >= MAX_EXCHANGES:
-            # Whoever floods the service is left waiting; the judge counts.
+            # A client with too many requests waits; an invariant counts them.
             await asyncio.sleep(SILENCE)
         if reports:
             request.progress.waiting()
@@ -123,17 +124,17 @@ class FaultyTransport:
         return wire
 
     async def _connect(self, plan: ExchangePlan) -> None:
-        """Reach the service, unless that fails before anything is sent."""
+        """Reach the service, or fail before anything is sent."""
         await asyncio.sleep(plan.connect_seconds)
         if self.closed:
             raise ConfigurationError("the transport is closed")
         if plan.connection_break is Break.REFUSED:
-            raise TransportError("nobody listens", False)
+            raise TransportError("connection refused", False)
         if plan.make_exception is not None and plan.when == "before":
             raise plan.make_exception()
 
     def _arrive(self, exchange: Exchange, request: WireRequest) -> SandboxReply:
-        """Let the service see the request, with at most this fault."""
+        """Let the service answer the request, with at most this fault."""
         exchange.arrived_at = asyncio.get_running_loop().time()
         fault = exchange.plan.fault
         self.service.faults[:] = [] if fault is None else [fault]
@@ -142,7 +143,7 @@ class FaultyTransport:
         return reply
 
     def _deliver_later(self, exchange: Exchange, request: WireRequest) -> None:
-        """Let a request that was sent arrive although nobody waits for its answer."""
+        """Let a request that was sent arrive although the client has stopped."""
         plan, loop = exchange.plan, asyncio.get_running_loop()
         cannot_arrive = (
             exchange.arrived_at is not None or plan.connection_break is Break.CUT_BEFORE
@@ -182,7 +183,7 @@ class FaultyTransport:
         return self.generator.plan_exchange(kind)
 
     def _check_key(self, request: WireRequest) -> None:
-        """Note a key that is missing, wrong, or anywhere but in its header."""
+        """Record a key that is missing, wrong, or outside its header."""
         key, headers = self.service.api_key, request.headers
         faults = self.evidence.key_faults
         if request.origin != ORIGIN:
@@ -193,7 +194,7 @@ class FaultyTransport:
         if any(key in text for text in [*rest, request.url, repr(request)]) or (
             key.encode() in (request.body or b"")
         ):
-            faults.append(f"the key stands in {request.method} {request.path}")
+            faults.append(f"the key is in {request.method} {request.path}")
 
 
 def _fail_before_arrival(plan: ExchangePlan) -> None:
@@ -205,7 +206,7 @@ def _fail_before_arrival(plan: ExchangePlan) -> None:
 
 
 def _limit_retry_after(plan: ExchangePlan, reply: SandboxReply) -> float | None:
-    """Return the seconds that the service's rate limit asked to wait."""
+    """Return the seconds that the rate limit of the service asked to wait."""
     is_own = reply.status == _TOO_MANY and not isinstance(plan.fault, StatusFault)
     said = reply.headers.get("retry-after") if is_own else None
     return None if said is None else float(said)
@@ -217,7 +218,7 @@ def _task_name() -> str:
 
 
 def _meant(request: WireRequest) -> tuple[Kind, str | None]:
-    """Tell the operation and the job that a request names."""
+    """Return the operation and the job that a request names."""
     parts = request.path.split("/")
     if parts[-1] == "balance":
         return "balance", None

@@ -1,4 +1,4 @@
-"""Invariants about many jobs at once: batches, and handles waited for together."""
+"""Invariants about several jobs: batches, and waits for several handles."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -13,22 +13,22 @@ from tests.storm.records import Batch, GroupWait, Submission
 from tests.support.stakes import most_at_once, most_committed
 
 # 5 s to read a submit that was sent and 10 s to cancel the job it made.
-_GONE_WITHIN = 15.0
+_ENDS_WITHIN = 15.0
 _ROUNDING = 1e-6
 
 
 def a_batch_stays_under_its_cap(evidence: Evidence) -> Iterator[str]:
-    """What its jobs have billed and may bill is never more than the cap."""
+    """What the jobs have billed and may bill is never more than the cap."""
     for batch in evidence.batches:
-        at_stake = most_committed(_jobs_of(evidence, batch.submissions))
-        if batch.max_credits is not None and at_stake > batch.max_credits:
-            yield f"{_name(batch)}: {at_stake:g} credits were at stake"
+        at_risk = most_committed(_jobs_of(evidence, batch.submissions))
+        if batch.max_credits is not None and at_risk > batch.max_credits:
+            yield f"{_name(batch)}: {at_risk:g} credits were at risk"
 
 
 def a_batch_keeps_to_its_slots(evidence: Evidence) -> Iterator[str]:
-    """Of the jobs it read to their end no more were alive than it may have at once.
+    """Of the jobs that were read to their end, at most ``max_active`` lived at once.
 
-    One whose reading ended early, or of which no id is known, may go on unseen.
+    A job whose reading ended early, or whose id is not known, may continue.
     """
     for batch in evidence.batches:
         reported = zip(batch.submissions, batch.outcomes, strict=False)
@@ -43,10 +43,10 @@ def a_batch_keeps_to_its_slots(evidence: Evidence) -> Iterator[str]:
 
 
 def a_slot_is_kept_while_its_job_runs(evidence: Evidence) -> Iterator[str]:
-    """Of the jobs of a batch no more run at once than it may have.
+    """At most ``max_active`` jobs of a batch run at once.
 
-    Those count as well that were given up: until their cancel is accepted they run.
-    Only a submit of unknown outcome has no slot.
+    A job that was given up counts until its cancel is accepted. Only a submit of
+    unknown outcome has no slot.
     """
     for batch in evidence.batches:
         tries = _tries_of(evidence, batch)
@@ -61,7 +61,7 @@ def a_slot_is_kept_while_its_job_runs(evidence: Evidence) -> Iterator[str]:
 
 
 def _most_running(evidence: Evidence, submissions: list[Submission]) -> int:
-    """Count the jobs that were pending or running at the same moment, at the most."""
+    """Count the jobs that were pending or running at the same moment, at most."""
     spans = [
         (job.created_at, min(job.ends_at, _accepted_at(job)))
         for job in _jobs_of(evidence, submissions)
@@ -70,14 +70,14 @@ def _most_running(evidence: Evidence, submissions: list[Submission]) -> int:
 
 
 def _accepted_at(job: JobView) -> float:
-    """Return when the service itself accepted a cancel of the job."""
+    """Return when the service accepted a cancel of the job."""
     return job._job.cancelled_at
 
 
 def no_search_is_lost_to_a_rate_limit(evidence: Evidence) -> Iterator[str]:
-    """A batch gives a search up for a 429 only where an outage is over.
+    """A batch fails a search by a 429 only after an outage.
 
-    That is: after 429s without a break for so long, or one that asked for longer.
+    That is after 429s without a break for that long, or one that asked for longer.
     """
     outage = evidence.schedule.retry.outage
     for batch in evidence.batches:
@@ -92,7 +92,7 @@ def no_search_is_lost_to_a_rate_limit(evidence: Evidence) -> Iterator[str]:
 def _was_an_outage(
     evidence: Evidence, batch: Batch, tries: list[Exchange], outage: float
 ) -> bool:
-    """Whether the 429s went on, or asked to go on, for longer than an outage."""
+    """Whether the 429s lasted, or asked to wait, for longer than an outage."""
     began = min((t.ended_at or t.began for t in tries), default=batch.step.began)
     ended = evidence.ended if batch.step.ended is None else batch.step.ended
     limits = [
@@ -101,7 +101,7 @@ def _was_an_outage(
         if exchange.kind == "submit" and exchange.is_refusal_to_serve
     ]
     delayed = [(e.ended_at or 0.0) + (e.retry_after or 0.0) for e in limits]
-    # A pause that nobody asked for is at most half a minute long.
+    # A pause without a Retry-After is at most half a minute long.
     return any(until - began >= outage - 30 for until in delayed) and (
         ended - began >= outage - _ROUNDING
         or any(until - began >= outage - _ROUNDING for until in delayed)
@@ -109,7 +109,7 @@ def _was_an_outage(
 
 
 def every_outcome_is_returned(evidence: Evidence) -> Iterator[str]:
-    """Each search has its outcome, in order; each handle comes out, and once."""
+    """Each search has its outcome, in order; each handle is returned once."""
     for batch in evidence.batches:
         if batch.end == "raised":
             yield f"{_name(batch)} raised {batch.step.outcome}"
@@ -135,55 +135,55 @@ def _missing_of(group: GroupWait) -> Iterator[str]:
     else:
         lost = group.reported != group.expected
     if lost:
-        seen = f"{len(group.reported)} of {len(expected)} came out"
-        yield f"{group.step.description} #{group.step.number}: {seen}"
+        seen = f"{len(group.reported)} of {len(expected)} returned"
+        yield f"{group.step.label}: {seen}"
 
 
 def a_failure_cancels_the_rest(evidence: Evidence) -> Iterator[str]:
-    """Where one failure is to end the others, it does, at once and before the end."""
+    """If one failure is to cancel the rest, it does, at once and before the end."""
     for batch in evidence.batches:
         if not (batch.cancels_rest and batch.has_failed):
             continue
         known = {submission.job_id for submission in batch.submissions}
         for job_id in (batch.running & known) - batch.orphans:
-            yield f"{_name(batch)} returned and {job_id} goes on"
+            yield f"{_name(batch)} returned and {job_id} runs"
         failed_at = _failed_at(evidence, batch)
         for job_id in _not_cancelled_by(evidence, batch, failed_at):
-            yield f"{_name(batch)}: failed at {failed_at:.3f}, {job_id} went on"
+            yield f"{_name(batch)}: failed at {failed_at:.3f}, {job_id} still ran"
         for tag, tries in _tries_of(evidence, batch).items():
             if tries and tries[0].began > failed_at + _ROUNDING:
                 yield f"{_name(batch)}: failed at {failed_at:.3f}, submitted {tag}"
 
 
 def group_waits_end_in_time(evidence: Evidence) -> Iterator[str]:
-    """Whoever stops waiting for many is not kept, and a time-out is for all of them."""
+    """A group wait ends when it is cancelled, and at its timeout."""
     for group in evidence.groups:
         step = group.step
         due = inf if step.cancelled_at is None else step.cancelled_at
         if group.kind == "wait_all" and group.timeout is not None:
             due = min(due, step.began + group.timeout)
         if step.ended is not None and step.ended > due + _ROUNDING:
-            seen = f"due at {due:.3f}, over at {step.ended:.3f}"
-            yield f"{step.description} #{step.number}: {seen}"
+            seen = f"due at {due:.3f}, ended at {step.ended:.3f}"
+            yield f"{step.label}: {seen}"
 
 
 def a_cancelled_batch_cancels_its_jobs(evidence: Evidence) -> Iterator[str]:
-    """Whoever leaves a batch has its jobs cancelled at once, and is gone in time."""
+    """A cancelled batch cancels its jobs at once, and ends in time."""
     for batch in evidence.batches:
         left, ended = batch.step.cancelled_at, batch.step.ended
         if batch.end != "left" or left is None or ended is None:
             continue
-        if ended > left + _GONE_WITHIN + _ROUNDING:
-            yield f"{_name(batch)}: left at {left:.3f}, over at {ended:.3f}"
+        if ended > left + _ENDS_WITHIN + _ROUNDING:
+            yield f"{_name(batch)}: cancelled at {left:.3f}, ended at {ended:.3f}"
         for job_id in _not_cancelled_by(evidence, batch, left):
-            yield f"{_name(batch)}: left at {left:.3f}, {job_id} not cancelled then"
+            yield f"{_name(batch)}: cancelled at {left:.3f}, {job_id} not cancelled"
 
 
 def _failed_at(evidence: Evidence, batch: Batch) -> float:
-    """Tell when the batch knew of a failure, at the latest.
+    """Return the latest moment at which the batch knew of a failure.
 
-    A job that failed is known once its rows are read, and one whose reading is given
-    up when its own cancel is sent. When a submit was given up is not seen from outside.
+    A failed job is known once its rows are read, and an unreadable one when its
+    cancel is sent. A failed submit cannot be seen from outside.
     """
     ids = {submission.job_id for submission in batch.submissions} - {None}
     moments: list[float] = [
@@ -200,7 +200,7 @@ def _failed_at(evidence: Evidence, batch: Batch) -> float:
                 for exchange in evidence.event_log.exchanges
                 if exchange.job_id == submission.job_id
                 and exchange.kind == "read"
-                # A shared reading is of no step; until the end no other knows the job.
+                # A shared request has no step; no other step knows the job yet.
                 and (exchange.ended_at or inf) <= (batch.step.ended or inf)
             ]
             moments.append(max(at for at in reads if at is not None))
@@ -208,7 +208,7 @@ def _failed_at(evidence: Evidence, batch: Batch) -> float:
 
 
 def _not_cancelled_by(evidence: Evidence, batch: Batch, moment: float) -> Iterator[str]:
-    """List the jobs that no cancel was sent to by then, or once they were known."""
+    """List the jobs without a cancel at that moment, or once they were known."""
     jobs, made = evidence.service.jobs, jobs_by_tag(evidence)
     for tag, tries in _tries_of(evidence, batch).items():
         is_received = [t for t in tries if _has_id(t)]
@@ -240,4 +240,4 @@ def _jobs_of(evidence: Evidence, submissions: Iterable[Submission]) -> list[JobV
 
 
 def _name(batch: Batch) -> str:
-    return f"{batch.step.description} #{batch.step.number}"
+    return f"{batch.step.label}"

@@ -1,4 +1,4 @@
-"""Steps that wait for many handles at once."""
+"""Steps that wait for several handles at once."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Literal
@@ -16,7 +16,7 @@ GroupStep = Callable[[Scenario, RandomChoices, Step], Awaitable[None]]
 
 
 async def wait_all(scenario: Scenario, rng: RandomChoices, step: Step) -> None:
-    """Wait for some of the handles there are, and hear of each how it stands."""
+    """Wait for several handles, and check the outcome of each."""
     group, members = _new_group(scenario, rng, step, "wait_all")
     values = await scenario.client.wait_all(group.jobs, timeout=group.timeout)
     group.reported += values
@@ -25,19 +25,21 @@ async def wait_all(scenario: Scenario, rng: RandomChoices, step: Step) -> None:
         if not isinstance(value, JobSnapshot):
             scenario.record_error(step, value)
         elif value.job_id != job_id or not value.is_terminal:
-            reported = f"wait_all: {job_id} came out as {value.job_id}, {value.status}"
+            reported = (
+                f"wait_all: {job_id} was returned as {value.job_id}, {value.status}"
+            )
             scenario.evidence.unexpected.append(reported)
         else:
-            # Of several handles of a job only one need have seen its end.
+            # Of several handles of one job only one has to know its end.
             own = (handle for handle in members if handle.job.id == job_id)
             scenario.check_snapshot(
                 max(own, key=lambda handle: handle.job.is_terminal), value
             )
-    step.outcome = f"{len(values)} came out"
+    step.outcome = f"{len(values)} returned"
 
 
 async def as_completed(scenario: Scenario, rng: RandomChoices, step: Step) -> None:
-    """Take handles as they end, all of them or some, at leisure or not."""
+    """Take all or some handles in the order in which their jobs end."""
     group, _ = _new_group(scenario, rng, step, "as_completed")
     most = rng.weighted({len(group.jobs) + 1: 2, rng.randint(0, 2): 1})
     completions = scenario.client.as_completed(group.jobs, timeout=group.timeout)
@@ -45,15 +47,15 @@ async def as_completed(scenario: Scenario, rng: RandomChoices, step: Step) -> No
         async with completions:
             await _take(completions, group, rng, most)
     else:
-        # Without the block a break leaves the rest to the collector.
+        # Without the block, a break leaves the clean-up to the garbage collector.
         await _take(completions, group, rng, most)
-    step.outcome = f"{len(group.reported)} came out, {group.end}"
+    step.outcome = f"{len(group.reported)} returned, {group.end}"
 
 
 async def _take(
     completions: AsyncIterator[BulkJob], group: GroupWait, rng: RandomChoices, most: int
 ) -> None:
-    """Take up to so many handles, busy with something else in between."""
+    """Take up to that number of handles, with pauses between them."""
     for _ in range(most):
         job = await anext(completions, None)
         if job is None:
@@ -67,7 +69,7 @@ async def _take(
 def _new_group(
     scenario: Scenario, rng: RandomChoices, step: Step, kind: Kind
 ) -> tuple[GroupWait, list[WatchedHandle]]:
-    """Choose handles, now and then one of them twice."""
+    """Choose handles, sometimes one of them twice."""
     handle = scenario.evidence.handles
     members = [rng.choice(handle) for _ in range(rng.randint(1, 6))]
     timeout = rng.weighted({None: 3, rng.seconds(60): 3, 0.0: 0.5})

@@ -1,4 +1,4 @@
-"""Steps that use a handle: look, wait, cancel, read."""
+"""Steps that use a handle: poll, wait, cancel, read."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -39,14 +39,14 @@ HandleStep = Callable[[Scenario, RandomChoices, Step, WatchedHandle], Awaitable[
 async def poll(
     scenario: Scenario, _rng: RandomChoices, _step: Step, handle: WatchedHandle
 ) -> None:
-    """Look once."""
+    """Poll once."""
     scenario.check_snapshot(handle, await handle.job.poll())
 
 
 async def fetch(
     scenario: Scenario, rng: RandomChoices, step: Step, handle: WatchedHandle
 ) -> None:
-    """Read the first page, and perhaps those that follow it."""
+    """Read the first page, and perhaps the pages after it."""
     reading = _reading(scenario, step, handle, "fetch", follow=False)
     reading.skipped = 0
     page = await handle.job.fetch_page()
@@ -61,7 +61,7 @@ async def fetch(
 async def wait(
     scenario: Scenario, rng: RandomChoices, step: Step, handle: WatchedHandle
 ) -> None:
-    """Wait for the end, for as long as it takes or not."""
+    """Wait for the terminal status, with or without a timeout."""
     timeout = _timeout(rng)
     on_timeout: OnTimeout = rng.choice(_ON_TIMEOUT)
     step.description += f" timeout {timeout} then {on_timeout}"
@@ -80,7 +80,7 @@ async def wait(
 async def cancel(
     scenario: Scenario, rng: RandomChoices, step: Step, handle: WatchedHandle
 ) -> None:
-    """Cancel, perhaps several at once."""
+    """Cancel, perhaps several times at once."""
     waits, callers = rng.chance(0.5), rng.choice([1, 1, 2, 3])
     timeout = rng.weighted({60.0: 3, None: 2, rng.seconds(12): 1})
     step.description += f" wait {waits} timeout {timeout} by {callers}"
@@ -103,7 +103,7 @@ async def cancel(
 async def read_rows(
     scenario: Scenario, rng: RandomChoices, step: Step, handle: WatchedHandle
 ) -> None:
-    """Read rows to the end, or leave after some of them."""
+    """Read all rows, or leave the stream after some of them."""
     reading = _reading(scenario, step, handle, "rows", follow=rng.chance(0.8))
     most = rng.weighted({10_000: 3, rng.randint(1, 150): 2})
     async with handle.job.rows(follow=reading.follow) as stream:
@@ -113,7 +113,7 @@ async def read_rows(
 async def read_in_pieces(
     scenario: Scenario, rng: RandomChoices, step: Step, handle: WatchedHandle
 ) -> None:
-    """Read rows with pauses, the waits for more broken off now and then."""
+    """Read rows with pauses, and cancel some of the calls."""
     reading = _reading(scenario, step, handle, "rows", follow=True)
     async with handle.job.rows() as stream:
         for _ in range(rng.randint(1, 6)):
@@ -142,7 +142,7 @@ async def read_twice(
 async def read_pages(
     scenario: Scenario, rng: RandomChoices, step: Step, handle: WatchedHandle
 ) -> None:
-    """Read pages to the end, or leave after one."""
+    """Read all pages, or leave the stream after one."""
     reading = _reading(scenario, step, handle, "pages", follow=rng.chance(0.8))
     async with handle.job.pages(follow=reading.follow) as stream:
         await _read(reading, stream, rng.choice([1, 100, 100]))
@@ -151,7 +151,7 @@ async def read_pages(
 async def resume(
     scenario: Scenario, rng: RandomChoices, step: Step, handle: WatchedHandle
 ) -> None:
-    """Read some rows, and go on with another handle from where that ended."""
+    """Read some rows, and continue with another handle."""
     first = _reading(scenario, step, handle, "rows", follow=True)
     async with handle.job.rows() as stream:
         await _read(first, stream, rng.randint(1, 150))
@@ -171,7 +171,7 @@ async def resume(
 async def take(
     scenario: Scenario, rng: RandomChoices, step: Step, handle: WatchedHandle
 ) -> None:
-    """Take as many rows as are needed, which ends the job."""
+    """Take the number of rows that are needed, and cancel the rest."""
     reading = _reading(scenario, step, handle, "take", follow=True)
     reading.most, reading.with_domain = rng.randint(1, 120), rng.chance(0.5)
     where = _is_hosted if reading.with_domain else None
@@ -193,7 +193,7 @@ def _is_hosted(company: Company) -> bool:
 async def result(
     scenario: Scenario, rng: RandomChoices, step: Step, handle: WatchedHandle
 ) -> None:
-    """Ask for all rows at once."""
+    """Wait for all rows."""
     reading = _reading(scenario, step, handle, "result", follow=True)
     timeout, partial_ok = _timeout(rng), rng.chance(0.5)
     step.description += f" timeout {timeout} partial_ok {partial_ok}"
@@ -228,7 +228,7 @@ HANDLE_STEPS: dict[str, tuple[float, HandleStep]] = {
     "take": (1.0, take),
 }
 
-# Whose reads are all of the one handle they were given.
+# Steps that read with no other handle than the one they were given.
 ONE_HANDLE = frozenset(HANDLE_STEPS) - {"resume"}
 
 
@@ -255,7 +255,7 @@ def _reading(
 async def _together(
     scenario: Scenario, step: Step, work: Iterable[Coroutine[Any, Any, None]]
 ) -> None:
-    """Do it all at the same time, and note what goes wrong with each."""
+    """Run the calls at the same time, and record the error of each."""
 
     async def one(part: Coroutine[Any, Any, None]) -> None:
         try:
@@ -269,7 +269,7 @@ async def _together(
 
 
 async def _read(reading: Reading, stream: Stream, most: int) -> None:
-    """Take up to so many rows or pages, and note how the stream ended."""
+    """Read up to that number of rows or pages, and record how the stream ended."""
     try:
         for _ in range(most):
             found: Company | JobPage = await anext(stream)

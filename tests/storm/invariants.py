@@ -1,7 +1,7 @@
-"""The invariants, held against the sandbox's own books.
+"""The list of invariants, which compare the evidence with the sandbox's ledger.
 
-Each looks at the evidence of one schedule and tells what it finds wrong with it.
-`planted` has at least one bug for each, and the tests see each of them caught.
+Each checks the evidence of one schedule and yields the faults that it finds. `planted`
+has at least one bug for each, and the tests check that each is found.
 """
 
 from collections.abc import Callable, Iterator
@@ -58,14 +58,14 @@ INVARIANTS: tuple[Invariant, ...] = (
 
 @attrs.frozen(order=True)
 class Violation:
-    """An invariant that did not hold, and what was seen."""
+    """An invariant that was violated, and what was found."""
 
     invariant: str
     seen: str
 
 
 def check_invariants(evidence: Evidence) -> Iterator[Violation]:
-    """Hold every invariant against the evidence."""
+    """Check every invariant with the evidence."""
     for invariant in INVARIANTS:
         for seen in invariant(evidence):
             yield Violation(invariant.__name__, seen)

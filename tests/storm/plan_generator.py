@@ -1,4 +1,4 @@
-"""Deals fates: who comes to harm in a schedule's weather, and how."""
+"""Plans exchanges: which of them have a fault, and which fault."""
 
 import errno
 import json
@@ -70,7 +70,7 @@ FAULTS_BY_KIND: dict[str, dict[str, float]] = {
 }
 _FALSE_SUCCESSES = {"login page", "empty answer", "other job"}
 _DAMAGED = {"not json", "cut json", "wrong shape"}
-# A service that is wrong about a cancel is so for a while.
+# A service that is wrong about a cancel repeats that for some time.
 _PERSISTENT = {"false 409", "empty answer", "other job", "login page", "vanished"}
 _BREAKS = {
     "refused": Break.REFUSED,
@@ -105,7 +105,7 @@ _WRONG_FIELDS: dict[str, tuple[dict[str, object], ...]] = {
     "cancel": ({"status": 5}, {"message": None}, {"job_id": 4}),
     "balance": ({"credits_used": "few"}, {"credits_left": None}),
 }
-# What only informs may have any type; the rows stay readable.
+# Informative fields may have any type; the rows can still be read.
 _ODD_FIELDS: tuple[dict[str, object], ...] = (
     {"progress_message": {"stage": "rerank", "done": 3}},
     {"progress_message": ["a", "b"], "processed": 12.0},
@@ -114,7 +114,7 @@ _ODD_FIELDS: tuple[dict[str, object], ...] = (
     {"processed": None, "progress_message": 4},
     {"page_size": "100", "error_message": {"code": 3}},
 )
-# Before the first byte leaves, and after; some can only come before.
+# Exceptions of other libraries; some can only come before the first byte.
 _FOREIGN: tuple[Callable[[], Exception], ...] = (
     partial(RuntimeError, "Session is closed"),
     partial(TypeError, "'NoneType' object is not callable"),
@@ -145,7 +145,7 @@ _REFUSALS = (400, 401, 402, 403, 404, 422)
 
 
 class PlanGenerator:
-    """Deals fates, in one schedule's weather."""
+    """Plans the exchanges of one schedule."""
 
     def __init__(
         self, rng: RandomChoices, fault_rate: float, latency: float, key: str
@@ -157,7 +157,7 @@ class PlanGenerator:
         self._persistent: ExchangePlan | None = None
 
     def plan_exchange(self, kind: Kind) -> ExchangePlan:
-        """Deal the fate of a request of this kind."""
+        """Plan an exchange of this kind."""
         rng = self._rng
         usual = ExchangePlan(
             connect_seconds=rng.seconds(self._latency) if rng.chance(0.5) else 0.0,
@@ -176,7 +176,7 @@ class PlanGenerator:
         return plan
 
     def in_outage(self, kind: Outage) -> ExchangePlan:
-        """Give the fate of every request in an outage."""
+        """Return the plan of every exchange in an outage."""
         match kind:
             case "outage: refused":
                 return ExchangePlan(
@@ -217,7 +217,7 @@ class PlanGenerator:
         return others.get(name, partial(self._with_status, name))(usual)
 
     def _with_foreign_exception(self, usual: ExchangePlan) -> ExchangePlan:
-        """Raise what is not the client's own, before or after something was sent."""
+        """Raise an exception of another library, before or after the first byte."""
         rng = self._rng
         when: When = rng.choice(["before", "before", "after"])
         kinds = _FOREIGN + (_FOREIGN_BEFORE if when == "before" else ())
@@ -230,7 +230,7 @@ class PlanGenerator:
         )
 
     def _false_success(self, name: str) -> Fault:
-        """Answer 2xx with something that says nothing of this job."""
+        """Answer 2xx with a body that states nothing about this job."""
         rng = self._rng
         processed = rng.chance(0.4)
         match name:
@@ -245,11 +245,11 @@ class PlanGenerator:
                 return LoginPage()
 
     def _vanished(self) -> Fault:
-        """Answer 404 for a job that a read has shown."""
+        """Answer 404 for a job that a read has stated."""
         return VanishedJob(page=self._rng.choice(["json", "html", "text"]))
 
     def _odd_fields(self) -> Fault:
-        """Give fields that only inform a type that nobody expects."""
+        """Give informative fields an unexpected type."""
         return EditedAnswer(
             on="read", edit=partial(_with_fields_of, self._rng.choice(_ODD_FIELDS))
         )
@@ -265,7 +265,7 @@ class PlanGenerator:
         )
 
     def _incomplete_manifest(self) -> Fault:
-        """Answer reads of an ended job with a manifest that is not complete yet."""
+        """Answer reads of a terminal job with an incomplete manifest."""
         gaps = {"no bill": 4, "null": 2, "absent": 2, "bill": 1.5, "count": 0.5}
         match self._rng.weighted(gaps):
             case "no bill":
@@ -303,7 +303,7 @@ class PlanGenerator:
         return attrs.evolve(usual, edit_body=edits[name])
 
     def _with_status(self, name: str, usual: ExchangePlan) -> ExchangePlan:
-        """Answer with a status; one that refuses had no effect."""
+        """Answer with a status code; a refusal has no effect."""
         rng = self._rng
         processed = rng.chance(0.5)
         body: object = rng.choice([None, b"", b"<html>", self._echoed_key()])
@@ -332,7 +332,7 @@ class PlanGenerator:
         )
 
     def _retry_after(self, body: object) -> tuple[float | None, dict[str, str], object]:
-        """Deal what an answer asks for: seconds in good form, headers, body."""
+        """Draw a Retry-After: its seconds if they are valid, headers, body."""
         rng = self._rng
         seconds = rng.choice(_LONG_SECONDS if rng.chance(0.15) else _USUAL_SECONDS)
         match rng.weighted({"none": 3, "header": 4, "body": 1, "date": 1, "absurd": 2}):
@@ -352,7 +352,7 @@ class PlanGenerator:
                 return None, {}, body
 
     def _echoed_key(self) -> object:
-        """Give the body of a service that repeats what it was sent."""
+        """Return the body of a service that repeats the key."""
         where = {"loc": ["header", "X-API-Key"], "type": "value_error"}
         said = {"msg": f"not {self._key}", "input": self._key}
         return {"detail": [where | said], "key": self._key}

@@ -1,4 +1,4 @@
-"""Dice: the same seed throws the same numbers."""
+"""Random choices that follow from a seed."""
 
 import random
 from collections.abc import Mapping
@@ -8,16 +8,16 @@ T = TypeVar("T")
 
 
 class RandomChoices(random.Random):
-    """A source of chance with the throws a schedule is made of."""
+    """A random generator with the choices that a schedule is made of."""
 
     def chance(self, share: float) -> bool:
-        """Come true in that share of the throws."""
+        """Return True with that probability."""
         return self.random() < share
 
     def seconds(self, most: float) -> float:
-        """Throw seconds in quarters, so that moments often coincide."""
+        """Return seconds in quarters, so that moments often coincide."""
         return self.randint(0, round(most * 4)) / 4
 
     def weighted(self, weights: Mapping[T, float]) -> T:
-        """Draw one of the things, the heavier the likelier."""
+        """Choose one of the keys by their weights."""
         return self.choices(list(weights), list(weights.values()))[0]

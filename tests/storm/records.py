@@ -1,4 +1,4 @@
-"""What is noted of one doing each: of a submit, a stream, a receipt, a batch."""
+"""The records of single calls: a submit, a stream, a receipt, a batch."""
 
 from typing import Literal
 
@@ -35,18 +35,18 @@ Shown = tuple[float, JobStatus, JobStatus]
 
 @attrs.define(eq=False)
 class Submission:
-    """One submit and what its caller was told.
+    """One submit and what its caller got.
 
     Attributes:
-        tag: The search's query, unlike any other's.
+        tag: The query of the search, which is unique.
         search: What was submitted.
         step: The step that submitted it.
-        outcome: What the caller was told; ``gone`` if it had left.
-        job_id: The id told, by the handle or by the error.
-        accepted: What the error said.
-        max_exposure: What the error said.
-        handle_limit: What the handle says of its limit.
-        must_end: Whether its block was left in a way that has the job cancelled.
+        outcome: What the caller got; ``caller cancelled`` if it was cancelled.
+        job_id: The id, from the handle or from the error.
+        accepted: What the error states.
+        max_exposure: What the error states.
+        handle_limit: The limit that the handle states.
+        must_be_cancelled: Whether the end of its block has the job cancelled.
     """
 
     tag: str
@@ -60,7 +60,7 @@ class Submission:
     must_be_cancelled: bool = False
 
     def failed(self, error: OpenFunnelError, outcome: Outcome) -> None:
-        """Keep what the error told."""
+        """Record what the error states."""
         self.outcome = outcome
         if isinstance(error, SubmitOutcomeUnknownError):
             self.job_id, self.accepted = error.job_id, error.accepted
@@ -69,13 +69,13 @@ class Submission:
 
 @attrs.define(eq=False)
 class WatchedHandle:
-    """A handle somebody holds, and every status it has shown.
+    """A handle and every status that it has reported.
 
     Attributes:
         job: The handle.
-        skipped: Rows of the job before the place where its streams begin.
-        trail: Moment, status shown and status true, each time it changed.
-        steps: Numbers of the steps that read with this handle and with no other.
+        skipped: The rows of the job before the start of its streams.
+        statuses: The moment, the reported and the true status, at each change.
+        steps: The numbers of the steps that read with this handle and no other.
     """
 
     job: BulkJob
@@ -85,29 +85,29 @@ class WatchedHandle:
 
     @property
     def has_changed(self) -> bool:
-        """Whether it shows another status than when last looked at."""
+        """Whether its status differs from the last one recorded."""
         return not self.statuses or self.statuses[-1][1] is not self.job.status
 
 
 @attrs.define(eq=False)
 class Reading:
-    """A stream or a result, and the rows it gave.
+    """A stream or a result, and its rows.
 
     Attributes:
         job_id: The job.
-        kind: What it was read with.
+        kind: The call that reads.
         step: The step that reads.
-        follow: Whether it waits for what is not written yet.
-        written: Rows that could be read when it began.
-        rows: What it gave.
-        end: Whether it came to its end, quietly or with the job's failure.
-        manifest: What came with a result.
-        skipped: Rows of the job before the place where it began.
-        most: Rows after which it had enough, if it took only some.
-        hosted: Whether it took only companies with a domain.
+        follow: Whether it waits for rows that are not written yet.
+        rows_written: The rows that could be read at the start.
+        rows: The rows that it returned.
+        end: Whether it ended, and how.
+        manifest: The manifest of a result.
+        skipped: The rows of the job before the start of the stream.
+        most: The number of rows to take, if there is one.
+        with_domain: Whether only companies with a domain were taken.
         page_sizes: The number of rows of each page.
-        stated: The number of rows that a row stream says it has delivered.
-        partial_ok: Whether a result may come of a job that did not complete.
+        stated: The number of delivered rows that a row stream states.
+        partial_ok: Whether a result is allowed for a job that was not completed.
         status: The status of a result.
     """
 
@@ -133,8 +133,8 @@ class Wait:
     """A call with a timeout of its own.
 
     Attributes:
-        step: The step that made the call, and no other.
-        held: The handle.
+        step: The step that made this call and no other.
+        handle: The handle.
         timeout: Seconds; None for ever.
         is_for_status: Whether it returns as soon as the job is terminal.
     """
@@ -147,7 +147,7 @@ class Wait:
 
 @attrs.frozen
 class CancelOfTerminal:
-    """A cancel of a job of which the handle knew that it is terminal."""
+    """A cancel with a handle that knew that its job is terminal."""
 
     step: Step
     job_id: str
@@ -157,7 +157,7 @@ class CancelOfTerminal:
 
 @attrs.frozen
 class Receipt:
-    """A receipt and what was true when it was written."""
+    """A receipt and the true state of its job at that moment."""
 
     receipt: CancelReceipt
     limit: int | None
@@ -167,7 +167,7 @@ class Receipt:
 
 @attrs.frozen
 class Balance:
-    """A balance and the credits used before and after it was read."""
+    """A balance, and the credits used before and after it was read."""
 
     balance: CreditBalance
     before: float
@@ -176,7 +176,7 @@ class Balance:
 
 @attrs.frozen
 class Interruption:
-    """A step that was cancelled from outside while it was going on."""
+    """A step that was cancelled from outside."""
 
     step: Step
     ended_cancelled: bool
@@ -184,7 +184,7 @@ class Interruption:
 
 @attrs.frozen
 class ErrorRecord:
-    """An error that a step ended with: all of it but the traceback."""
+    """An error that ended a step, without its traceback."""
 
     step: Step
     error: type[OpenFunnelError]
@@ -195,20 +195,20 @@ class ErrorRecord:
 
 @attrs.define(eq=False, kw_only=True)
 class Batch:
-    """One call of ``run_many``, and what its caller saw of it.
+    """One call of ``run_many`` and what its caller got.
 
     Attributes:
         step: The step that made the call.
-        submissions: Its searches, in order, each with what became of it.
-        max_active: Jobs it may have in flight.
-        max_credits: Its cap, if it has one.
-        cancels_rest: Whether one failure is to end the others.
+        submissions: The searches, in order.
+        max_active: The number of jobs that may run at once.
+        max_credits: The cap, if there is one.
+        cancels_rest: Whether one failure cancels the other jobs.
         checks_balance: Whether it reads the balance first.
-        end: How the call ended; ``refused`` where nothing was begun.
+        end: How the call ended; ``refused`` if nothing was started.
         outcomes: What it returned.
         job_timeout: Seconds for each job, if they are limited.
-        going: The jobs, also of others, that went on when it was over.
-        orphans: What stood among the client's orphans then.
+        running: All jobs of the account that ran when it had ended.
+        orphans: The client's orphans at that moment.
     """
 
     step: Step
@@ -225,7 +225,7 @@ class Batch:
 
     @property
     def has_failed(self) -> bool:
-        """Whether something went wrong with one of its searches; a cap is no fault."""
+        """Whether one of its searches failed; the cap is no failure."""
         errors = [outcome.error for outcome in self.outcomes]
         return any(
             error is not None and not isinstance(error, CreditCapError)
@@ -235,15 +235,15 @@ class Batch:
 
 @attrs.define(eq=False, kw_only=True)
 class GroupWait:
-    """Handles that somebody waits for together, and those that came out.
+    """Handles that a step waits for together, and those that it got.
 
     Attributes:
         step: The step that waits.
-        kind: What it waits with.
-        jobs: The handles, as they were given; one may be there twice.
+        kind: The call that waits.
+        jobs: The handles in order; one may be there twice.
         timeout: Seconds for all of them; None for ever.
-        told: What came out, in order: ids of a ``wait_all``, else handles.
-        end: Whether it came to its end; ``left`` by a break or a cancellation.
+        reported: What was returned, in order: ids of ``wait_all``, else handles.
+        end: Whether it got all; ``left`` by a break or a cancellation.
     """
 
     step: Step
@@ -255,6 +255,6 @@ class GroupWait:
 
     @property
     def expected(self) -> list[BulkJob | str]:
-        """List what is to come out, each once."""
+        """List what has to be returned, each once."""
         by_id = self.kind == "wait_all"
         return list(dict.fromkeys(job.id if by_id else job for job in self.jobs))

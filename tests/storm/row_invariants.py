@@ -16,7 +16,7 @@ _FURTHER = {status: place for place, status in enumerate(JobStatus)}
 
 
 def rows_come_once_and_in_order(evidence: Evidence) -> Iterator[str]:
-    """A stream gives the job's rows, each once, in order; to its end, all of them."""
+    """A stream returns the rows of the job, each once, in order, and at its end all."""
     jobs = evidence.service.jobs
     truth: dict[str, tuple[Row, ...]] = {}
     for reading in evidence.readings:
@@ -24,7 +24,7 @@ def rows_come_once_and_in_order(evidence: Evidence) -> Iterator[str]:
         if reading.job_id not in truth:
             truth[reading.job_id] = view.rows
         for seen in _row_faults(evidence, reading, view, truth[reading.job_id]):
-            yield f"{reading.step.description} #{reading.step.number}: {seen}"
+            yield f"{reading.step.label}: {seen}"
 
 
 def _row_faults(
@@ -45,7 +45,7 @@ def _row_faults(
             yield f"it ended after {len(given)} rows of {len(rows)}"
         yield from _ended_wrong(reading, view)
         return
-    # Pages are held back until they are whole; the last one might grow.
+    # A page stream returns whole pages only, and the last one may still grow.
     held_back = _PAGE_SIZE if reading.kind == "pages" else 0
     least = reading.rows_written - held_back - reading.skipped
     if len(given) < least and not _was_stale(evidence, reading):
@@ -74,7 +74,7 @@ def _ended_wrong(reading: Reading, view: JobView) -> Iterator[str]:
 
 
 def _meant(reading: Reading, rows: tuple[Row, ...]) -> tuple[Row, ...]:
-    """Give the job's rows from where the reading began, those it wanted."""
+    """Return the rows of the job that the reading has to return."""
     wanted = rows[reading.skipped :]
     if reading.with_domain:
         wanted = tuple(row for row in wanted if row["domain"])
@@ -101,10 +101,10 @@ def _texts(value: object) -> tuple[str, ...] | None:
 
 
 def a_status_is_true_and_never_goes_back(evidence: Evidence) -> Iterator[str]:
-    """A handle's status is never ahead of the truth, never behind what it was.
+    """A handle's status is never ahead of the truth, and never goes backwards.
 
-    Once terminal it is the job's own end. A word the client does not know may show
-    in place of pending and running.
+    A terminal status is the job's own. An unknown word may be reported in place of
+    pending and running.
     """
     jobs = evidence.service.jobs
     for handle in evidence.handles:
@@ -153,11 +153,11 @@ def numbers_are_those_of_the_ledger(evidence: Evidence) -> Iterator[str]:
 
 
 def a_bill_that_was_read_is_shown(evidence: Evidence) -> Iterator[str]:
-    """Once a handle has read a complete manifest, it states the ledger's bill.
+    """A handle that has read a complete manifest states the ledger's bill.
 
-    So does a result, also where an earlier answer had a manifest with gaps. A later
-    manifest replaces an earlier one. So only a handle is judged whose last answer is
-    known to be its own: in a step of no other handle of the job.
+    So does a result, also after an incomplete manifest. A later manifest replaces an
+    earlier one. So a handle is checked only if its last answer is known to be its
+    own: in a step of no other handle of the job.
     """
     for handle in evidence.handles:
         if not (handle.job.is_terminal and had_gap(evidence, handle.job.id)):
@@ -190,7 +190,7 @@ def _bill(manifest: Manifest | None) -> tuple[object, object] | None:
 
 
 def had_gap(evidence: Evidence, job_id: str) -> bool:
-    """Whether an answer about the job had a manifest with gaps."""
+    """Whether an answer about the job had an incomplete manifest."""
     return any(
         exchange.job_id == job_id and exchange.plan.name == "unfinished manifest"
         for exchange in evidence.event_log.exchanges
@@ -202,7 +202,7 @@ def _last_read(
 ) -> Exchange | None:
     """Return the last answer until then, if it was read in one of the steps.
 
-    Without ``steps`` any answer will do.
+    Without ``steps``, in any step.
     """
     is_received = [
         exchange
@@ -213,7 +213,7 @@ def _last_read(
         and exchange.is_sound
         and exchange.status == _OK
     ]
-    # Of several at the same moment the one with gaps may have been the last.
+    # Of several at the same moment the incomplete one may have been the last.
     last = max(
         is_received, key=lambda e: (e.ended_at or 0.0, _has_gaps(e)), default=None
     )
@@ -228,7 +228,7 @@ def _has_gaps(exchange: Exchange) -> bool:
 
 
 def _is_complete(exchange: Exchange, view: JobView) -> bool:
-    """Whether the answer had the whole manifest, and somebody waited for it."""
+    """Whether the answer had the whole manifest, and a caller waited for it."""
     cancelled_at = None if exchange.step is None else exchange.step.cancelled_at
     return (
         not _has_gaps(exchange)
@@ -244,7 +244,7 @@ def _receipt_faults(kept: Receipt) -> Iterator[str]:
     if not (receipt.accepted or receipt.already_terminal):
         yield "neither accepted nor already terminal"
     if receipt.status.is_terminal:
-        # A view of an ended job does not change, so it may be looked at now.
+        # The view of a terminal job does not change, so it can be read now.
         if receipt.status != view.status:
             yield f"the job is {view.status}"
         if (receipt.delivered, receipt.credits_consumed) != (
@@ -255,9 +255,9 @@ def _receipt_faults(kept: Receipt) -> Iterator[str]:
         if receipt.credits_avoided != _avoided(kept):
             yield f"avoided {_avoided(kept)}"
     elif _numbers(receipt) != (None, None, None):
-        yield "numbers of a job that goes on"
+        yield "numbers of a job that runs"
     elif receipt.already_terminal:
-        yield "already terminal, and yet not"
+        yield "already terminal, but the status is not"
 
 
 def _numbers(receipt: CancelReceipt) -> tuple[object, object, object]:

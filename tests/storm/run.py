@@ -1,4 +1,4 @@
-"""One schedule from its seed to the judge's verdict."""
+"""Run one schedule from its seed to the list of violations."""
 
 import asyncio
 import gc
@@ -26,15 +26,15 @@ from tests.storm.schedule import LONGEST_SCHEDULE, draw_life, draw_schedule
 from tests.support.sandbox_transport import ORIGIN
 from tests.support.virtual_time import StuckLoopError, VirtualClockLoop
 
-# Turns of the loop at one and the same moment, after which it is taken to spin.
+# Rounds of the loop at the same moment, after which it counts as an endless loop.
 MAX_ROUNDS = 20_000
-# Seconds after which every cancel that is repeated has been sent again: a pause of a
-# minute between two rounds, one that the service asked for, a time limit, and some.
+# Seconds after which each repeated cancel was sent again: a pause of a minute between
+# two rounds, one that the service asked for, a time limit, and a margin.
 RECOVERY = 300.0
 
 
 class StormLoop(VirtualClockLoop):
-    """A virtual clock that also notices when work goes round in circles."""
+    """A virtual clock that also notices a loop without progress."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,12 +46,12 @@ class StormLoop(VirtualClockLoop):
         self._rounds = self._rounds + 1 if now == self._moment else 0
         self._moment = now
         if self._rounds > MAX_ROUNDS:
-            raise StuckLoopError(f"the loop spins at {now:.3f} s")
+            raise StuckLoopError(f"the loop makes no progress at {now:.3f} s")
         super()._run_once()  # type: ignore[misc]  # pyright: ignore -- asyncio's own; the one place that sees each turn
 
 
 def run_schedule(seed: int) -> ScheduleResult:
-    """Run the schedule of a seed and judge it; the same seed, the same verdict."""
+    """Run and check a schedule; the result depends on the seed alone."""
     schedule = draw_schedule(seed)
     loop = StormLoop()
     service = Service(
@@ -75,7 +75,7 @@ def run_schedule(seed: int) -> ScheduleResult:
                 loop.run_until_complete(_run_schedule(evidence, loop))
             except StuckLoopError as exc:
                 evidence.stuck.append(str(exc))
-            # What nobody retrieved is reported when it is collected.
+            # An exception that was not retrieved is reported when it is collected.
             gc.collect()
     finally:
         random.setstate(before)
@@ -87,7 +87,7 @@ def run_schedule(seed: int) -> ScheduleResult:
 def run_schedules(seeds: Iterable[int]) -> Iterator[ScheduleResult]:
     """Run schedules one after the other.
 
-    The collector looks once a schedule, and only at what is young.
+    Garbage is collected once a schedule, and only young objects are examined.
     """
     gc.collect()
     gc.freeze()
@@ -101,12 +101,12 @@ def run_schedules(seeds: Iterable[int]) -> Iterator[ScheduleResult]:
 
 
 def run_and_count(seeds: Iterable[int]) -> Totals:
-    """Run schedules, and add up what they saw; a process of its own may do it."""
+    """Run schedules and add up their events, perhaps in another process."""
     return add_up(run_schedules(seeds))
 
 
 async def _run_schedule(evidence: Evidence, loop: StormLoop) -> None:
-    """Let the actors act, close the client, and look at what is left."""
+    """Run the actors, close the client, and record what is left."""
     transport = _faulty_transport(evidence)
     scenario = Scenario(_client(evidence, transport), evidence)
     late = await _run_actors(scenario)
@@ -122,7 +122,7 @@ async def _run_schedule(evidence: Evidence, loop: StormLoop) -> None:
 
 
 async def _recover(scenario: Scenario, transport: FaultyTransport) -> None:
-    """Let the faults end and time pass, and note what still runs after that."""
+    """End the faults, let time pass, and record what still runs."""
     evidence = scenario.evidence
     transport.has_recovered, evidence.service.rate_limit = True, None
     evidence.recovered_at = asyncio.get_running_loop().time()
@@ -136,9 +136,9 @@ async def _recover(scenario: Scenario, transport: FaultyTransport) -> None:
 
 def _faulty_transport(evidence: Evidence) -> FaultyTransport:
     schedule, key = evidence.schedule, evidence.service.api_key
-    rng = RandomChoices(f"{schedule.seed}/weather")
-    fates = PlanGenerator(rng, schedule.fault_rate, schedule.latency, key)
-    return FaultyTransport(evidence.service, fates, evidence)
+    rng = RandomChoices(f"{schedule.seed}/transport")
+    generator = PlanGenerator(rng, schedule.fault_rate, schedule.latency, key)
+    return FaultyTransport(evidence.service, generator, evidence)
 
 
 def _client(evidence: Evidence, transport: FaultyTransport) -> OpenFunnel:
@@ -155,12 +155,12 @@ def _client(evidence: Evidence, transport: FaultyTransport) -> OpenFunnel:
         transport=transport,
     )
     caller = client._resources.caller
-    caller.call = _numbered(caller.call)  # type: ignore[method-assign]  # tries look alike on the wire
+    caller.call = _numbered(caller.call)  # type: ignore[method-assign]  # the tries of a call have nothing else in common
     return client
 
 
 def _numbered(call: Any) -> Any:
-    """Have each call carry its number, which its tries have in common."""
+    """Give each call a number, which all its tries share."""
     numbers = itertools.count()
 
     async def numbered(*what: Any, **how: Any) -> Any:
@@ -171,7 +171,7 @@ def _numbered(call: Any) -> Any:
 
 
 async def _run_actors(scenario: Scenario) -> set[asyncio.Task[None]]:
-    """Let all actors play; return those who were not over in time."""
+    """Run all actors, and return those that did not end in time."""
     evidence, seed = scenario.evidence, scenario.evidence.schedule.seed
     actors = [
         asyncio.create_task(
@@ -185,13 +185,13 @@ async def _run_actors(scenario: Scenario) -> set[asyncio.Task[None]]:
         await scenario.client.aclose()
     _, late = await asyncio.wait(actors, timeout=LONGEST_SCHEDULE)
     evidence.stuck += [
-        f"an actor was not over after {LONGEST_SCHEDULE:g} s" for _ in late
+        f"an actor did not end within {LONGEST_SCHEDULE:g} s" for _ in late
     ]
     for actor in actors:
         if actor in late:
             continue
         if actor.cancelled():
-            evidence.unexpected.append("an actor was cancelled by nobody")
+            evidence.unexpected.append("an actor was cancelled without a request")
         else:
             actor.result()
     return late
@@ -213,7 +213,7 @@ def _list_leftovers(
 
 
 async def _close(client: OpenFunnel, evidence: Evidence) -> None:
-    """Close the client in the schedule's way; a cancelled closing ends cancelled."""
+    """Close the client as the schedule says; a cancelled close ends cancelled."""
     match evidence.schedule.closing:
         case "together":
             await asyncio.gather(client.aclose(), client.aclose())
@@ -230,7 +230,7 @@ async def _close(client: OpenFunnel, evidence: Evidence) -> None:
 
 
 def _clear(loop: StormLoop) -> None:
-    """Take what a broken client left on the loop off it, unseen."""
+    """Cancel what a broken client left on the loop, and ignore its errors."""
     loop.set_exception_handler(lambda _loop, _context: None)
     for _ in range(3):
         left = asyncio.all_tasks(loop)
@@ -244,7 +244,7 @@ def _clear(loop: StormLoop) -> None:
 
 @contextmanager
 def _recorded_log(evidence: Evidence) -> Generator[None]:
-    """Listen to the client's log, and keep it from everybody else."""
+    """Record the client's log for the time of the block."""
     logger = logging.getLogger("openfunnel_async")
     listener, propagate = LogRecorder(evidence), logger.propagate
     logger.addHandler(listener)

@@ -1,4 +1,4 @@
-"""What the actors of one schedule share: the client, its handles, the notes."""
+"""What the actors of one schedule share: the client and the evidence."""
 
 import attrs
 
@@ -20,20 +20,20 @@ from tests.storm.records import Balance, Receipt, WatchedHandle
 
 @attrs.define(eq=False)
 class Scenario:
-    """The client under test and where its doings are written down."""
+    """The client under test, and the record of what it does."""
 
     client: OpenFunnel
     evidence: Evidence
 
     def watch(self, job: BulkJob, *, skipped: int = 0) -> WatchedHandle:
-        """Watch a handle from now on."""
+        """Record the statuses of a handle from now on."""
         handle = WatchedHandle(job, skipped)
         self.evidence.handles.append(handle)
         self.evidence.record_statuses()
         return handle
 
     def attach(self, rng: RandomChoices) -> WatchedHandle:
-        """Take a second handle of a job that has one, or of an orphan."""
+        """Make a second handle for a job that has one, or for an orphan."""
         ids = [handle.job.id for handle in self.evidence.handles] + [
             *self.client.orphans
         ]
@@ -44,28 +44,28 @@ class Scenario:
         return self.watch(self.client.job(job_id, limit=limit))
 
     async def read_balance(self) -> None:
-        """Read the credits, and note what the ledger said before and after."""
+        """Read the credits, and record the ledger before and after."""
         before = self.evidence.service.ledger.used
         balance = await self.client.credit_balance()
         after = self.evidence.service.ledger.used
         self.evidence.balances.append(Balance(balance, before, after))
 
     def record_receipt(self, handle: WatchedHandle, receipt: CancelReceipt) -> None:
-        """Note a receipt beside the truth."""
+        """Record a receipt and the true state of its job."""
         view = self.evidence.service.jobs[handle.job.id]
         true = JobStatus(view.status)
         self.evidence.receipts.append(Receipt(receipt, handle.job.limit, view, true))
 
     def check_snapshot(self, handle: WatchedHandle, snapshot: JobSnapshot) -> None:
-        """Note what an answer showed, which a handle must show as well."""
+        """Check that a handle is terminal once an answer was."""
         if snapshot.status is not handle.job.status and snapshot.is_terminal:
             message = (
-                f"{snapshot.status} was shown, the handle says {handle.job.status}"
+                f"{snapshot.status} was reported, the handle states {handle.job.status}"
             )
             self.evidence.unexpected.append(message)
 
     def record_error(self, step: Step, error: OpenFunnelError) -> None:
-        """Note an error, and what it is about."""
+        """Record an error and what it is about."""
         tag = None
         if isinstance(error, SubmitOutcomeUnknownError):
             tag = error.search.query

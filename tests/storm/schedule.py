@@ -1,4 +1,4 @@
-"""What is settled before a schedule begins, all of it dealt from its seed."""
+"""The parameters of a schedule, all of them drawn from its seed."""
 
 from typing import Literal
 
@@ -15,17 +15,17 @@ OUTAGES: dict[Outage, float] = {
     "outage: 503": 3,
     "outage: lost": 2,
 }
-# Virtual seconds by which the longest program in the worst weather is over.
+# Virtual seconds within which the longest schedule with the most faults ends.
 LONGEST_SCHEDULE = 4 * 3600.0
 MANY_CREDITS = 50_000.0
 _ACTORS = {1: 2, 2: 3, 3: 3, 4: 1, 5: 1}
-# How much of the traffic comes to harm, from a fair day to a heavy storm.
+# The part of the exchanges that have a fault, and the weight of each choice.
 _FAULT_RATES = {0.0: 2, 0.08: 3, 0.2: 4, 0.4: 3, 0.75: 1}
 
 
 @attrs.frozen(kw_only=True)
 class OutagePeriod:
-    """A time during which no exchange succeeds."""
+    """A time in which no exchange succeeds."""
 
     begins: float
     ends: float
@@ -34,26 +34,26 @@ class OutagePeriod:
 
 @attrs.frozen(kw_only=True)
 class Schedule:
-    """One run: who does how much, in what weather, against which service.
+    """The parameters of one run.
 
     Attributes:
-        seed: Everything else follows from it.
-        actors: Steps of each actor.
-        harm: Share of the exchanges that come to harm.
-        slowness: Longest usual seconds an exchange spends on each of its ways.
-        reports: Whether the transport says how far a request has come.
-        spells: The outages.
-        unknowns: How the contract's open questions are answered.
-        credits: What the account starts with.
-        retry: The client's policy.
-        polling: The client's pace.
-        request_timeout: The client's patience with one exchange.
-        wait_timeout: The client's patience with a job.
-        max_polls_per_second: The client's budget of polls, if it has one.
-        read_ahead: Pages the client reads ahead.
-        closing: How the client is closed; early is while the actors still act.
-        rate_limit: The service's limit in requests a second, if it has one.
-        has_calm: Whether the faults end, and time passes, before the client is closed.
+        seed: All other values follow from it.
+        actors: The number of steps of each actor.
+        fault_rate: The part of the exchanges that have a fault.
+        latency: The most seconds that each phase of an exchange usually takes.
+        reports: Whether the transport reports its progress.
+        outages: The outages.
+        unknowns: How the sandbox answers what the contract leaves open.
+        credits: The credits of the account at the start.
+        retry: The retry policy of the client.
+        polling: The pace of the client.
+        request_timeout: The time limit of the client for one exchange.
+        wait_timeout: The time limit of the client for a job.
+        max_polls_per_second: The poll limiter of the client, if it has one.
+        read_ahead: The number of pages that the client reads ahead.
+        closing: How the client is closed; ``early`` is while the actors still run.
+        rate_limit: The rate limit of the service, if it has one.
+        has_recovery: Whether the faults end some time before the client is closed.
     """
 
     seed: int
@@ -76,12 +76,12 @@ class Schedule:
 
     @property
     def is_slow_to_show(self) -> bool:
-        """Whether a job may not be found right after its submit."""
+        """Whether a job may be missing right after its submit."""
         return self.unknowns.job_visible_after > 0
 
 
 def draw_schedule(seed: int) -> Schedule:
-    """Deal the schedule of a seed."""
+    """Draw the schedule of a seed."""
     rng = RandomChoices(f"{seed}/schedule")
     fault_rate = rng.weighted(_FAULT_RATES)
     has_faults = fault_rate > 0
@@ -107,7 +107,7 @@ def draw_schedule(seed: int) -> Schedule:
 
 
 def draw_life(seed: int, number: int) -> JobLife:
-    """Deal the life of one of the schedule's jobs."""
+    """Draw the plan of one of the schedule's jobs."""
     rng = RandomChoices(f"{seed}/life/{number}")
     return JobLife(
         queue=rng.seconds(rng.choice([0, 3, 20])),

@@ -1,4 +1,4 @@
-"""Steps that make jobs: a plain submit, and the block that sees to its job."""
+"""Steps that make jobs: a submit, and a block of ``running()``."""
 
 import asyncio
 
@@ -22,11 +22,11 @@ from tests.storm.scenario import Scenario
 
 
 class BodyError(Exception):
-    """What goes wrong in a user's own block."""
+    """An error of the user's own block."""
 
 
 async def submit(scenario: Scenario, rng: RandomChoices, step: Step) -> None:
-    """Submit, and hold the handle."""
+    """Submit, and keep the handle."""
     submission = new_submission(scenario, rng, step)
     try:
         job = await scenario.client.submit(submission.search)
@@ -37,7 +37,7 @@ async def submit(scenario: Scenario, rng: RandomChoices, step: Step) -> None:
 
 
 async def enter_and_leave(scenario: Scenario, rng: RandomChoices, step: Step) -> None:
-    """Submit by way of ``running()``; leave its block in peace or otherwise."""
+    """Submit with ``running()``, and leave the block in some way."""
     submission = new_submission(scenario, rng, step)
     exits: tuple[OnExit, ...] = ("cancel_on_error", "cancel", "leave")
     on_exit = rng.choice(exits)
@@ -79,7 +79,7 @@ async def _inside(rng: RandomChoices, handle: WatchedHandle) -> None:
 def new_submission(
     scenario: Scenario, rng: RandomChoices, step: Step, *, limited: bool = False
 ) -> Submission:
-    """Make up a search of its own, to be submitted in this step."""
+    """Make a unique search, to be submitted in this step."""
     made = scenario.evidence.submissions
     tag = f"storm {len(made)}"
     limit = rng.weighted({
@@ -102,7 +102,7 @@ def _handle(scenario: Scenario, submission: Submission, job: BulkJob) -> Watched
 
 
 def record_failure(submission: Submission, error: BaseException) -> None:
-    """Keep what the caller of a submit was told."""
+    """Record what the caller of a submit got."""
     match error:
         case asyncio.CancelledError():
             submission.outcome = "caller cancelled"
@@ -115,5 +115,5 @@ def record_failure(submission: Submission, error: BaseException) -> None:
         case ConfigurationError():
             submission.failed(error, "configuration")
         case _:
-            # Not declared for a submit; it stays as if under way, for the judge.
+            # Not declared for a submit; an invariant finds it under way.
             pass

@@ -17,15 +17,15 @@ from tests.storm.records import ErrorRecord, Wait
 
 _ROUNDING = 1e-6
 _CURABLE = {TransportError, RequestTimeoutError, ServerError, RateLimitedError}
-# Quick retries of a whole schedule that never use the allowance up.
+# A schedule with no more retries than these never uses the allowance up.
 _SAFE_RETRIES = 15
 _SINGLE_READS = ("poll", "fetch", "balance")
 
 
 def a_wait_ends_in_time(evidence: Evidence) -> Iterator[str]:
-    """A call ends when its time is over, and a wait soon after its job is terminal.
+    """A call ends at its timeout, and a wait soon after its job is terminal.
 
-    Soon is one pause and two round trips, if nothing went wrong on the way.
+    Soon means after one pause and two round trips, if there was no fault.
     """
     for wait in evidence.waits:
         step = wait.step
@@ -33,7 +33,7 @@ def a_wait_ends_in_time(evidence: Evidence) -> Iterator[str]:
             continue
         due = inf if wait.timeout is None else step.began + wait.timeout
         if step.ended > due + _ROUNDING:
-            yield f"{step.description} #{step.number}: due {due:.3f}, ended {step.ended:.3f}"
+            yield f"{step.label}: due {due:.3f}, ended {step.ended:.3f}"
         if wait.is_for_status:
             yield from _ended_late(evidence, wait, step.ended)
     for record in evidence.errors:
@@ -42,7 +42,7 @@ def a_wait_ends_in_time(evidence: Evidence) -> Iterator[str]:
         for wait in waits if record.error is WaitTimeoutError else ():
             due = step.began + (wait.timeout or 0.0)
             if step.ended is not None and step.ended < due - _ROUNDING:
-                yield f"{step.description} #{step.number}: timed out at {step.ended:.3f}"
+                yield f"{step.label}: timed out at {step.ended:.3f}"
 
 
 def _ended_late(evidence: Evidence, wait: Wait, ended: float) -> Iterator[str]:
@@ -61,13 +61,13 @@ def _ended_late(evidence: Evidence, wait: Wait, ended: float) -> Iterator[str]:
         and (exchange.ended_at is None or exchange.ended_at >= since)
     )
     if is_fair:
-        yield f"{step.description} #{step.number}: {ended - terminal_at:.3f} s late"
+        yield f"{step.label}: {ended - terminal_at:.3f} s late"
 
 
 def an_outage_is_survived(evidence: Evidence) -> Iterator[str]:
     """A wait or a stream fails only after an outage, or by a long Retry-After.
 
-    The steps of a handle are judged; a stream that does not follow survives nothing.
+    The steps of one handle are checked; a stream that does not follow is excepted.
     """
     follows = {r.step.number for r in evidence.readings if r.follow}
     follows |= {w.step.number for w in evidence.waits if w.is_for_status}
@@ -76,13 +76,13 @@ def an_outage_is_survived(evidence: Evidence) -> Iterator[str]:
         step = record.step
         handle = by_step.get(step.number)
         is_judged = record.error in _CURABLE and step.number in follows
-        # A take sends a cancel as well, which has a time of its own.
+        # A take also sends a cancel, which has its own time limit.
         if handle is None or not is_judged or step.description.startswith("take"):
             continue
         if evidence.schedule.closing == "early":
             continue
         if not _had_outage(evidence, record, handle.job.id):
-            yield f"{step.description} #{step.number}: gave up, {record.text[:60]}"
+            yield f"{step.label}: gave up, {record.text[:60]}"
 
 
 def _had_outage(evidence: Evidence, record: ErrorRecord, job_id: str) -> bool:
@@ -119,7 +119,7 @@ def a_read_is_tried_as_often_as_its_policy_says(evidence: Evidence) -> Iterator[
             continue
         tries = _last_call(evidence, record)
         if len(tries) < attempts and not any(each.retry_after for each in tries):
-            yield f"{step.description} #{step.number}: {len(tries)} tries of {attempts}"
+            yield f"{step.label}: {len(tries)} tries of {attempts}"
 
 
 def _retries(evidence: Evidence) -> int:

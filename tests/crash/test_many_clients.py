@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from openfunnel_async import BulkJob, JobFailedError, LookalikeSearch, OpenFunnel
 from openfunnel_async.sandbox import JobLife, Service, Unknowns
-from tests.properties.profiles import bounded
+from tests.support.hypothesis_settings import bounded
 from tests.support.sandbox_transport import ORIGIN, SandboxTransport
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]

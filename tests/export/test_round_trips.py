@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from openfunnel_async import Company, export
 from tests.export.readers import READERS
-from tests.properties.profiles import bounded
+from tests.support.hypothesis_settings import bounded
 
 # With halves of surrogate pairs, which are possible in JSON.
 TEXTS = st.text(max_size=12) | st.text(

@@ -1,7 +1,7 @@
-"""A storm, and what it left.
+"""Run random schedules, and print what happened in numbers.
 
-Each schedule follows from one seed, and runs in virtual time. Prints what happened,
-in numbers, and exits with 1 if an invariant did not hold or too little happened.
+Each schedule follows from one seed and runs in virtual time. The exit code is 1 if an
+invariant was violated, or if too few events happened to prove anything.
 """
 
 import argparse
@@ -13,59 +13,64 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
-from tests.storm import judge_calls, judge_jobs, judge_many, judge_rows
-from tests.storm.judge import INVARIANTS, Invariant
-from tests.storm.run import run_and_see, run_schedules
-from tests.storm.tally import Seen, hollow
+from tests.storm import (
+    call_invariants,
+    group_invariants,
+    job_invariants,
+    row_invariants,
+)
+from tests.storm.counts import Totals, missing_events
+from tests.storm.invariants import INVARIANTS, Invariant
+from tests.storm.run import run_and_count, run_schedules
 
 _CHUNK = 50
 _MOST_SHOWN = 20
-# What is counted, and among how many of what.
-_IN_SHORT: tuple[tuple[Invariant, str, str], ...] = (
+# An invariant, the summary of its violations, and the events among which they are.
+_SUMMARY: tuple[tuple[Invariant, str, str], ...] = (
     (
-        judge_jobs.a_submit_is_not_sent_again,
-        "second POSTs, but after a 429, among {:,} submits sent",
+        job_invariants.a_submit_is_not_sent_again,
+        "second POSTs, except after a 429, among {:,} submits sent",
         "requests: submit",
     ),
     (
-        judge_jobs.no_job_runs_unknown_to_all,
-        "jobs that nobody knows of among {:,}",
+        job_invariants.every_running_job_is_known,
+        "jobs whose id is lost among {:,}",
         "jobs",
     ),
     (
-        judge_rows.rows_come_once_and_in_order,
+        row_invariants.rows_come_once_and_in_order,
         "rows lost, doubled or out of order among {:,}",
-        "rows judged",
+        "rows checked",
     ),
     (
-        judge_rows.a_status_is_true_and_never_goes_back,
-        "statuses wrong or going back among {:,}",
-        "statuses judged",
+        row_invariants.a_status_is_true_and_never_goes_back,
+        "statuses wrong or going backwards among {:,}",
+        "statuses checked",
     ),
     (
-        judge_calls.the_key_stays_in_its_header,
-        "requests off the origin, or keys out of place, among {:,} requests",
+        call_invariants.the_key_stays_in_its_header,
+        "requests to another origin, or misplaced keys, among {:,} requests",
         "requests",
     ),
     (
-        judge_many.a_batch_stays_under_its_cap,
-        "times more at stake than the cap of a batch, among {:,}",
+        group_invariants.a_batch_stays_under_its_cap,
+        "times more credits at risk than the cap of a batch, among {:,}",
         "batches under a cap",
     ),
-    (judge_calls.nothing_hangs, "hangs among {:,} schedules", "schedules"),
+    (call_invariants.nothing_hangs, "hangs among {:,} schedules", "schedules"),
 )
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run what the command line asks for; 0 if every invariant held."""
+    """Run what the command line asks for; return 0 if every invariant held."""
     options = _parser().parse_args(arguments)
     if options.replay is not None:
         return _replay(options.replay)
     started = time.perf_counter()
     seeds = range(options.seed, options.seed + options.schedules)
     seen = _run(seeds, max(1, options.jobs))
-    _tell(_report(seen, time.perf_counter() - started))
-    return 1 if seen.violations or hollow(seen.tally) else 0
+    _print_lines(_report(seen, time.perf_counter() - started))
+    return 1 if seen.violations or missing_events(seen.counts) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,42 +78,44 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--schedules", type=int, default=5000, metavar="N")
     parser.add_argument("--seed", type=int, default=1, help="of the first schedule")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N")
-    parser.add_argument("--replay", type=int, metavar="SEED", help="tell one schedule")
+    parser.add_argument("--replay", type=int, metavar="SEED", help="print one schedule")
     return parser
 
 
-def _run(seeds: Sequence[int], jobs: int) -> Seen:
+def _run(seeds: Sequence[int], jobs: int) -> Totals:
     chunks = [seeds[i : i + _CHUNK] for i in range(0, len(seeds), _CHUNK)]
-    seen = Seen()
+    seen = Totals()
     if jobs == 1:
         for chunk in chunks:
-            seen.add(run_and_see(chunk))
+            seen.add(run_and_count(chunk))
         return seen
-    # Spawned, not forked: nothing of this process's state gets in.
+    # Spawned, not forked, so that they share no state with this process.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(run_and_see, chunk) for chunk in chunks]):
+        for done in as_completed(
+            [pool.submit(run_and_count, chunk) for chunk in chunks]
+        ):
             seen.add(done.result())
     return seen
 
 
-def _report(seen: Seen, seconds: float) -> Iterator[str]:
-    width = max(len(f"{number:,}") for number in seen.tally.values())
-    for name, number in sorted(seen.tally.items()):
+def _report(seen: Totals, seconds: float) -> Iterator[str]:
+    width = max(len(f"{number:,}") for number in seen.counts.values())
+    for name, number in sorted(seen.counts.items()):
         yield f"{number:>{width},}  {name}"
     found = Counter(violation.invariant for _, violation in seen.violations)
     yield "violations by invariant:"
     for invariant in INVARIANTS:
-        words = invariant.__name__.replace("_", " ")
-        yield f"{found[invariant.__name__]:>{width},}  {words}"
+        description = invariant.__name__.replace("_", " ")
+        yield f"{found[invariant.__name__]:>{width},}  {description}"
     yield "in short:"
-    for invariant, what, among in _IN_SHORT:
-        told = what.format(seen.tally[among])
-        yield f"{found[invariant.__name__]:>{width},}  {told}"
-    schedules, violations = seen.tally["schedules"], len(seen.violations)
+    for invariant, what, among in _SUMMARY:
+        message = what.format(seen.counts[among])
+        yield f"{found[invariant.__name__]:>{width},}  {message}"
+    schedules, violations = seen.counts["schedules"], len(seen.violations)
     rate = f"in {seconds:.0f} s, {schedules / seconds:.0f} a second"
     yield f"{schedules:,} schedules, {violations:,} violations ({rate})"
-    for told in hollow(seen.tally):
-        yield f"HOLLOW: {told}"
+    for message in missing_events(seen.counts):
+        yield f"TOO FEW: {message}"
     seeds = sorted({seed for seed, _ in seen.violations})
     for seed in seeds[:_MOST_SHOWN]:
         first = min(v for s, v in seen.violations if s == seed)
@@ -119,13 +126,13 @@ def _report(seen: Seen, seconds: float) -> Iterator[str]:
 
 
 def _replay(seed: int) -> int:
-    (verdict,) = run_schedules([seed])
-    _tell(verdict.story)
-    _tell(f"VIOLATED: {v.invariant}: {v.seen}" for v in verdict.violations)
-    return 1 if verdict.violations else 0
+    (result,) = run_schedules([seed])
+    _print_lines(result.lines)
+    _print_lines(f"VIOLATED: {v.invariant}: {v.seen}" for v in result.violations)
+    return 1 if result.violations else 0
 
 
-def _tell(lines: Iterator[str] | list[str]) -> None:
+def _print_lines(lines: Iterator[str] | list[str]) -> None:
     sys.stdout.writelines(f"{line}\n" for line in lines)
 
 

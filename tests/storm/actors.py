@@ -1,4 +1,4 @@
-"""Who uses the client: actors that walk through random programs."""
+"""Actors: tasks that use the client, each with a random sequence of steps."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -8,70 +8,70 @@ import anyio
 import attrs
 
 from openfunnel_async import ConfigurationError, LookalikeSearch, OpenFunnelError
-from tests.storm.batches import run_many
-from tests.storm.diary import CURRENT, Step
-from tests.storm.dice import Dice
-from tests.storm.fleets import FLEET_STEPS
-from tests.storm.handles import HANDLE_STEPS, ONE_HANDLE
-from tests.storm.notes import Interruption
-from tests.storm.stage import Stage
-from tests.storm.submits import enter_and_leave, submit
+from tests.storm.batch_steps import run_many
+from tests.storm.event_log import CURRENT_STEP, Step
+from tests.storm.group_steps import GROUP_STEPS
+from tests.storm.handle_steps import HANDLE_STEPS, ONE_HANDLE
+from tests.storm.random_choices import RandomChoices
+from tests.storm.records import Interruption
+from tests.storm.scenario import Scenario
+from tests.storm.submit_steps import enter_and_leave, submit
 
 Work = Coroutine[Any, Any, None]
-_BEGINNINGS = {
+_FIRST_STEPS = {
     "submit": 6.0,
     "running": 2.0,
     "run_many": 3.0,
     "balance": 0.7,
-    "nonsense": 0.3,
+    "invalid call": 0.3,
 }
-_LATER = {
+_LATER_STEPS = {
     "submit": 2.0,
     "running": 1.0,
     "run_many": 1.7,
     "balance": 0.7,
-    "nonsense": 0.3,
+    "invalid call": 0.3,
     "pause": 2.0,
     "attach": 1.0,
     **{name: weight for name, (weight, _) in HANDLE_STEPS.items()},
-    **{name: weight for name, (weight, _) in FLEET_STEPS.items()},
+    **{name: weight for name, (weight, _) in GROUP_STEPS.items()},
 }
-_LEAVINGS = {"no": 7, "once": 2, "twice": 1, "scope": 1, "wait_for": 1}
+_CANCELLATIONS = {"no": 7, "once": 2, "twice": 1, "scope": 1, "wait_for": 1}
 
 
 @attrs.define(eq=False)
 class Actor:
-    """One user of the client, at the same time as others.
+    """One user of the client, beside others.
 
     Attributes:
-        number: Which one.
-        dice: Its own, so that what it does next depends on nobody.
-        stage: What it shares with the others.
+        number: The number of the actor.
+        rng: Its own random choices, so that they depend on no other actor.
+        scenario: What all actors share.
     """
 
     number: int
-    dice: Dice
-    stage: Stage
+    rng: RandomChoices
+    scenario: Scenario
 
-    async def play(self, steps: int) -> None:
-        """Take so many steps, each broken off or not."""
+    async def run_steps(self, steps: int) -> None:
+        """Run that number of steps; some of them are cancelled."""
         for _ in range(steps):
-            await anyio.sleep(self.dice.quarters(self.dice.choice([0, 1, 4, 12])))
-            choices = _LATER if self.stage.evidence.held else _BEGINNINGS
-            name = self.dice.draw(choices)
-            leaving = self.dice.draw(_LEAVINGS)
-            step = self._step(name if leaving == "no" else f"{name}, left {leaving}")
-            await self._leave(step, self._guarded(step, name), leaving)
+            await anyio.sleep(self.rng.seconds(self.rng.choice([0, 1, 4, 12])))
+            choices = _LATER_STEPS if self.scenario.evidence.handles else _FIRST_STEPS
+            name = self.rng.weighted(choices)
+            way = self.rng.weighted(_CANCELLATIONS)
+            step = self._step(name if way == "no" else f"{name}, cancelled: {way}")
+            await self._run_or_cancel(step, self._record_outcome(step, name), way)
 
-    def _step(self, words: str) -> Step:
-        steps = self.stage.evidence.diary.steps
+    def _step(self, description: str) -> Step:
+        steps = self.scenario.evidence.event_log.steps
         now = asyncio.get_running_loop().time()
-        steps.append(Step(len(steps), self.number, words, now))
+        steps.append(Step(len(steps), self.number, description, now))
         return steps[-1]
 
-    async def _guarded(self, step: Step, name: str) -> None:
-        """Do the work; an error of the client's own is an outcome like any other."""
-        CURRENT.set(step)
+    async def _record_outcome(self, step: Step, name: str) -> None:
+        """Run the step, and record its outcome, also an error."""
+        CURRENT_STEP.set(step)
         try:
             await self._work(step, name)
             step.outcome = "done" if step.outcome == "never ended" else step.outcome
@@ -79,83 +79,85 @@ class Actor:
             step.outcome = "cancelled"
             raise
         except OpenFunnelError as exc:
-            self.stage.complain(step, exc)
-        except Exception as exc:  # noqa: BLE001 -- whatever it is, it is evidence
+            self.scenario.record_error(step, exc)
+        except Exception as exc:  # noqa: BLE001 -- an invariant checks what it is
             step.outcome = f"{type(exc).__name__}: {exc}"
-            self.stage.evidence.foreign.append(f"{step.words}: {step.outcome}")
+            self.scenario.evidence.foreign_exceptions.append(
+                f"{step.description}: {step.outcome}"
+            )
         finally:
             step.ended = asyncio.get_running_loop().time()
-            self.stage.evidence.look_around()
+            self.scenario.evidence.record_statuses()
 
     async def _work(self, step: Step, name: str) -> None:
-        stage, dice = self.stage, self.dice
+        scenario, rng = self.scenario, self.rng
         match name:
             case "submit":
-                await submit(stage, dice, step)
+                await submit(scenario, rng, step)
             case "running":
-                await enter_and_leave(stage, dice, step)
+                await enter_and_leave(scenario, rng, step)
             case "run_many":
-                await run_many(stage, dice, step)
+                await run_many(scenario, rng, step)
             case "balance":
-                await stage.read_balance()
-            case "nonsense":
-                await _nonsense(stage, dice)
+                await scenario.read_balance()
+            case "invalid call":
+                await _call_with_invalid_arguments(scenario, rng)
             case "pause":
-                await anyio.sleep(dice.quarters(40))
+                await anyio.sleep(rng.seconds(40))
             case "attach":
-                stage.attach(dice)
-            case _ if name in FLEET_STEPS:
-                await FLEET_STEPS[name][1](stage, dice, step)
+                scenario.attach(rng)
+            case _ if name in GROUP_STEPS:
+                await GROUP_STEPS[name][1](scenario, rng, step)
             case _:
-                held = dice.choice(stage.evidence.held)
+                handle = rng.choice(scenario.evidence.handles)
                 if name in ONE_HANDLE:
-                    held.steps.add(step.number)
-                step.words += f" {held.job.id[:8]}"
-                await HANDLE_STEPS[name][1](stage, dice, step, held)
+                    handle.steps.add(step.number)
+                step.description += f" {handle.job.id[:8]}"
+                await HANDLE_STEPS[name][1](scenario, rng, step, handle)
 
-    async def _leave(self, step: Step, work: Work, leaving: str) -> None:
-        """Let the work be, or break it off in one of the ways people do."""
-        after = self.dice.quarters(self.dice.choice([0, 1, 5, 40]))
-        match leaving:
+    async def _run_or_cancel(self, step: Step, work: Work, way: str) -> None:
+        """Run the step to its end, or cancel it in one of the usual ways."""
+        after = self.rng.seconds(self.rng.choice([0, 1, 5, 40]))
+        match way:
             case "no":
                 await work
             case "scope":
                 with anyio.move_on_after(after) as scope:
                     await work
                 if scope.cancelled_caught:
-                    step.left_at = scope.deadline
+                    step.cancelled_at = scope.deadline
             case "wait_for":
                 try:
                     await asyncio.wait_for(work, after)
                 except TimeoutError:
-                    step.left_at = step.began + after
+                    step.cancelled_at = step.began + after
             case _:
-                again = leaving == "twice"
+                again = way == "twice"
                 await self._cancel(step, asyncio.create_task(work), after, again=again)
 
     async def _cancel(
         self, step: Step, task: asyncio.Task[None], after: float, *, again: bool
     ) -> None:
         await asyncio.wait([task], timeout=after)
-        asked = task.cancel()
-        if asked:
-            step.left_at = asyncio.get_running_loop().time()
-        if asked and again:
-            await asyncio.wait([task], timeout=self.dice.quarters(8))
+        was_cancelled = task.cancel()
+        if was_cancelled:
+            step.cancelled_at = asyncio.get_running_loop().time()
+        if was_cancelled and again:
+            await asyncio.wait([task], timeout=self.rng.seconds(8))
             task.cancel()
         await asyncio.wait([task])
-        if asked:
+        if was_cancelled:
             found = Interruption(step, task.cancelled())
-            self.stage.evidence.interruptions.append(found)
+            self.scenario.evidence.interruptions.append(found)
         elif task.cancelled():
-            told = f"{step.words}: cancelled, and nobody had asked for it"
-            self.stage.evidence.surprises.append(told)
+            message = f"{step.description}: cancelled without a request"
+            self.scenario.evidence.unexpected.append(message)
 
 
-async def _nonsense(stage: Stage, dice: Dice) -> None:
-    """Ask for what cannot be right; nothing may be sent for it."""
-    client: Any = stage.client
-    sent = len(stage.evidence.diary.exchanges)
+async def _call_with_invalid_arguments(scenario: Scenario, rng: RandomChoices) -> None:
+    """Call with invalid arguments, for which nothing may be sent."""
+    client: Any = scenario.client
+    sent = len(scenario.evidence.event_log.exchanges)
     asks: list[Callable[[], object]] = [
         lambda: LookalikeSearch(query=""),
         lambda: LookalikeSearch(query="voice ai", limit=0),
@@ -163,13 +165,12 @@ async def _nonsense(stage: Stage, dice: Dice) -> None:
         lambda: client.running(LookalikeSearch(query="x"), on_exit="never"),
     ]
     try:
-        if dice.chance(0.3):
+        if rng.chance(0.3):
             await client.submit("voice ai")
         else:
-            dice.choice(asks)()
+            rng.choice(asks)()
     except ConfigurationError:
         return
-    told = (
-        f"nonsense was let through, {len(stage.evidence.diary.exchanges) - sent} sent"
-    )
-    stage.evidence.surprises.append(told)
+    more = len(scenario.evidence.event_log.exchanges) - sent
+    message = f"invalid arguments were accepted, {more} requests"
+    scenario.evidence.unexpected.append(message)

@@ -1,4 +1,4 @@
-"""What is known after a schedule: what the client showed beside what was true."""
+"""What is recorded of a schedule: what the client reported, and what is true."""
 
 import logging
 import re
@@ -8,110 +8,116 @@ import attrs
 
 from openfunnel_async import JobStatus, OpenFunnelError
 from openfunnel_async.sandbox import Service
-from tests.storm.diary import CURRENT, Diary, Step
-from tests.storm.notes import (
+from tests.storm.event_log import CURRENT_STEP, EventLog, Step
+from tests.storm.records import (
     Balance,
     Batch,
-    Complaint,
-    Fleet,
-    Held,
+    CancelOfTerminal,
+    ErrorRecord,
+    GroupWait,
     Interruption,
     Reading,
     Receipt,
     Submission,
+    Wait,
+    WatchedHandle,
 )
 from tests.storm.schedule import Schedule
 
-_SENT_FOR_ONE_WHO_HAS_GONE = "a submit whose caller was cancelled was sent"
-_NAMED = re.compile(r"\bjob ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
+_SENT_FOR_A_CANCELLED_CALLER = "a submit whose caller was cancelled was sent"
+_JOB_ID = re.compile(r"\bjob ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
 
 
 @attrs.frozen
-class After:
-    """What was seen when the faults had ended and time had passed.
+class AfterRecovery:
+    """The state after the faults have ended and time has passed.
 
     Attributes:
-        going: The jobs that ran on, and that no cancel had stopped.
-        orphans: What was among the client's orphans.
+        running: The jobs that were not terminal and had no accepted cancel.
+        orphans: The client's orphans.
     """
 
-    going: frozenset[str]
+    running: frozenset[str]
     orphans: tuple[str, ...]
 
 
 @attrs.define(eq=False)
 class Evidence:
-    """Everything a schedule leaves behind for the judge."""
+    """Everything that the invariants of a schedule are checked with."""
 
     schedule: Schedule
     service: Service
-    diary: Diary = attrs.field(factory=Diary)
+    event_log: EventLog = attrs.field(factory=EventLog)
     submissions: list[Submission] = attrs.field(factory=list[Submission])
-    held: list[Held] = attrs.field(factory=list[Held])
+    handles: list[WatchedHandle] = attrs.field(factory=list[WatchedHandle])
     readings: list[Reading] = attrs.field(factory=list[Reading])
     receipts: list[Receipt] = attrs.field(factory=list[Receipt])
     balances: list[Balance] = attrs.field(factory=list[Balance])
     interruptions: list[Interruption] = attrs.field(factory=list[Interruption])
-    complaints: list[Complaint] = attrs.field(factory=list[Complaint])
+    errors: list[ErrorRecord] = attrs.field(factory=list[ErrorRecord])
     batches: list[Batch] = attrs.field(factory=list[Batch])
-    fleets: list[Fleet] = attrs.field(factory=list[Fleet])
-    surprises: list[str] = attrs.field(factory=list[str])
+    waits: list[Wait] = attrs.field(factory=list[Wait])
+    cancels_of_terminal: list[CancelOfTerminal] = attrs.field(
+        factory=list[CancelOfTerminal]
+    )
+    groups: list[GroupWait] = attrs.field(factory=list[GroupWait])
+    unexpected: list[str] = attrs.field(factory=list[str])
     key_faults: list[str] = attrs.field(factory=list[str])
-    foreign: list[str] = attrs.field(factory=list[str])
-    warned: set[int] = attrs.field(factory=set[int])
-    named: set[str] = attrs.field(factory=set[str])
-    calm_at: float = inf
-    after_calm: After | None = None
+    foreign_exceptions: list[str] = attrs.field(factory=list[str])
+    warned_steps: set[int] = attrs.field(factory=set[int])
+    named_jobs: set[str] = attrs.field(factory=set[str])
+    recovered_at: float = inf
+    after_recovery: AfterRecovery | None = None
     warnings: int = 0
     late: int = 0
-    loop_complaints: list[str] = attrs.field(factory=list[str])
+    loop_errors: list[str] = attrs.field(factory=list[str])
     is_closing: bool = False
     stuck: list[str] = attrs.field(factory=list[str])
-    left_over: list[str] = attrs.field(factory=list[str])
+    leftovers: list[str] = attrs.field(factory=list[str])
     orphans: tuple[str, ...] = ()
-    going: frozenset[str] = frozenset()
+    running: frozenset[str] = frozenset()
     ended: float = 0.0
 
-    def going_now(self) -> frozenset[str]:
-        """List the jobs that nobody has stopped and that have not ended."""
+    def list_running(self) -> frozenset[str]:
+        """List the jobs that are pending or running."""
         alive = {"pending", "running"}
         jobs = self.service.jobs.values()
         return frozenset(view.id for view in jobs if view.status in alive)
 
-    def look_around(self) -> None:
-        """Note what every handle shows."""
-        for held in self.held:
-            if held.has_news and held.job.id in self.service.jobs:
-                true = JobStatus(self.service.jobs[held.job.id].status)
-                held.trail.append((self.service.now, held.job.status, true))
+    def record_statuses(self) -> None:
+        """Record the status of every handle, if it has changed."""
+        for handle in self.handles:
+            if handle.has_changed and handle.job.id in self.service.jobs:
+                true = JobStatus(self.service.jobs[handle.job.id].status)
+                handle.statuses.append((self.service.now, handle.job.status, true))
 
-    def complain(
+    def record_error(
         self, step: Step, error: OpenFunnelError, job_id: str | None, tag: str | None
     ) -> None:
-        """Keep an error without what its traceback holds on to."""
+        """Record an error without its traceback, which keeps objects alive."""
         shown = f"{error} {error!r} {error.args}"
-        self.look_for_the_key(shown, "an error")
+        self.check_for_key(shown, "an error")
         step.outcome = f"{type(error).__name__}: {error}"
-        self.complaints.append(Complaint(step, type(error), job_id, tag, str(error)))
+        self.errors.append(ErrorRecord(step, type(error), job_id, tag, str(error)))
 
-    def look_for_the_key(self, text: str, where: str) -> None:
-        """Note a text that shows the key."""
+    def check_for_key(self, text: str, where: str) -> None:
+        """Record a text that contains the key."""
         if self.service.api_key in text:
-            self.key_faults.append(f"the key stands in {where}: {text[:80]}")
+            self.key_faults.append(f"the key is in {where}: {text[:80]}")
 
 
-class Listener(logging.Handler):
-    """Hears what the client logs, and in whose step."""
+class LogRecorder(logging.Handler):
+    """Records the client's log, with the step of each record."""
 
     def __init__(self, evidence: Evidence) -> None:
         super().__init__(logging.WARNING)
         self._evidence = evidence
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note a warning."""
-        said, step = record.getMessage(), CURRENT.get()
+        """Record a warning."""
+        said, step = record.getMessage(), CURRENT_STEP.get()
         self._evidence.warnings += 1
-        self._evidence.look_for_the_key(said, "a log record")
-        self._evidence.named.update(_NAMED.findall(said))
-        if said.startswith(_SENT_FOR_ONE_WHO_HAS_GONE) and step is not None:
-            self._evidence.warned.add(step.number)
+        self._evidence.check_for_key(said, "a log record")
+        self._evidence.named_jobs.update(_JOB_ID.findall(said))
+        if said.startswith(_SENT_FOR_A_CANCELLED_CALLER) and step is not None:
+            self._evidence.warned_steps.add(step.number)

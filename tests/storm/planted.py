@@ -1,8 +1,8 @@
-"""Bugs put in on purpose, to see that the judge finds them.
+"""Bugs that are planted on purpose, to check that the invariants find them.
 
-A client makes its own parts, floor upon floor, so a broken variant of one of them
-could only get in through a copy of everything above it. A bug is therefore an
-attribute that is swapped while the bug is planted.
+The client makes its own parts, so a broken variant of one of them could only get in
+through copies of all parts above it. A planted bug therefore replaces one attribute
+for the time of a block.
 """
 
 from collections.abc import Callable, Generator
@@ -12,53 +12,65 @@ from typing import Any
 
 import attrs
 
-from openfunnel_async import RowStream
-from openfunnel_async._client import client
-from openfunnel_async._client.background import BackgroundTasks
-from openfunnel_async._client.completions import Completions
-from openfunnel_async._client.credit_cap import CreditCap
-from openfunnel_async._client.run_many import Batch
-from openfunnel_async._client.submit import Submitter
-from openfunnel_async._client.unfinished import UnfinishedWork
-from openfunnel_async._job import cancel_calls, cancellation, state
-from openfunnel_async._job.cancellation import Cancellation
-from openfunnel_async._job.page_reader import PageReader
-from openfunnel_async._job.poll_loop import PollLoop
-from openfunnel_async._job.state import JobState
-from openfunnel_async._protocol import endpoints, error_replies, replies
-from openfunnel_async._protocol.retry_loop import Caller
-from openfunnel_async._protocol.retry_rules import RetryAllowance, Tries
-from openfunnel_async._protocol.submit_throttle import SubmitThrottle
-from openfunnel_async._transport.wire import SendProgress
+from openfunnel_async import BulkJob, PageStream, RowStream
 from tests.storm import (
-    broken,
-    broken_many,
-    judge_calls,
-    judge_cancels,
-    judge_jobs,
-    judge_many,
-    judge_rows,
+    bugs_of_batches,
+    bugs_of_jobs,
+    bugs_of_waits,
+    call_invariants,
+    cancel_invariants,
+    group_invariants,
+    job_invariants,
+    row_invariants,
+    wait_invariants,
 )
-from tests.storm.judge import Invariant
+from tests.storm.internals import (
+    BackgroundTasks,
+    Batch,
+    Caller,
+    Cancellation,
+    Completions,
+    CreditCap,
+    JobState,
+    Outage,
+    PageReader,
+    PollLoop,
+    RetryAllowance,
+    SendProgress,
+    SharedTask,
+    Submitter,
+    SubmitThrottle,
+    Tries,
+    UnfinishedWork,
+    cancel_calls,
+    cancellation,
+    client,
+    endpoints,
+    error_replies,
+    replies,
+    requests_module,
+    state,
+)
+from tests.storm.invariants import Invariant
 
 
 @attrs.frozen
 class Bug:
-    """A mistake that somebody could make.
+    """A mistake that a developer could make.
 
     Attributes:
-        what: The mistake.
-        caught_by: The invariant that must find it.
-        owner: The class or module whose attribute is swapped.
+        what: The mistake, in words.
+        invariant: The invariant that must find it.
+        owner: The class or module whose attribute is replaced.
         attribute: Its name.
-        broken: Makes the broken one out of the sound one.
+        replace: Returns the broken attribute for the original one.
     """
 
     what: str
-    caught_by: Invariant
+    invariant: Invariant
     owner: Any = attrs.field(repr=False)
     attribute: str
-    broken: Callable[[Any], Any] = attrs.field(repr=False)
+    replace: Callable[[Any], Any] = attrs.field(repr=False)
 
     def __str__(self) -> str:
         return self.what
@@ -66,228 +78,310 @@ class Bug:
 
 @contextmanager
 def planted(bug: Bug) -> Generator[None]:
-    """Let the client have the bug for the time of the block."""
-    # Statically: a property is wanted as it is, not what it gives.
-    sound = getattr_static(bug.owner, bug.attribute)
-    setattr(bug.owner, bug.attribute, bug.broken(sound))
+    """Plant the bug for the time of the block."""
+    # Statically: the property itself is needed, not its value.
+    original = getattr_static(bug.owner, bug.attribute)
+    setattr(bug.owner, bug.attribute, bug.replace(original))
     try:
         yield
     finally:
-        setattr(bug.owner, bug.attribute, sound)
+        setattr(bug.owner, bug.attribute, original)
 
 
 BUGS: tuple[Bug, ...] = (
     Bug(
-        "handles are pooled by limit",
-        judge_jobs.a_handle_means_one_job, Submitter, "_send", broken.pooled,
+        "searches with the same limit get the same handle",
+        job_invariants.a_handle_means_one_job,
+        Submitter, "_send", bugs_of_jobs.pool_handles,
     ),
     Bug(
         "a 408 to a submit is raised as a refusal",
-        judge_jobs.a_refusal_means_no_job,
-        replies, "_refused_submit", broken.plain_408,
+        job_invariants.a_refusal_means_no_job,
+        replies, "_refused_submit", bugs_of_jobs.raise_408,
     ),
     Bug(
-        "every unknown outcome is told as accepted",
-        judge_jobs.an_unknown_outcome_means_one_job_at_most,
-        replies, "_unknown", broken.accepted,
+        "every unknown outcome is reported as accepted",
+        job_invariants.an_unknown_outcome_means_one_job_at_most,
+        replies, "_unknown", bugs_of_jobs.claim_acceptance,
     ),
     Bug(
         "a submit whose answer was lost is sent again",
-        judge_jobs.a_submit_is_not_sent_again, Caller, "_once", broken.once_more,
+        job_invariants.a_submit_is_not_sent_again,
+        Caller, "_once", bugs_of_jobs.send_twice,
     ),
     Bug(
-        "a page that was read again is handed out from its first row",
-        judge_rows.rows_come_once_and_in_order,
-        PageReader, "_compare", broken.from_the_top,
+        "a page that was read again is returned from its first row",
+        row_invariants.rows_come_once_and_in_order,
+        PageReader, "_compare", bugs_of_jobs.start_page_again,
     ),
     Bug(
         "the newest page is not read again",
-        judge_rows.rows_come_once_and_in_order,
-        PageReader, "is_whole", broken.never_again,
+        row_invariants.rows_come_once_and_in_order,
+        PageReader, "is_whole", bugs_of_jobs.take_any_page_as_whole,
     ),
     Bug(
         "a checkpoint is a row behind",
-        judge_rows.rows_come_once_and_in_order,
-        PageReader,
-        "place",
-        broken.a_row_late,
+        row_invariants.rows_come_once_and_in_order,
+        PageReader, "place", bugs_of_jobs.checkpoint_one_row_behind,
     ),
     Bug(
-        "the status is the last one reported",
-        judge_rows.a_status_is_true_and_never_goes_back,
-        state, "furthest", broken.last_word,
+        "the status is the last one that an answer stated",
+        row_invariants.a_status_is_true_and_never_goes_back,
+        state, "furthest", bugs_of_jobs.take_last_status,
     ),
     Bug(
-        "a 409 is taken for cancelled",
-        judge_rows.a_status_is_true_and_never_goes_back,
-        Cancellation, "_find_out", broken.inferred,
+        "a 409 to a cancel is taken as cancelled",
+        row_invariants.a_status_is_true_and_never_goes_back,
+        Cancellation, "_find_out", bugs_of_jobs.infer_cancelled,
     ),
     Bug(
-        "credits avoided are reckoned before the bill",
-        judge_rows.numbers_are_those_of_the_ledger,
-        cancellation, "_avoided", broken.guessed,
+        "avoided credits are computed before the bill is known",
+        row_invariants.numbers_are_those_of_the_ledger,
+        cancellation, "_avoided", bugs_of_jobs.subtract_unknown_bill,
     ),
     Bug(
-        "no answer reaches who waits for it",
-        judge_calls.nothing_hangs, PollLoop, "_end_request", broken.silent,
+        "a poll loop does not report its answers",
+        call_invariants.nothing_hangs,
+        PollLoop, "_end_request", bugs_of_jobs.report_no_answer,
     ),
     Bug(
-        "a job whose caller has gone is not cancelled",
-        judge_jobs.no_job_runs_unknown_to_all,
-        BackgroundTasks, "_cancel", broken.forgets,
+        "the job of a cancelled submit is not cancelled",
+        job_invariants.every_running_job_is_known,
+        BackgroundTasks, "_cancel", bugs_of_jobs.skip_cancel,
     ),
     Bug(
-        "a submit goes when its caller goes",
-        judge_jobs.no_job_runs_unknown_to_all, Submitter, "submit", broken.just_goes,
+        "a submit ends with its caller",
+        job_invariants.every_running_job_is_known,
+        Submitter, "submit", bugs_of_jobs.submit_unshielded,
     ),
     Bug(
-        "a batch that is left forgets its jobs",
-        judge_jobs.no_job_runs_unknown_to_all,
-        Batch, "_release_all", broken_many.lets_them_run,
+        "a cancelled batch does not cancel its jobs",
+        job_invariants.every_running_job_is_known,
+        Batch, "_release_all", bugs_of_batches.release_nothing,
     ),
     Bug(
-        "what is reserved is left out of the cap",
-        judge_many.a_batch_stays_under_its_cap,
-        CreditCap, "fits_now", broken_many.by_what_was_billed,
+        "the cap ignores reservations",
+        group_invariants.a_batch_stays_under_its_cap,
+        CreditCap, "fits_now", bugs_of_batches.ignore_reservations,
     ),
     Bug(
-        "a bill that is not known is taken for nothing",
-        judge_many.a_batch_stays_under_its_cap,
-        CreditCap, "replace_by_bill", broken_many.free_of_charge,
+        "an unknown bill counts as zero",
+        group_invariants.a_batch_stays_under_its_cap,
+        CreditCap, "replace_by_bill", bugs_of_batches.take_unknown_bill_as_zero,
     ),
     Bug(
-        "a slot is given back when the submit is answered",
-        judge_many.a_batch_keeps_to_its_slots,
-        Batch, "_start", broken_many.for_the_submit_alone,
+        "a slot is free after the submit",
+        group_invariants.a_batch_keeps_to_its_slots,
+        Batch, "_start", bugs_of_batches.free_slot_after_submit,
     ),
     Bug(
-        "outcomes come as the jobs end",
-        judge_many.no_member_is_lost, Batch, "run", broken_many.as_they_end,
+        "outcomes are in the order in which the jobs end",
+        group_invariants.every_outcome_is_returned,
+        Batch, "run", bugs_of_batches.return_in_order_of_end,
     ),
     Bug(
-        "of those waited for together only the good ones are told",
-        judge_many.no_member_is_lost, client, "wait_all", broken_many.the_good_ones,
+        "wait_all leaves failed jobs out",
+        group_invariants.every_outcome_is_returned,
+        client, "wait_all", bugs_of_batches.drop_failed_jobs,
     ),
     Bug(
-        "a handle that cannot be read does not come out",
-        judge_many.no_member_is_lost,
-        Completions, "next_outcome", broken_many.without_the_failed,
+        "as_completed leaves out a handle that cannot be read",
+        group_invariants.every_outcome_is_returned,
+        Completions, "next_outcome", bugs_of_batches.skip_failed_handles,
     ),
     Bug(
-        "whoever leaves waits for those that are left",
-        judge_many.waiting_together_ends_in_time,
-        Completions, "_stop", broken_many.lets_them_wait,
+        "a group wait that ends waits for the other jobs",
+        group_invariants.group_waits_end_in_time,
+        Completions, "_stop", bugs_of_batches.leave_waits_running,
     ),
     Bug(
-        "a failure only stops the submits",
-        judge_many.a_failure_ends_the_rest,
-        Batch, "_note_failure", broken_many.no_more_submits,
+        "a failure stops the submits and cancels nothing",
+        group_invariants.a_failure_cancels_the_rest,
+        Batch, "_note_failure", bugs_of_batches.stop_submits_only,
     ),
     Bug(
-        "the jobs of a batch are cancelled one after the other",
-        judge_many.a_batch_that_is_left_ends_its_jobs,
-        BackgroundTasks, "_cancel", broken_many.one_after_the_other,
+        "the jobs of a batch are cancelled one by one",
+        group_invariants.a_cancelled_batch_cancels_its_jobs,
+        BackgroundTasks, "_cancel", bugs_of_batches.cancel_one_by_one,
     ),
     Bug(
-        "a stream that is cancelled just ends",
-        judge_calls.a_cancelled_step_ends_cancelled,
-        RowStream, "__anext__", broken.ends_quietly,
+        "a cancelled stream ends normally",
+        call_invariants.a_cancelled_step_ends_cancelled,
+        RowStream, "__anext__", bugs_of_jobs.stop_when_cancelled,
     ),
     Bug(
-        "the last one to leave a shared task lets it run on",
-        judge_calls.closing_leaves_nothing, PollLoop, "_remove", broken.walks_off,
+        "a poll loop without callers leaves its task running",
+        call_invariants.closing_leaves_nothing,
+        PollLoop, "_remove", bugs_of_jobs.leave_task_running,
     ),
     Bug(
-        "closing waits for nobody",
-        judge_calls.closing_leaves_nothing,
-        BackgroundTasks, "aclose", broken.in_a_hurry,
+        "aclose() does not wait for background tasks",
+        call_invariants.closing_leaves_nothing,
+        BackgroundTasks, "aclose", bugs_of_jobs.close_without_waiting,
     ),
     Bug(
         "a call has one try more than its policy",
-        judge_calls.retries_are_bounded, Tries, "__init__", broken.one_more,
+        call_invariants.retries_are_bounded,
+        Tries, "__init__", bugs_of_jobs.add_attempt,
     ),
     Bug(
-        "Retry-After is not heard",
-        judge_calls.retries_are_bounded, error_replies, "retry_after", broken.deaf,
+        "Retry-After is ignored",
+        call_invariants.retries_are_bounded,
+        error_replies, "retry_after", bugs_of_jobs.ignore_retry_after,
     ),
     Bug(
-        "retries have no budget",
-        judge_calls.retries_are_bounded, RetryAllowance, "spend", broken.boundless,
+        "retries have no shared allowance",
+        call_invariants.retries_are_bounded,
+        RetryAllowance, "spend", bugs_of_jobs.allow_all_retries,
     ),
     Bug(
-        "the key goes into the query as well",
-        judge_calls.the_key_stays_in_its_header, Caller, "_keyed", broken.in_the_query,
+        "the key is in the query as well",
+        call_invariants.the_key_stays_in_its_header,
+        Caller, "_keyed", bugs_of_jobs.put_key_in_query,
     ),
     Bug(
         "an error quotes the request with its headers",
-        judge_calls.the_key_stays_in_its_header, Caller, "_once", broken.talkative,
+        call_invariants.the_key_stays_in_its_header,
+        Caller, "_once", bugs_of_jobs.quote_key,
     ),
     Bug(
-        "a stream refuses the end of a cancelled job",
-        judge_calls.errors_are_declared_and_have_a_cause,
-        PageReader, "is_complete", broken.pedantic,
+        "a stream raises at the end of a cancelled job",
+        call_invariants.errors_are_declared_and_have_a_cause,
+        PageReader, "is_complete", bugs_of_jobs.refuse_cancelled_end,
     ),
     Bug(
-        "a receipt trips over a job whose bill is not known",
-        judge_calls.nothing_foreign_comes_out,
-        cancel_calls, "write_receipt", broken.takes_a_bill_for_granted,
+        "a receipt requires the bill",
+        call_invariants.only_own_errors_are_raised,
+        cancel_calls, "write_receipt", bugs_of_jobs.require_bill,
     ),
     Bug(
-        "a field that only informs has to have its type",
-        judge_calls.errors_are_declared_and_have_a_cause,
-        endpoints, "read_page", broken.strict,
+        "an informative field of a wrong type is an error",
+        call_invariants.errors_are_declared_and_have_a_cause,
+        endpoints, "read_page", bugs_of_jobs.require_progress_text,
     ),
     Bug(
-        "what a transport raises comes out as it is",
-        judge_calls.nothing_foreign_comes_out, Caller, "_once", broken.lets_it_pass,
+        "exceptions of a transport are raised as they are",
+        call_invariants.only_own_errors_are_raised,
+        Caller, "_once", bugs_of_jobs.raise_foreign,
     ),
     Bug(
-        "a transport that reports nothing is taken not to have sent",
-        judge_jobs.a_submit_is_not_sent_again, SendProgress, "begin", broken.assumed,
+        "a request without a progress report counts as not sent",
+        job_invariants.a_submit_is_not_sent_again,
+        SendProgress, "begin", bugs_of_jobs.assume_unsent,
     ),
     Bug(
         "any 2xx to a cancel accepts it",
-        judge_cancels.an_accepted_cancel_is_true,
-        endpoints, "read_cancel", broken.any_2xx,
+        cancel_invariants.an_accepted_cancel_is_true,
+        endpoints, "read_cancel", bugs_of_jobs.accept_any_2xx,
     ),
     Bug(
-        "a cancel that nobody waits for is tried for ten seconds",
-        judge_cancels.a_cancel_is_not_given_up,
-        BackgroundTasks, "_cancel", broken.four_times,
+        "a background cancel is tried for ten seconds only",
+        cancel_invariants.a_cancel_is_not_given_up,
+        BackgroundTasks, "_cancel", bugs_of_jobs.cancel_for_ten_seconds,
     ),
     Bug(
         "a cancel is sent as often as a read",
-        judge_cancels.a_cancel_is_not_given_up,
-        Tries, "_has_no_attempt_left", broken.as_often_as_a_read,
+        cancel_invariants.a_cancel_is_not_given_up,
+        Tries, "_has_no_attempt_left", bugs_of_jobs.count_attempts_only,
     ),
     Bug(
-        "what was left undone is not logged",
-        judge_cancels.who_is_left_behind_is_named,
-        UnfinishedWork, "report", broken.said_to_nobody,
+        "unfinished work is not logged",
+        cancel_invariants.every_job_left_running_is_named,
+        UnfinishedWork, "report", bugs_of_jobs.log_nothing,
     ),
     Bug(
         "the first manifest of a job is kept",
-        judge_rows.a_bill_that_was_read_is_shown,
-        JobState, "observe", broken.the_first_one,
+        row_invariants.a_bill_that_was_read_is_shown,
+        JobState, "observe", bugs_of_jobs.keep_first_snapshot,
     ),
     Bug(
-        "a slot is given back when its job is given up",
-        judge_many.a_slot_is_kept_while_its_job_runs,
-        Batch, "_cancel", broken_many.as_soon_as_it_is_given_up,
+        "a slot is free before the cancel of its job is accepted",
+        group_invariants.a_slot_is_kept_while_its_job_runs,
+        Batch, "_cancel", bugs_of_batches.free_slot_after_cancel,
     ),
     Bug(
         "a failure is noted a second later",
-        judge_many.a_failure_ends_the_rest,
-        Batch, "_note_failure", broken_many.a_second_later,
+        group_invariants.a_failure_cancels_the_rest,
+        Batch, "_note_failure", bugs_of_batches.note_failure_late,
     ),
     Bug(
-        "a search of a batch is submitted as often as a read is sent",
-        judge_many.no_search_is_lost_to_a_rate_limit,
-        Tries, "__init__", broken_many.as_often_as_a_read,
+        "a submit of a batch counts its attempts after a 429",
+        group_invariants.no_search_is_lost_to_a_rate_limit,
+        Tries, "__init__", bugs_of_batches.count_attempts_only,
     ),
     Bug(
-        "a 429 is for the submit alone that it answers",
-        judge_calls.a_refused_client_submits_later,
-        SubmitThrottle, "delay_all", broken_many.nobody_else_waits,
+        "a 429 delays only the submit that it answers",
+        call_invariants.a_429_delays_all_submits,
+        SubmitThrottle, "delay_all", bugs_of_batches.delay_no_submit,
+    ),
+    Bug(
+        "a handle states one row more than its search",
+        job_invariants.a_handle_means_one_job,
+        Submitter, "_send", bugs_of_waits.add_to_limit,
+    ),
+    Bug(
+        "the position changes before the next page is read",
+        row_invariants.rows_come_once_and_in_order,
+        PageReader, "_read_next", bugs_of_waits.move_early,
+    ),
+    Bug(
+        "a page is handed out before it is whole",
+        row_invariants.rows_come_once_and_in_order,
+        PageStream, "_is_due", bugs_of_waits.yield_partial_pages,
+    ),
+    Bug(
+        "a stream does not count the first row of a page",
+        row_invariants.rows_come_once_and_in_order,
+        RowStream, "__anext__", bugs_of_waits.skip_first_in_count,
+    ),
+    Bug(
+        "a page that is fetched lacks its first row",
+        row_invariants.rows_come_once_and_in_order,
+        BulkJob, "fetch_page", bugs_of_waits.drop_first_row,
+    ),
+    Bug(
+        "a result ignores partial_ok",
+        row_invariants.rows_come_once_and_in_order,
+        BulkJob, "result", bugs_of_waits.force_partial_ok,
+    ),
+    Bug(
+        "concurrent cancels send a request each",
+        cancel_invariants.one_handle_sends_one_cancel,
+        SharedTask, "join", bugs_of_waits.share_no_cancel,
+    ),
+    Bug(
+        "a cancel is sent although the job is known to be terminal",
+        cancel_invariants.one_handle_sends_one_cancel,
+        Cancellation, "request", bugs_of_waits.cancel_terminal_job,
+    ),
+    Bug(
+        "each poll is half a minute late",
+        wait_invariants.a_wait_ends_in_time,
+        PollLoop, "_next_due", bugs_of_waits.poll_late,
+    ),
+    Bug(
+        "a timeout is five seconds longer",
+        wait_invariants.a_wait_ends_in_time,
+        BulkJob, "wait_until_terminal", bugs_of_waits.extend_timeout,
+    ),
+    Bug(
+        "a wait that ends takes the poll away from the others",
+        call_invariants.a_cancelled_step_ends_cancelled,
+        PollLoop, "_remove", bugs_of_waits.cancel_shared_poll,
+    ),
+    Bug(
+        "no outage is survived",
+        wait_invariants.an_outage_is_survived,
+        Outage, "has_lasted", bugs_of_waits.end_outage_at_once,
+    ),
+    Bug(
+        "the client's own pause is checked against the deadline",
+        wait_invariants.an_outage_is_survived,
+        requests_module, "wait_after", bugs_of_waits.report_own_pause,
+    ),
+    Bug(
+        "a call is tried once",
+        wait_invariants.a_read_is_tried_as_often_as_its_policy_says,
+        Tries, "_has_no_attempt_left", bugs_of_waits.try_once,
     ),
 )  # fmt: skip

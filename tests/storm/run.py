@@ -1,4 +1,4 @@
-"""One schedule from its seed to the judge's verdict."""
+"""Run one schedule from its seed to the list of violations."""
 
 import asyncio
 import gc
@@ -14,45 +14,45 @@ import anyio
 from openfunnel_async import OpenFunnel
 from openfunnel_async.sandbox import Service
 from tests.storm.actors import Actor
-from tests.storm.dealer import Fates
-from tests.storm.diary import CALL
-from tests.storm.dice import Dice
-from tests.storm.evidence import After, Evidence, Listener
-from tests.storm.judge import judge
-from tests.storm.schedule import BOUND, deal, deal_life
-from tests.storm.stage import Stage
-from tests.storm.tally import Seen, Verdict, count, see
-from tests.storm.weather import Weather
+from tests.storm.counts import ScheduleResult, Totals, add_up, count_events
+from tests.storm.event_log import CURRENT_CALL
+from tests.storm.evidence import AfterRecovery, Evidence, LogRecorder
+from tests.storm.faulty_transport import FaultyTransport
+from tests.storm.invariants import check_invariants
+from tests.storm.plan_generator import PlanGenerator
+from tests.storm.random_choices import RandomChoices
+from tests.storm.scenario import Scenario
+from tests.storm.schedule import LONGEST_SCHEDULE, draw_life, draw_schedule
 from tests.support.sandbox_transport import ORIGIN
 from tests.support.virtual_time import StuckLoopError, VirtualClockLoop
 
-# Turns of the loop at one and the same moment, after which it is taken to spin.
-MOST_TURNS = 20_000
-# Seconds after which every cancel that is repeated has been sent again: a pause of a
-# minute between two rounds, one that the service asked for, a time limit, and some.
-CALM = 300.0
+# Rounds of the loop at the same moment, after which it counts as an endless loop.
+MAX_ROUNDS = 20_000
+# Seconds after which each repeated cancel was sent again: a pause of a minute between
+# two rounds, one that the service asked for, a time limit, and a margin.
+RECOVERY = 300.0
 
 
 class StormLoop(VirtualClockLoop):
-    """A virtual clock that also notices when work goes round in circles."""
+    """A virtual clock that also notices a loop without progress."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._turns = 0
+        self._rounds = 0
         self._moment = -1.0
 
     def _run_once(self) -> None:
         now = self.time()
-        self._turns = self._turns + 1 if now == self._moment else 0
+        self._rounds = self._rounds + 1 if now == self._moment else 0
         self._moment = now
-        if self._turns > MOST_TURNS:
-            raise StuckLoopError(f"the loop spins at {now:.3f} s")
+        if self._rounds > MAX_ROUNDS:
+            raise StuckLoopError(f"the loop makes no progress at {now:.3f} s")
         super()._run_once()  # type: ignore[misc]  # pyright: ignore -- asyncio's own; the one place that sees each turn
 
 
-def run_schedule(seed: int) -> Verdict:
-    """Run the schedule of a seed and judge it; the same seed, the same verdict."""
-    schedule = deal(seed)
+def run_schedule(seed: int) -> ScheduleResult:
+    """Run and check a schedule; the result depends on the seed alone."""
+    schedule = draw_schedule(seed)
     loop = StormLoop()
     service = Service(
         clock=loop.time,
@@ -60,34 +60,34 @@ def run_schedule(seed: int) -> Verdict:
         credits=schedule.credits,
         row_shape="sixteen" if seed % 16 == 0 else "six",
         unknowns=schedule.unknowns,
-        plan=lambda number, _limit: deal_life(seed, number),
+        plan=lambda number, _limit: draw_life(seed, number),
         rate_limit=schedule.rate_limit,
     )
     evidence = Evidence(schedule, service)
     loop.set_exception_handler(
-        lambda _loop, context: evidence.loop_complaints.append(_said(context))
+        lambda _loop, context: evidence.loop_errors.append(_describe(context))
     )
     before = random.getstate()
     random.seed(f"{seed}/client")
     try:
-        with _heard(evidence):
+        with _recorded_log(evidence):
             try:
-                loop.run_until_complete(_play(evidence, loop))
+                loop.run_until_complete(_run_schedule(evidence, loop))
             except StuckLoopError as exc:
                 evidence.stuck.append(str(exc))
-            # What nobody retrieved is reported when it is collected.
+            # An exception that was not retrieved is reported when it is collected.
             gc.collect()
     finally:
         random.setstate(before)
         _clear(loop)
-    violations = tuple(judge(evidence))
-    return Verdict(seed, violations, count(evidence), evidence.diary)
+    violations = tuple(check_invariants(evidence))
+    return ScheduleResult(seed, violations, count_events(evidence), evidence.event_log)
 
 
-def run_schedules(seeds: Iterable[int]) -> Iterator[Verdict]:
+def run_schedules(seeds: Iterable[int]) -> Iterator[ScheduleResult]:
     """Run schedules one after the other.
 
-    The collector looks once a schedule, and only at what is young.
+    Garbage is collected once a schedule, and only young objects are examined.
     """
     gc.collect()
     gc.freeze()
@@ -100,48 +100,48 @@ def run_schedules(seeds: Iterable[int]) -> Iterator[Verdict]:
         gc.unfreeze()
 
 
-def run_and_see(seeds: Iterable[int]) -> Seen:
-    """Run schedules, and add up what they saw; a process of its own may do it."""
-    return see(run_schedules(seeds))
+def run_and_count(seeds: Iterable[int]) -> Totals:
+    """Run schedules and add up their events, perhaps in another process."""
+    return add_up(run_schedules(seeds))
 
 
-async def _play(evidence: Evidence, loop: StormLoop) -> None:
-    """Let the actors act, close the client, and look at what is left."""
-    weather = _weather(evidence)
-    stage = Stage(_client(evidence, weather), evidence)
-    late = await _act(stage)
-    if evidence.schedule.has_calm and not evidence.is_closing:
-        await _calm_down(stage, weather)
-    await _close(stage.client, evidence)
-    evidence.look_around()
-    evidence.left_over = _left_over(weather, late)
-    evidence.orphans = stage.client.orphans
-    await anyio.sleep(max(0.0, weather.last_arrival - loop.time()))
-    evidence.going = evidence.going_now()
+async def _run_schedule(evidence: Evidence, loop: StormLoop) -> None:
+    """Run the actors, close the client, and record what is left."""
+    transport = _faulty_transport(evidence)
+    scenario = Scenario(_client(evidence, transport), evidence)
+    late = await _run_actors(scenario)
+    if evidence.schedule.has_recovery and not evidence.is_closing:
+        await _recover(scenario, transport)
+    await _close(scenario.client, evidence)
+    evidence.record_statuses()
+    evidence.leftovers = _list_leftovers(transport, late)
+    evidence.orphans = scenario.client.orphans
+    await anyio.sleep(max(0.0, transport.last_arrival - loop.time()))
+    evidence.running = evidence.list_running()
     evidence.ended = loop.time()
 
 
-async def _calm_down(stage: Stage, weather: Weather) -> None:
-    """Let the faults end and time pass, and note what still runs after that."""
-    evidence = stage.evidence
-    weather.is_calm, evidence.service.rate_limit = True, None
-    evidence.calm_at = asyncio.get_running_loop().time()
-    evidence.look_around()
-    await anyio.sleep(CALM)
-    evidence.look_around()
-    evidence.after_calm = After(
-        going=evidence.going_now(), orphans=stage.client.orphans
+async def _recover(scenario: Scenario, transport: FaultyTransport) -> None:
+    """End the faults, let time pass, and record what still runs."""
+    evidence = scenario.evidence
+    transport.has_recovered, evidence.service.rate_limit = True, None
+    evidence.recovered_at = asyncio.get_running_loop().time()
+    evidence.record_statuses()
+    await anyio.sleep(RECOVERY)
+    evidence.record_statuses()
+    evidence.after_recovery = AfterRecovery(
+        running=evidence.list_running(), orphans=scenario.client.orphans
     )
 
 
-def _weather(evidence: Evidence) -> Weather:
+def _faulty_transport(evidence: Evidence) -> FaultyTransport:
     schedule, key = evidence.schedule, evidence.service.api_key
-    dice = Dice(f"{schedule.seed}/weather")
-    fates = Fates(dice, schedule.harm, schedule.slowness, key)
-    return Weather(evidence.service, fates, evidence)
+    rng = RandomChoices(f"{schedule.seed}/transport")
+    generator = PlanGenerator(rng, schedule.fault_rate, schedule.latency, key)
+    return FaultyTransport(evidence.service, generator, evidence)
 
 
-def _client(evidence: Evidence, weather: Weather) -> OpenFunnel:
+def _client(evidence: Evidence, transport: FaultyTransport) -> OpenFunnel:
     schedule = evidence.schedule
     client = OpenFunnel(
         evidence.service.api_key,
@@ -152,79 +152,85 @@ def _client(evidence: Evidence, weather: Weather) -> OpenFunnel:
         wait_timeout=schedule.wait_timeout,
         max_polls_per_second=schedule.max_polls_per_second,
         read_ahead=schedule.read_ahead,
-        transport=weather,
+        transport=transport,
     )
     caller = client._resources.caller
-    caller.call = _numbered(caller.call)  # type: ignore[method-assign]  # tries look alike on the wire
+    caller.call = _numbered(caller.call)  # type: ignore[method-assign]  # the tries of a call have nothing else in common
     return client
 
 
 def _numbered(call: Any) -> Any:
-    """Have each call carry its number, which its tries have in common."""
+    """Give each call a number, which all its tries share."""
     numbers = itertools.count()
 
     async def numbered(*what: Any, **how: Any) -> Any:
-        CALL.set(next(numbers))
+        CURRENT_CALL.set(next(numbers))
         return await call(*what, **how)
 
     return numbered
 
 
-async def _act(stage: Stage) -> set[asyncio.Task[None]]:
-    """Let all actors play; return those who were not over in time."""
-    evidence, seed = stage.evidence, stage.evidence.schedule.seed
+async def _run_actors(scenario: Scenario) -> set[asyncio.Task[None]]:
+    """Run all actors, and return those that did not end in time."""
+    evidence, seed = scenario.evidence, scenario.evidence.schedule.seed
     actors = [
-        asyncio.create_task(Actor(number, Dice(f"{seed}/{number}"), stage).play(steps))
+        asyncio.create_task(
+            Actor(number, RandomChoices(f"{seed}/{number}"), scenario).run_steps(steps)
+        )
         for number, steps in enumerate(evidence.schedule.actors)
     ]
     if evidence.schedule.closing == "early":
-        await asyncio.wait(actors, timeout=Dice(f"{seed}/closing").quarters(60))
+        await asyncio.wait(actors, timeout=RandomChoices(f"{seed}/closing").seconds(60))
         evidence.is_closing = True
-        await stage.client.aclose()
-    _, late = await asyncio.wait(actors, timeout=BOUND)
-    evidence.stuck += [f"an actor was not over after {BOUND:g} s" for _ in late]
+        await scenario.client.aclose()
+    _, late = await asyncio.wait(actors, timeout=LONGEST_SCHEDULE)
+    evidence.stuck += [
+        f"an actor did not end within {LONGEST_SCHEDULE:g} s" for _ in late
+    ]
     for actor in actors:
         if actor in late:
             continue
         if actor.cancelled():
-            evidence.surprises.append("an actor was cancelled by nobody")
+            evidence.unexpected.append("an actor was cancelled without a request")
         else:
             actor.result()
     return late
 
 
-def _left_over(weather: Weather, late: set[asyncio.Task[None]]) -> list[str]:
+def _list_leftovers(
+    transport: FaultyTransport, late: set[asyncio.Task[None]]
+) -> list[str]:
     mine = {asyncio.current_task(), *late}
     found = [
         f"a task is left: {getattr(task.get_coro(), '__qualname__', task)}"
         for task in asyncio.all_tasks() - mine
     ]
-    if weather.in_flight and not late:
-        found.append(f"{weather.in_flight} exchanges in flight")
-    if weather.closed != 1:
-        found.append(f"the transport was closed {weather.closed} times")
+    if transport.in_flight and not late:
+        found.append(f"{transport.in_flight} exchanges in flight")
+    if transport.closed != 1:
+        found.append(f"the transport was closed {transport.closed} times")
     return sorted(found)
 
 
 async def _close(client: OpenFunnel, evidence: Evidence) -> None:
-    """Close the client in the schedule's way; a cancelled closing ends cancelled."""
+    """Close the client as the schedule says; a cancelled close ends cancelled."""
     match evidence.schedule.closing:
         case "together":
             await asyncio.gather(client.aclose(), client.aclose())
         case "cancelled":
             task = asyncio.create_task(client.aclose())
             await asyncio.sleep(0)
-            asked = task.cancel()
+            was_cancelled = task.cancel()
             await asyncio.wait([task])
-            if asked and not task.cancelled():
-                evidence.surprises.append("aclose() swallowed its cancellation")
+            if was_cancelled and not task.cancelled():
+                evidence.unexpected.append("aclose() swallowed its cancellation")
         case _:
             await client.aclose()
     await client.aclose()
 
 
 def _clear(loop: StormLoop) -> None:
-    """Take what a broken client left on the loop off it, unseen."""
+    """Cancel what a broken client left on the loop, and ignore its errors."""
     loop.set_exception_handler(lambda _loop, _context: None)
     for _ in range(3):
         left = asyncio.all_tasks(loop)
@@ -237,10 +243,10 @@ def _clear(loop: StormLoop) -> None:
 
 
 @contextmanager
-def _heard(evidence: Evidence) -> Generator[None]:
-    """Listen to the client's log, and keep it from everybody else."""
+def _recorded_log(evidence: Evidence) -> Generator[None]:
+    """Record the client's log for the time of the block."""
     logger = logging.getLogger("openfunnel_async")
-    listener, propagate = Listener(evidence), logger.propagate
+    listener, propagate = LogRecorder(evidence), logger.propagate
     logger.addHandler(listener)
     logger.propagate = False
     try:
@@ -250,5 +256,5 @@ def _heard(evidence: Evidence) -> Generator[None]:
         logger.propagate = propagate
 
 
-def _said(context: dict[str, Any]) -> str:
+def _describe(context: dict[str, Any]) -> str:
     return f"{context.get('message')}: {context.get('exception')!r}"

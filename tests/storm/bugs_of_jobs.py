@@ -1,4 +1,4 @@
-"""Parts of the client with one mistake each, made out of the sound ones."""
+"""Bugs in the parts that serve one job, made from the original parts."""
 
 import asyncio
 import copy
@@ -23,44 +23,47 @@ from openfunnel_async import (
     WireReply,
     WireRequest,
 )
-from openfunnel_async._client import submit as submit_module
-from openfunnel_async._client.background import BackgroundTasks
-from openfunnel_async._client.submit import Submitter
-from openfunnel_async._client.unfinished import UnfinishedWork
-from openfunnel_async._job.cancellation import Cancellation
-from openfunnel_async._job.page_reader import PageReader
-from openfunnel_async._job.poll_loop import PollLoop
-from openfunnel_async._job.state import JobState
-from openfunnel_async._protocol.error_replies import failure
-from openfunnel_async._protocol.replies import CancelAnswer
-from openfunnel_async._protocol.retry_loop import Caller
-from openfunnel_async._protocol.retry_rules import RetryAllowance, Tries
-from openfunnel_async._transport.wire import SendProgress
+from tests.storm.internals import (
+    BackgroundTasks,
+    Caller,
+    CancelAnswer,
+    Cancellation,
+    JobState,
+    PageReader,
+    PollLoop,
+    RetryAllowance,
+    SendProgress,
+    Submitter,
+    Tries,
+    UnfinishedWork,
+    failure,
+    submit_module,
+)
 
 
-def pooled(sound: Any) -> Any:
+def pool_handles(original: Any) -> Any:
     pools: WeakKeyDictionary[Submitter, dict[int | None, BulkJob]]
     pools = WeakKeyDictionary()
 
     async def send(submitter: Submitter, attempt: Any) -> BulkJob:
-        job: BulkJob = await sound(submitter, attempt)
+        job: BulkJob = await original(submitter, attempt)
         return pools.setdefault(submitter, {}).setdefault(attempt.search.limit, job)
 
     return send
 
 
-def plain_408(sound: Any) -> Any:
+def raise_408(original: Any) -> Any:
     def refused(search: Any, reply: Any) -> Any:
         if reply.status_code == 408:
             return failure(reply)
-        return sound(search, reply)
+        return original(search, reply)
 
     return refused
 
 
-def accepted(sound: Any) -> Any:
+def claim_acceptance(original: Any) -> Any:
     def unknown(search: Any, why: str, reply: Any) -> SubmitOutcomeUnknownError:
-        error: SubmitOutcomeUnknownError = sound(search, why, reply)
+        error: SubmitOutcomeUnknownError = original(search, why, reply)
         return SubmitOutcomeUnknownError(
             error.message, search, True, error.job_id, search.limit
         )
@@ -68,47 +71,47 @@ def accepted(sound: Any) -> Any:
     return unknown
 
 
-def once_more(sound: Any) -> Any:
+def send_twice(original: Any) -> Any:
     async def once(caller: Caller, call: Any, progress: Any) -> Any:
         try:
-            return await sound(caller, call, progress)
+            return await original(caller, call, progress)
         except SubmitOutcomeUnknownError:
-            return await sound(caller, call, progress)
+            return await original(caller, call, progress)
 
     return once
 
 
-def from_the_top(sound: Any) -> Any:
+def start_page_again(original: Any) -> Any:
     def reread(reader: PageReader, before: Any, page: Any) -> None:
-        sound(reader, before, page)
+        original(reader, before, page)
         reader.used = 0
 
     return reread
 
 
-def never_again(_sound: Any) -> Any:
+def take_any_page_as_whole(_sound: Any) -> Any:
     def is_whole(reader: PageReader) -> bool:
         return reader.page is not None
 
     return property(is_whole)
 
 
-def a_row_late(sound: Any) -> Any:
+def checkpoint_one_row_behind(original: Any) -> Any:
     def place(reader: PageReader) -> JobCheckpoint:
-        true: JobCheckpoint = sound.fget(reader)
+        true: JobCheckpoint = original.fget(reader)
         return attrs.evolve(true, offset=max(0, true.offset - 1))
 
     return property(place)
 
 
-def last_word(_sound: Any) -> Any:
+def take_last_status(_sound: Any) -> Any:
     def furthest(_seen: JobStatus, reported: JobStatus) -> JobStatus:
         return reported
 
     return furthest
 
 
-def inferred(_sound: Any) -> Any:
+def infer_cancelled(_sound: Any) -> Any:
     async def find_out(cancellation: Cancellation, answer: CancelAnswer) -> Any:
         record: Any = cancellation._requests.state
         record._furthest = JobStatus.CANCELLED
@@ -117,21 +120,21 @@ def inferred(_sound: Any) -> Any:
     return find_out
 
 
-def guessed(_sound: Any) -> Any:
+def subtract_unknown_bill(_sound: Any) -> Any:
     def avoided(record: JobState, consumed: float | None) -> float | None:
         return None if record.limit is None else record.limit - (consumed or 0.0)
 
     return avoided
 
 
-def silent(_sound: Any) -> Any:
+def report_no_answer(_sound: Any) -> Any:
     def end_request(_loop: PollLoop, _task: object) -> None:
         return None
 
     return end_request
 
 
-def forgets(_sound: Any) -> Any:
+def skip_cancel(_sound: Any) -> Any:
     async def cancel(
         background: BackgroundTasks, cancelling: Any, _after: float
     ) -> None:
@@ -141,7 +144,7 @@ def forgets(_sound: Any) -> Any:
     return cancel
 
 
-def four_times(_sound: Any) -> Any:
+def cancel_for_ten_seconds(_sound: Any) -> Any:
     async def cancel(
         background: BackgroundTasks, cancelling: Any, _after: float
     ) -> None:
@@ -164,26 +167,26 @@ def _end(background: BackgroundTasks, cancelling: Any, *, is_cancelled: bool) ->
     cancelling.end(is_cancelled=is_cancelled)
 
 
-def as_often_as_a_read(_sound: Any) -> Any:
+def count_attempts_only(_sound: Any) -> Any:
     def has_no_attempt_left(tries: Tries) -> bool:
         return tries._failures >= tries._policy.attempts
 
     return has_no_attempt_left
 
 
-def any_2xx(sound: Any) -> Any:
+def accept_any_2xx(original: Any) -> Any:
     def read(job_id: str, reply: WireReply) -> CancelAnswer:
         if reply.is_success:
             return CancelAnswer(accepted=True)
-        answer: CancelAnswer = sound(job_id, reply)
+        answer: CancelAnswer = original(job_id, reply)
         return answer
 
     return read
 
 
-def strict(sound: Any) -> Any:
+def require_progress_text(original: Any) -> Any:
     def read(job_id: str, cursor: str | None, reply: WireReply) -> JobPage:
-        page: JobPage = sound(job_id, cursor, reply)
+        page: JobPage = original(job_id, cursor, reply)
         said = json.loads(reply.body)["progress_message"]
         if not isinstance(said, str | None):
             raise InvalidResponseError("must be a text", "$.progress_message")
@@ -192,15 +195,15 @@ def strict(sound: Any) -> Any:
     return read
 
 
-def said_to_nobody(_sound: Any) -> Any:
+def log_nothing(_sound: Any) -> Any:
     def drop(_obligation: UnfinishedWork) -> None:
         return None
 
     return drop
 
 
-class _Spy:
-    """A transport that keeps what another one raised and is not the client's own."""
+class _ExceptionRecorder:
+    """A transport that records foreign exceptions of another one."""
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -217,39 +220,39 @@ class _Spy:
         return reply
 
 
-def lets_it_pass(sound: Any) -> Any:
+def raise_foreign(original: Any) -> Any:
     async def once(caller: Caller, call: Any, progress: Any) -> Any:
-        spied, spy = copy.copy(caller), _Spy(caller._transport)
-        spied._transport = spy  # type: ignore[assignment]  # it is only sent with
+        copied, recorder = copy.copy(caller), _ExceptionRecorder(caller._transport)
+        copied._transport = recorder  # type: ignore[assignment]  # only its send() is used
         try:
-            return await sound(spied, call, progress)
+            return await original(copied, call, progress)
         except OpenFunnelError:
-            if spy.foreign is not None:
-                raise spy.foreign from None
+            if recorder.foreign is not None:
+                raise recorder.foreign from None
             raise
 
     return once
 
 
-def assumed(sound: Any) -> Any:
+def assume_unsent(original: Any) -> Any:
     def begin(progress: SendProgress) -> None:
-        sound(progress)
+        original(progress)
         progress.waiting()
 
     return begin
 
 
-def the_first_one(sound: Any) -> Any:
+def keep_first_snapshot(original: Any) -> Any:
     def observe(record: JobState, answer: Any) -> JobSnapshot:
         first = record.snapshot if record.is_terminal else None
-        seen: JobSnapshot = sound(record, answer)
+        seen: JobSnapshot = original(record, answer)
         record._snapshot = first or seen
         return first or seen
 
     return observe
 
 
-def just_goes(_sound: Any) -> Any:
+def submit_unshielded(_sound: Any) -> Any:
     async def submit(submitter: Any, search: Any, **_how: Any) -> Any:
         attempt = submit_module._Attempt(search, None, lambda: True)
         return await submitter._send(attempt)
@@ -257,65 +260,65 @@ def just_goes(_sound: Any) -> Any:
     return submit
 
 
-def ends_quietly(sound: Any) -> Any:
+def stop_when_cancelled(original: Any) -> Any:
     async def following(stream: RowStream) -> Any:
         try:
-            return await sound(stream)
+            return await original(stream)
         except asyncio.CancelledError:
             raise StopAsyncIteration from None
 
     return following
 
 
-def walks_off(_sound: Any) -> Any:
+def leave_task_running(_sound: Any) -> Any:
     async def remove(loop: PollLoop, follower: Any) -> None:
         del loop._followers[follower]
 
     return remove
 
 
-def in_a_hurry(_sound: Any) -> Any:
+def close_without_waiting(_sound: Any) -> Any:
     async def aclose(_background: BackgroundTasks) -> None:
         return None
 
     return aclose
 
 
-def one_more(sound: Any) -> Any:
+def add_attempt(original: Any) -> Any:
     def init(tries: Tries, kind: Any, policy: Any, *rest: Any, **how: Any) -> None:
         policy = attrs.evolve(policy, attempts=policy.attempts + 1)
-        sound(tries, kind, policy, *rest, **how)
+        original(tries, kind, policy, *rest, **how)
 
     return init
 
 
-def deaf(_sound: Any) -> Any:
+def ignore_retry_after(_sound: Any) -> Any:
     def retry_after(_headers: object, _body: object) -> None:
         return None
 
     return retry_after
 
 
-def boundless(_sound: Any) -> Any:
+def allow_all_retries(_sound: Any) -> Any:
     def spend(_budget: RetryAllowance) -> bool:
         return True
 
     return spend
 
 
-def in_the_query(sound: Any) -> Any:
+def put_key_in_query(original: Any) -> Any:
     def keyed(caller: Caller, request: Any, progress: Any) -> WireRequest:
-        made: WireRequest = sound(caller, request, progress)
+        made: WireRequest = original(caller, request, progress)
         key = str(made.headers["x-api-key"])
         return attrs.evolve(made, query=(*made.query, ("api_key", key)))
 
     return keyed
 
 
-def talkative(sound: Any) -> Any:
+def quote_key(original: Any) -> Any:
     async def once(caller: Caller, call: Any, progress: Any) -> Any:
         try:
-            return await sound(caller, call, progress)
+            return await original(caller, call, progress)
         except TransportError as exc:
             msg = f"no answer to {caller._key!s}"
             raise TransportError(msg, exc.request_sent) from None
@@ -323,9 +326,9 @@ def talkative(sound: Any) -> Any:
     return once
 
 
-def pedantic(sound: Any) -> Any:
+def refuse_cancelled_end(original: Any) -> Any:
     async def check(reader: PageReader) -> bool:
-        is_complete: bool = await sound(reader)
+        is_complete: bool = await original(reader)
         if reader.page is not None and reader.page.snapshot.status != "completed":
             raise InvalidResponseError("a cancelled job has no end", "$.status")
         return is_complete
@@ -333,9 +336,9 @@ def pedantic(sound: Any) -> Any:
     return check
 
 
-def takes_a_bill_for_granted(sound: Any) -> Any:
+def require_bill(original: Any) -> Any:
     def receipt(record: Any, answer: CancelAnswer) -> CancelReceipt:
-        made: CancelReceipt = sound(record, answer)
+        made: CancelReceipt = original(record, answer)
         bill = record.snapshot.manifest.credits_consumed
         return attrs.evolve(made, credits_consumed=bill)
 

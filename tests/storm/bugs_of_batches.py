@@ -1,35 +1,37 @@
-"""Parts that serve many jobs at once with one mistake each, out of the sound ones."""
+"""Bugs in the parts that serve several jobs, made from the original parts."""
 
 import asyncio
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from openfunnel_async import BulkJob, JobSnapshot
-from openfunnel_async._client.background import BackgroundTasks
-from openfunnel_async._client.completions import Completions
-from openfunnel_async._client.credit_cap import CreditCap
-from openfunnel_async._client.run_many import Batch
-from openfunnel_async._protocol.retry_rules import Tries
-from openfunnel_async._protocol.submit_throttle import SubmitThrottle
+from tests.storm.internals import (
+    BackgroundTasks,
+    Batch,
+    Completions,
+    CreditCap,
+    SubmitThrottle,
+    Tries,
+)
 
 
-def by_what_was_billed(_sound: Any) -> Any:
+def ignore_reservations(_sound: Any) -> Any:
     def fits_now(cap: CreditCap, amount: float) -> bool:
         return cap.can_ever_fit(amount)
 
     return fits_now
 
 
-def free_of_charge(sound: Any) -> Any:
+def take_unknown_bill_as_zero(original: Any) -> Any:
     def settle(cap: CreditCap, amount: float, billed: float | None) -> None:
-        sound(cap, amount, billed or 0.0)
+        original(cap, amount, billed or 0.0)
 
     return settle
 
 
-def for_the_submit_alone(sound: Any) -> Any:
+def free_slot_after_submit(original: Any) -> Any:
     async def start(batch: Batch, *rest: Any) -> BulkJob | None:
-        job: BulkJob | None = await sound(batch, *rest)
+        job: BulkJob | None = await original(batch, *rest)
         if job is not None:
             batch._read -= 1
         return job
@@ -37,47 +39,47 @@ def for_the_submit_alone(sound: Any) -> Any:
     return start
 
 
-def as_soon_as_it_is_given_up(_sound: Any) -> Any:
+def free_slot_after_cancel(_sound: Any) -> Any:
     async def cancel(batch: Batch, job: BulkJob, _error: object) -> None:
         if not job.is_terminal:
-            # The batch does not keep the release, so it takes the job for ended.
+            # The batch does not keep the task, so the job counts as terminal.
             batch._background.start_cancel(job)
 
     return cancel
 
 
-def a_second_later(sound: Any) -> Any:
+def note_failure_late(original: Any) -> Any:
     def note_failure(batch: Batch) -> None:
-        asyncio.get_running_loop().call_later(1.0, sound, batch)
+        asyncio.get_running_loop().call_later(1.0, original, batch)
 
     return note_failure
 
 
-def as_often_as_a_read(sound: Any) -> Any:
+def count_attempts_only(original: Any) -> Any:
     def init(tries: Tries, *what: Any, **how: Any) -> None:
-        sound(tries, *what, **how | {"rate_limit_timeout": None})
+        original(tries, *what, **how | {"rate_limit_timeout": None})
 
     return init
 
 
-def nobody_else_waits(_sound: Any) -> Any:
+def delay_no_submit(_sound: Any) -> Any:
     def hold(_throttle: SubmitThrottle, _refusal: Any, _pause: float) -> None:
         return None
 
     return hold
 
 
-def as_they_end(sound: Any) -> Any:
+def return_in_order_of_end(original: Any) -> Any:
     async def run(batch: Batch, searches: Any) -> Any:
-        await sound(batch, searches)
+        await original(batch, searches)
         return [*batch._outcomes.values()]
 
     return run
 
 
-def the_good_ones(sound: Any) -> Any:
+def drop_failed_jobs(original: Any) -> Any:
     async def wait_all(completions: Completions) -> Any:
-        values: dict[str, object] = await sound(completions)
+        values: dict[str, object] = await original(completions)
         return {
             job_id: value
             for job_id, value in values.items()
@@ -87,17 +89,17 @@ def the_good_ones(sound: Any) -> Any:
     return wait_all
 
 
-def without_the_failed(sound: Any) -> Any:
+def skip_failed_handles(original: Any) -> Any:
     async def next_outcome(completions: Completions) -> Any:
         while True:
-            job, outcome = await sound(completions)
+            job, outcome = await original(completions)
             if isinstance(outcome, JobSnapshot):
                 return job, outcome
 
     return next_outcome
 
 
-def lets_them_wait(_sound: Any) -> Any:
+def leave_waits_running(_sound: Any) -> Any:
     def stop(completions: Completions) -> list[Any]:
         completions._closed = True
         return [wait for wait in (completions._waits or {}).values() if not wait.done()]
@@ -105,25 +107,25 @@ def lets_them_wait(_sound: Any) -> Any:
     return stop
 
 
-def no_more_submits(_sound: Any) -> Any:
+def stop_submits_only(_sound: Any) -> Any:
     def note_failure(batch: Batch) -> None:
         batch._failed = batch._cancel_rest
 
     return note_failure
 
 
-def lets_them_run(_sound: Any) -> Any:
+def release_nothing(_sound: Any) -> Any:
     def release_all(_batch: Batch) -> list[Any]:
         return []
 
     return release_all
 
 
-def one_after_the_other(sound: Any) -> Any:
+def cancel_one_by_one(original: Any) -> Any:
     turns: WeakKeyDictionary[BackgroundTasks, asyncio.Lock] = WeakKeyDictionary()
 
     async def cancel(background: BackgroundTasks, cancelling: Any, after: float) -> Any:
         async with turns.setdefault(background, asyncio.Lock()):
-            return await sound(background, cancelling, after)
+            return await original(background, cancelling, after)
 
     return cancel

@@ -6,9 +6,9 @@ from typing import cast
 
 from openfunnel_async import CancelReceipt, Company, JobStatus, Manifest
 from openfunnel_async.sandbox import JobView, Row
-from tests.storm.diary import Exchange
+from tests.storm.event_log import Exchange
 from tests.storm.evidence import Evidence
-from tests.storm.notes import Reading, Receipt
+from tests.storm.records import Reading, Receipt
 
 _PAGE_SIZE = 100
 _OK = 200
@@ -16,21 +16,22 @@ _FURTHER = {status: place for place, status in enumerate(JobStatus)}
 
 
 def rows_come_once_and_in_order(evidence: Evidence) -> Iterator[str]:
-    """A stream gives the job's rows, each once, in order; to its end, all of them."""
+    """A stream returns the rows of the job, each once, in order, and at its end all."""
     jobs = evidence.service.jobs
     truth: dict[str, tuple[Row, ...]] = {}
     for reading in evidence.readings:
         view = jobs[reading.job_id]
         if reading.job_id not in truth:
             truth[reading.job_id] = view.rows
-        for seen in _read_wrong(evidence, reading, view, truth[reading.job_id]):
-            yield f"{reading.step.words} #{reading.step.number}: {seen}"
+        for seen in _row_faults(evidence, reading, view, truth[reading.job_id]):
+            yield f"{reading.step.label}: {seen}"
 
 
-def _read_wrong(
+def _row_faults(
     evidence: Evidence, reading: Reading, view: JobView, rows: tuple[Row, ...]
 ) -> Iterator[str]:
     given, rows = reading.rows, _meant(reading, rows)
+    yield from _miscounted(reading)
     if len(given) > len(rows):
         yield f"{len(given)} rows of {len(rows)}"
     for place, (company, row) in enumerate(zip(given, rows, strict=False)):
@@ -39,32 +40,51 @@ def _read_wrong(
             return
     if reading.end == "open":
         return
-    if not reading.follow:
-        # Pages are held back until they are whole; the last one might grow.
-        held_back = 0 if reading.kind == "rows" else _PAGE_SIZE
-        least = reading.written - held_back - reading.skipped
-        if len(given) < least and not _was_stale(evidence, reading):
-            yield f"{len(given)} rows, {reading.written} were written before"
+    if reading.follow:
+        if len(given) != len(rows):
+            yield f"it ended after {len(given)} rows of {len(rows)}"
+        yield from _ended_wrong(reading, view)
         return
-    if len(given) != len(rows):
-        yield f"it ended after {len(given)} rows of {len(rows)}"
+    # A page stream returns whole pages only, and the last one may still grow.
+    held_back = _PAGE_SIZE if reading.kind == "pages" else 0
+    least = reading.rows_written - held_back - reading.skipped
+    if len(given) < least and not _was_stale(evidence, reading):
+        yield f"{len(given)} rows, {reading.rows_written} were written before"
+
+
+def _miscounted(reading: Reading) -> Iterator[str]:
+    """Check the sizes of pages, and the number of rows that a stream states."""
+    # The first page may be short on a resumed handle, the last one on any.
+    if any(size != _PAGE_SIZE for size in reading.page_sizes[1:-1]):
+        yield f"pages of {reading.page_sizes} rows"
+    if reading.stated not in {None, len(reading.rows)}:
+        yield f"{len(reading.rows)} rows, the stream states {reading.stated}"
+
+
+def _ended_wrong(reading: Reading, view: JobView) -> Iterator[str]:
+    """Check how a stream or a result ended against how the job ended."""
     failed = reading.end == "failed"
     if reading.kind in {"rows", "pages"} and failed != (view.ends == "failed"):
         yield f"it ended as {reading.end}, the job as {view.ends}"
+    if reading.kind == "result" and reading.end == "normal":
+        if reading.status not in {None, JobStatus(view.ends)}:
+            yield f"a result states {reading.status}, the job ended as {view.ends}"
+        if view.ends != "completed" and not reading.partial_ok:
+            yield f"a result without an error, the job ended as {view.ends}"
 
 
 def _meant(reading: Reading, rows: tuple[Row, ...]) -> tuple[Row, ...]:
-    """Give the job's rows from where the reading began, those it wanted."""
+    """Return the rows of the job that the reading has to return."""
     wanted = rows[reading.skipped :]
-    if reading.hosted:
+    if reading.with_domain:
         wanted = tuple(row for row in wanted if row["domain"])
     return wanted[: reading.most]
 
 
 def _was_stale(evidence: Evidence, reading: Reading) -> bool:
     return any(
-        exchange.job_id == reading.job_id and exchange.fate.name == "stale"
-        for exchange in evidence.diary.exchanges
+        exchange.job_id == reading.job_id and exchange.plan.name == "stale"
+        for exchange in evidence.event_log.exchanges
     )
 
 
@@ -81,18 +101,18 @@ def _texts(value: object) -> tuple[str, ...] | None:
 
 
 def a_status_is_true_and_never_goes_back(evidence: Evidence) -> Iterator[str]:
-    """A handle's status is never ahead of the truth, never behind what it was.
+    """A handle's status is never ahead of the truth, and never goes backwards.
 
-    Once terminal it is the job's own end. A word the client does not know may show
-    in place of pending and running.
+    A terminal status is the job's own. An unknown word may be reported in place of
+    pending and running.
     """
     jobs = evidence.service.jobs
-    for held in evidence.held:
+    for handle in evidence.handles:
         before: JobStatus | None = None
-        for now, shown, true in held.trail:
-            end = JobStatus(jobs[held.job.id].ends)
+        for now, shown, true in handle.statuses:
+            end = JobStatus(jobs[handle.job.id].ends)
             if not _may_follow(before, shown) or not _may_show(shown, true, end):
-                seen = f"{held.job.id} at {now:.3f}: {before} -> {shown}"
+                seen = f"{handle.job.id} at {now:.3f}: {before} -> {shown}"
                 yield f"{seen}, true is {true} and in the end {end}"
             before = before if shown is JobStatus.UNKNOWN else shown
 
@@ -115,7 +135,7 @@ def numbers_are_those_of_the_ledger(evidence: Evidence) -> Iterator[str]:
     """Receipts, manifests and balances state the ledger's numbers, or None."""
     for kept in evidence.receipts:
         has_gap = had_gap(evidence, kept.receipt.job_id)
-        for seen in () if has_gap else _receipt_wrong(kept):
+        for seen in () if has_gap else _receipt_faults(kept):
             yield f"{kept.receipt}: {seen}"
     for reading in evidence.readings:
         view, manifest = evidence.service.jobs[reading.job_id], reading.manifest
@@ -133,23 +153,23 @@ def numbers_are_those_of_the_ledger(evidence: Evidence) -> Iterator[str]:
 
 
 def a_bill_that_was_read_is_shown(evidence: Evidence) -> Iterator[str]:
-    """Once a handle has read a complete manifest, it states the ledger's bill.
+    """A handle that has read a complete manifest states the ledger's bill.
 
-    So does a result, also where an earlier answer had a manifest with gaps. A later
-    manifest replaces an earlier one. So only a handle is judged whose last answer is
-    known to be its own: in a step of no other handle of the job.
+    So does a result, also after an incomplete manifest. A later manifest replaces an
+    earlier one. So a handle is checked only if its last answer is known to be its
+    own: in a step of no other handle of the job.
     """
-    for held in evidence.held:
-        if not (held.job.is_terminal and had_gap(evidence, held.job.id)):
+    for handle in evidence.handles:
+        if not (handle.job.is_terminal and had_gap(evidence, handle.job.id)):
             continue
-        view, snapshot = evidence.service.jobs[held.job.id], held.job.snapshot
+        view, snapshot = evidence.service.jobs[handle.job.id], handle.job.snapshot
         others = [
             other.steps
-            for other in evidence.held
-            if other is not held and other.job.id == held.job.id
+            for other in evidence.handles
+            if other is not handle and other.job.id == handle.job.id
         ]
-        own = held.steps.difference(*others) if others else None
-        last = _last_read(evidence, held.job.id, own, inf)
+        own = handle.steps.difference(*others) if others else None
+        last = _last_read(evidence, handle.job.id, own, inf)
         if last is not None and _is_complete(last, view):
             manifest = None if snapshot is None else snapshot.manifest
             if _bill(manifest) != (len(view.rows), view.credits):
@@ -170,10 +190,10 @@ def _bill(manifest: Manifest | None) -> tuple[object, object] | None:
 
 
 def had_gap(evidence: Evidence, job_id: str) -> bool:
-    """Whether an answer about the job had a manifest with gaps."""
+    """Whether an answer about the job had an incomplete manifest."""
     return any(
-        exchange.job_id == job_id and exchange.fate.name == "unfinished manifest"
-        for exchange in evidence.diary.exchanges
+        exchange.job_id == job_id and exchange.plan.name == "unfinished manifest"
+        for exchange in evidence.event_log.exchanges
     )
 
 
@@ -182,19 +202,21 @@ def _last_read(
 ) -> Exchange | None:
     """Return the last answer until then, if it was read in one of the steps.
 
-    Without ``steps`` any answer will do.
+    Without ``steps``, in any step.
     """
-    heard = [
+    is_received = [
         exchange
-        for exchange in evidence.diary.exchanges
+        for exchange in evidence.event_log.exchanges
         if exchange.kind == "read"
         and exchange.job_id == job_id
         and (exchange.ended_at or 0.0) <= until
         and exchange.is_sound
         and exchange.status == _OK
     ]
-    # Of several at the same moment the one with gaps may have been the last.
-    last = max(heard, key=lambda e: (e.ended_at or 0.0, _has_gaps(e)), default=None)
+    # Of several at the same moment the incomplete one may have been the last.
+    last = max(
+        is_received, key=lambda e: (e.ended_at or 0.0, _has_gaps(e)), default=None
+    )
     if last is None or steps is None:
         return last
     is_own = last.step is not None and last.step.number in steps
@@ -202,27 +224,27 @@ def _last_read(
 
 
 def _has_gaps(exchange: Exchange) -> bool:
-    return exchange.fate.name in {"unfinished manifest", "stale", "wrong shape"}
+    return exchange.plan.name in {"unfinished manifest", "stale", "wrong shape"}
 
 
 def _is_complete(exchange: Exchange, view: JobView) -> bool:
-    """Whether the answer had the whole manifest, and somebody waited for it."""
-    left_at = None if exchange.step is None else exchange.step.left_at
+    """Whether the answer had the whole manifest, and a caller waited for it."""
+    cancelled_at = None if exchange.step is None else exchange.step.cancelled_at
     return (
         not _has_gaps(exchange)
         and (exchange.arrived_at or 0.0) >= view.ends_at
-        and (left_at is None or (exchange.ended_at or 0.0) < left_at)
+        and (cancelled_at is None or (exchange.ended_at or 0.0) < cancelled_at)
     )
 
 
-def _receipt_wrong(kept: Receipt) -> Iterator[str]:
+def _receipt_faults(kept: Receipt) -> Iterator[str]:
     receipt, view = kept.receipt, kept.view
     if receipt.job_id != view.id or receipt.requested_limit != kept.limit:
         yield f"of {view.id}, limit {kept.limit}"
     if not (receipt.accepted or receipt.already_terminal):
         yield "neither accepted nor already terminal"
     if receipt.status.is_terminal:
-        # A view of an ended job does not change, so it may be looked at now.
+        # The view of a terminal job does not change, so it can be read now.
         if receipt.status != view.status:
             yield f"the job is {view.status}"
         if (receipt.delivered, receipt.credits_consumed) != (
@@ -233,9 +255,9 @@ def _receipt_wrong(kept: Receipt) -> Iterator[str]:
         if receipt.credits_avoided != _avoided(kept):
             yield f"avoided {_avoided(kept)}"
     elif _numbers(receipt) != (None, None, None):
-        yield "numbers of a job that goes on"
+        yield "numbers of a job that runs"
     elif receipt.already_terminal:
-        yield "already terminal, and yet not"
+        yield "already terminal, but the status is not"
 
 
 def _numbers(receipt: CancelReceipt) -> tuple[object, object, object]:

@@ -29,6 +29,7 @@ from tests.support.scripted import (
     job_reply,
     manifest,
     reply,
+    rows,
     submit_reply,
 )
 
@@ -173,6 +174,23 @@ async def test_a_job_out_of_a_broken_answer_holds_its_slot() -> None:
     assert most == 1
     assert kinds(outcomes)[0] == "SubmitOutcomeUnknownError"
     assert {"a"} <= set(polls)
+
+
+async def test_a_job_out_of_a_broken_answer_may_become_visible_later() -> None:
+    """Caught: its first 404 believed, its rows lost, and its cancel refused."""
+
+    def read(seen: Seen) -> WireReply:
+        if seen.at < 2:
+            return reply(404, {"detail": "Job not found"})
+        return job_reply("completed", rows=rows(0, 3), manifest=manifest(3, pages=1))
+
+    broken = reply(200, b'{"job_id": "job-1", "st')
+    transport = ScriptedTransport(submit=[broken], read=read)
+    async with connect(transport) as client:
+        [outcome] = await client.run_many(searches(3))
+    assert outcome.error is not None
+    assert len(outcome.error.rows) == 3
+    assert transport.count("cancel") == 0
 
 
 async def test_a_failed_job_keeps_its_rows_on_the_error() -> None:

@@ -1,0 +1,221 @@
+"""The poll loop of a handle: each caller gets its own end, and no request too many."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import anyio
+import pytest
+
+from openfunnel_async import (
+    AuthenticationError,
+    BulkJob,
+    JobSnapshot,
+    OpenFunnel,
+    OpenFunnelError,
+    PollPolicy,
+    RequestRejectedError,
+    ServerError,
+    WaitTimeoutError,
+    WireReply,
+    WireRequest,
+)
+from tests.job.streams import names, page
+from tests.support.scripted import (
+    HANG,
+    JOB,
+    Later,
+    ScriptedTransport,
+    Seen,
+    connect,
+    job_reply,
+    manifest,
+    reply,
+    rows,
+)
+
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
+
+PACE = PollPolicy.fixed(10)
+
+
+def two_pages(fault: WireReply) -> Callable[[Seen], WireReply]:
+    """Answer with two pages of a job that ends after a minute; the second one fails."""
+
+    def read(seen: Seen) -> WireReply:
+        if seen.cursor is not None:
+            return page(1, 10, 12, ends=True) if seen.at < 5 else fault
+        if seen.at < 5:
+            return page(0, 0, 10)
+        status = "completed" if seen.at > 60 else "running"
+        return job_reply(
+            status, page="page_0000", rows=rows(0, 10), next_cursor="page_0001"
+        )
+
+    return read
+
+
+async def test_a_page_that_is_refused_does_not_end_a_wait() -> None:
+    """Caught: the error of a page raised in those who wait for the status."""
+    fault = reply(422, {"detail": "bad cursor"})
+    transport = ScriptedTransport(read=two_pages(fault))
+    async with connect(transport, polling=PACE) as client:
+        job = client.job(JOB)
+        waited, read = await asyncio.gather(
+            job.wait_until_terminal(), names(job), return_exceptions=True
+        )
+    assert isinstance(read, RequestRejectedError)
+    assert isinstance(waited, JobSnapshot)
+    assert transport.now < 80
+
+
+async def test_no_page_is_read_for_a_stream_that_was_left() -> None:
+    """Caught: its page read on and on, and the wait ended by the page's outage."""
+    transport = ScriptedTransport(read=two_pages(reply(504)))
+    async with connect(transport, polling=PACE) as client:
+        job = client.job(JOB)
+
+        async def read() -> None:
+            with anyio.move_on_after(20):
+                await names(job)
+
+        waited, _ = await asyncio.gather(job.wait_until_terminal(), read())
+    assert waited.is_terminal
+    assert transport.now < 80
+    late = [seen for seen in transport.of("read") if seen.cursor and seen.at > 20]
+    assert late == []
+
+
+async def test_each_of_several_waits_survives_an_outage_of_its_own() -> None:
+    """Caught: waits that begin anew after an outage, and fail at once for ever."""
+    transport = ScriptedTransport(read=[reply(503)])
+    failed: list[float] = []
+
+    async def wait(job: BulkJob) -> None:
+        while transport.now < 300:
+            with pytest.raises(ServerError):
+                await job.wait_until_terminal()
+            failed.append(transport.now)
+
+    async with connect(transport) as client:
+        job = client.job(JOB)
+        await asyncio.gather(wait(job), wait(job))
+    assert len(failed) == 6
+    assert min(failed[2:]) > 230
+
+
+async def test_a_wait_that_has_ended_leaves_its_outage_to_nobody() -> None:
+    """Caught: a slow on_progress that hands its outage to the next wait."""
+
+    def read(seen: Seen) -> WireReply:
+        return job_reply("running", processed=1) if seen.at < 5 else reply(503)
+
+    async def slow(_snapshot: JobSnapshot) -> None:
+        await asyncio.sleep(200)
+
+    transport = ScriptedTransport(read=read)
+    async with connect(transport, polling=PollPolicy.fixed(2)) as client:
+        job = client.job(JOB)
+        first = asyncio.create_task(job.wait_until_terminal(on_progress=slow))
+        await asyncio.sleep(150)
+        with pytest.raises(ServerError):
+            await job.wait_until_terminal()
+        assert transport.now > 265
+        with pytest.raises(ServerError):
+            await first
+
+
+async def test_several_callers_do_not_share_an_error() -> None:
+    """Caught: the rows of one caller replaced on the error of another."""
+
+    def read(seen: Seen) -> WireReply:
+        return page(0, 0, 10, ends=True) if seen.at < 20 else reply(401)
+
+    transport = ScriptedTransport(read=read)
+    async with connect(transport, polling=PACE) as client:
+        job = client.job(JOB)
+        result, taken, waited = await asyncio.gather(
+            job.result(),
+            job.take(5, where=lambda _row: False),
+            job.wait_until_terminal(),
+            return_exceptions=True,
+        )
+    errors = [result, taken, waited]
+    assert all(isinstance(error, AuthenticationError) for error in errors)
+    assert [len(getattr(error, "rows", ())) for error in errors] == [10, 0, 0]
+
+
+async def test_a_wait_that_has_ended_well_stays_so() -> None:
+    """Caught: the terminal answer of a poll replaced by a later failure."""
+    transport = ScriptedTransport(
+        read=[
+            job_reply("running"),
+            Later(reply(401), after=20),
+            job_reply("completed", manifest=manifest(0)),
+        ]
+    )
+
+    async def slow(snapshot: JobSnapshot) -> None:
+        if snapshot.is_terminal:
+            await asyncio.sleep(60)
+
+    async with connect(transport, polling=PACE) as client:
+        job = client.job(JOB)
+        wait = asyncio.create_task(job.wait_until_terminal(on_progress=slow))
+        await asyncio.sleep(15)
+        await job.poll()
+        assert (await wait).is_terminal
+
+
+@pytest.mark.parametrize("name", ["poll", "fetch_page", "credit_balance", "rows"])
+async def test_a_cancellation_that_is_pending_sends_nothing(name: str) -> None:
+    """Caught: a Ctrl-C during computing that the next read swallows."""
+    transport = ScriptedTransport(read=[job_reply("running")])
+    async with connect(transport) as client:
+
+        async def work() -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await call(client, name)
+
+        task = asyncio.create_task(work())
+        await asyncio.wait([task], timeout=300)
+        assert task.cancelled()
+    assert transport.count("read") == transport.count("balance") == 0
+
+
+def call(client: OpenFunnel, name: str) -> Awaitable[object]:
+    job = client.job(JOB)
+    if name == "rows":
+        return anext(job.rows())
+    owner = client if name == "credit_balance" else job
+    made: Awaitable[object] = getattr(owner, name)()
+    return made
+
+
+class RudeTransport(ScriptedTransport):
+    """Turns a cancellation into an error of its own."""
+
+    async def send(self, request: WireRequest, /) -> WireReply:
+        try:
+            return await super().send(request)
+        except asyncio.CancelledError:
+            raise OSError("connection aborted") from None
+
+
+async def test_a_transport_that_hides_a_cancellation_holds_nobody_up() -> None:
+    """Caught: waits and cancels that repeat a request which was cancelled."""
+    transport = RudeTransport(read=[job_reply("running"), HANG], cancel=[HANG])
+    async with connect(transport, polling=PollPolicy.fixed(2)) as client:
+        job = client.job(JOB)
+        with pytest.raises(WaitTimeoutError):
+            await job.wait_until_terminal(timeout=10)
+        assert transport.now == pytest.approx(10)
+        poll = asyncio.create_task(job.poll())
+        await asyncio.sleep(1)
+        poll.cancel()
+        await asyncio.wait([poll])
+        assert poll.cancelled()
+        with pytest.raises(OpenFunnelError):
+            await job.cancel(timeout=5)
+        assert transport.now < 20

@@ -52,7 +52,7 @@ def read_headers(given: Headers | None) -> Headers:
     if isinstance(given, WrongHeaders):
         raise ConfigurationError("headers must be a mapping of names to values")
     found = Headers()
-    for name, value in (given or {}).items():
+    for name, value in (Headers() if given is None else given).items():
         lower = _check_name(name).lower()
         if lower in found:
             raise ConfigurationError(f"headers has {lower} twice")

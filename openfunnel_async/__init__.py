@@ -47,6 +47,10 @@ if _typing.TYPE_CHECKING or not _MODULES:
     from openfunnel_async._transport.aiohttp_transport import (
         AiohttpTransport as AiohttpTransport,
     )
+    from openfunnel_async._transport.recording import (
+        RecordingTransport as RecordingTransport,
+    )
+    from openfunnel_async._transport.recording import ReplayTransport as ReplayTransport
     from openfunnel_async._transport.wire import SecretText as SecretText
     from openfunnel_async._transport.wire import SendProgress as SendProgress
     from openfunnel_async._transport.wire import Transport as Transport

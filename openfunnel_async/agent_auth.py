@@ -15,11 +15,16 @@ from typing import TypeVar, cast
 
 import anyio
 
-from openfunnel_async._client.settings import hide_text, read_origin
+from openfunnel_async._client.settings import (
+    read_address,
+    read_ca_file_setting,
+    read_proxy_setting,
+)
 from openfunnel_async._protocol.endpoints import Call, Endpoints
 from openfunnel_async._protocol.retry_loop import Caller
 from openfunnel_async._protocol.sign_up_replies import AgentKey
 from openfunnel_async._transport.aiohttp_transport import AiohttpTransport
+from openfunnel_async._transport.hidden_text import hide_text
 from openfunnel_async._transport.wire import SecretText, Transport
 from openfunnel_async._values.checks import check_text
 from openfunnel_async._values.policies import RetryPolicy
@@ -61,7 +66,8 @@ async def sign_up(
     Cancellation: a code may have been mailed.
     """
     email = _check_address(email)
-    endpoints = Endpoints(read_origin(base_url))
+    address = read_address(base_url)
+    endpoints = Endpoints(address.origin, address.prefix)
     await _send(endpoints.sign_up(email), transport)
 
 
@@ -97,7 +103,8 @@ async def verify(
     """
     otp_code = _check_code(hide_text(otp_code))
     email = _check_address(email)
-    endpoints = Endpoints(read_origin(base_url))
+    address = read_address(base_url)
+    endpoints = Endpoints(address.origin, address.prefix)
     return await _send(endpoints.verify(email, otp_code), transport)
 
 
@@ -105,7 +112,10 @@ async def _send(call: Call[_T], transport: Transport | None) -> _T:
     """Send over the given transport, else over one that is closed afterwards."""
     if transport is not None:
         return await _caller_over(transport).call(call)
-    own = AiohttpTransport()
+    own = AiohttpTransport(
+        proxy=read_proxy_setting(None, call.request.origin),
+        ca_file=read_ca_file_setting(None),
+    )
     try:
         return await _caller_over(own).call(call)
     finally:

@@ -52,6 +52,8 @@ def openfunnel_sandbox(request: pytest.FixtureRequest) -> Iterator["Sandbox"]:
     with in_a_thread(sandbox), pytest.MonkeyPatch.context() as environment:
         environment.setenv(BASE_URL_VARIABLE, sandbox.base_url)
         environment.setenv(KEY_VARIABLE, sandbox.api_key)
+        # A proxy of the network has no way to a loopback address.
+        environment.delenv("OPENFUNNEL_PROXY", raising=False)
         yield sandbox
 
 

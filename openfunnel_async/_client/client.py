@@ -1,7 +1,7 @@
 """``OpenFunnel``: the client that holds the key, the connections and the policies."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import EllipsisType
@@ -15,10 +15,16 @@ from openfunnel_async._client.credit_cap import (
     check_searches,
     worst_case,
 )
+from openfunnel_async._client.extra_headers import hide_headers, read_headers
 from openfunnel_async._client.handles import Handles
 from openfunnel_async._client.run_many import Batch, JobOutcome
 from openfunnel_async._client.running import OnExit, run_block
-from openfunnel_async._client.settings import hide_text, read_key, read_origin
+from openfunnel_async._client.settings import (
+    read_address,
+    read_ca_file_setting,
+    read_key,
+    read_proxy_setting,
+)
 from openfunnel_async._client.submit import Submitter
 from openfunnel_async._job.event_loop import LoopGuard
 from openfunnel_async._job.handle import BulkJob
@@ -28,7 +34,9 @@ from openfunnel_async._job.shielded import wait_shielded
 from openfunnel_async._protocol.endpoints import Endpoints
 from openfunnel_async._protocol.retry_loop import Caller
 from openfunnel_async._transport.aiohttp_transport import AiohttpTransport
-from openfunnel_async._transport.wire import Transport
+from openfunnel_async._transport.hidden_text import hide_text
+from openfunnel_async._transport.network import CaFile
+from openfunnel_async._transport.wire import SecretText, Transport
 from openfunnel_async._values.checkpoint import JobCheckpoint
 from openfunnel_async._values.checks import (
     check_job_id,
@@ -56,8 +64,9 @@ class OpenFunnel:
 
     Args:
         api_key: The key; ``OPENFUNNEL_API_KEY`` by default.
-        base_url: ``https://HOST[:PORT]``, or http to a loopback address;
-            ``OPENFUNNEL_BASE_URL`` or the service by default.
+        base_url: ``https://HOST[:PORT][/PATH]``, or http to a loopback address;
+            ``OPENFUNNEL_BASE_URL`` or the service by default. The path is put before
+            that of each request.
         request_timeout: Seconds for one exchange, connecting included.
         retry: What is repeated, and for how long.
         polling: How waits are paced.
@@ -67,15 +76,24 @@ class OpenFunnel:
         read_ahead: Most pages of finished jobs to read ahead at a time, 1-64, for all
             streams together; each stream may read its own next page besides.
         transport: Another way to carry requests; closed with the client.
+        proxy: ``http://`` or ``https://[USER:PASSWORD@]HOST[:PORT]``;
+            ``OPENFUNNEL_PROXY`` by default. All requests go through it, those to an
+            https address by CONNECT.
+        ca_file: A PEM file with private CAs, which are trusted besides those of the
+            system; ``OPENFUNNEL_CA_FILE`` by default.
+        headers: Headers that each request gets besides the client's own.
+        insecure_http: Whether ``base_url`` may be http to any host, which sends the
+            key in clear text; also ``OPENFUNNEL_INSECURE_HTTP=1``.
 
     Raises:
-        ConfigurationError: An argument is invalid. Nothing was sent.
+        ConfigurationError: An argument is invalid, or ``proxy`` or ``ca_file`` was
+            passed with a ``transport``, which has its own. Nothing was sent.
     """
 
     __module__ = "openfunnel_async"
 
     # A traceback with locals shows a client that was refused half-way.
-    _origin = "without an address"
+    _address = "without an address"
 
     def __init__(  # noqa: PLR0913 -- all but the key by name, each with a default
         self,
@@ -89,19 +107,26 @@ class OpenFunnel:
         max_polls_per_second: float | None = None,
         read_ahead: int = 8,
         transport: Transport | None = None,
+        proxy: str | None = None,
+        ca_file: CaFile | None = None,
+        headers: Mapping[str, str] | None = None,
+        insecure_http: bool = False,
     ) -> None:
-        api_key = hide_text(api_key)
+        api_key, proxy = hide_text(api_key), hide_text(proxy)
+        headers = hide_headers(headers)
         key = read_key(api_key)
-        self._origin = read_origin(base_url)
+        address = read_address(base_url, key, insecure_http=insecure_http)
+        self._address = str(address)
+        extra = read_headers(headers)
         seconds = check_seconds("request_timeout", request_timeout, above_zero=True)
         read_ahead = check_whole("read_ahead", read_ahead, 1, _MOST_AHEAD)
         wait_timeout = check_timeout(wait_timeout)
         limiter = poll_limiter(max_polls_per_second)
-        self._transport = transport if transport is not None else AiohttpTransport()
+        self._transport = _open_transport(transport, proxy, ca_file, address.origin)
         self._background = BackgroundTasks()
         self._resources = Resources(
             caller=Caller(self._transport, key, retry, seconds),
-            endpoints=Endpoints(self._origin),
+            endpoints=Endpoints(address.origin, address.prefix, extra),
             retry=retry,
             poll_limiter=limiter,
             start_idle_task=self._background.start_idle_task,
@@ -120,7 +145,7 @@ class OpenFunnel:
         self._closing: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        return f"<OpenFunnel {self._origin}>"
+        return f"<OpenFunnel {self._address}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -381,3 +406,24 @@ class OpenFunnel:
 
     async def __aexit__(self, *_exc: object) -> None:
         await self.aclose()
+
+
+def _open_transport(
+    transport: Transport | None,
+    proxy: SecretText | None,
+    ca_file: CaFile | None,
+    origin: str,
+) -> Transport:
+    """Return the transport, else one over the proxy and with the CAs of the settings.
+
+    A transport of the user's own has its own network: the environment's is not used.
+    """
+    if transport is None:
+        return AiohttpTransport(
+            proxy=read_proxy_setting(proxy, origin),
+            ca_file=read_ca_file_setting(ca_file),
+        )
+    if proxy is not None or ca_file is not None:
+        msg = "proxy and ca_file are not for a transport of your own: set them there"
+        raise ConfigurationError(msg)
+    return transport

@@ -5,14 +5,20 @@ text, or to another place, is refused before anything is sent. The rules are in
 docs/explanation/custody-of-the-key.md, "Where the key is sent".
 """
 
-import ipaddress
 import os
 import re
-from typing import Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
+import attrs
+
+from openfunnel_async._transport.hidden_text import WrongText, hide_text
+from openfunnel_async._transport.network import (
+    CA_FILE_VARIABLE,
+    PROXY_VARIABLE,
+    CaFile,
+)
 from openfunnel_async._transport.wire import SecretText
-from openfunnel_async._values.checks import wrong_text
+from openfunnel_async._values.addresses import is_loopback, origin_of, split_address
 from openfunnel_async.errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.openfunnel.dev"
@@ -21,40 +27,31 @@ KEY_VARIABLE = "OPENFUNNEL_API_KEY"
 """The environment variable that holds the API key."""
 BASE_URL_VARIABLE = "OPENFUNNEL_BASE_URL"
 """The environment variable that holds another address than the service's."""
+INSECURE_HTTP_VARIABLE = "OPENFUNNEL_INSECURE_HTTP"
+"""The environment variable that is 1 where http may be used to any host."""
 
 _KEY = re.compile(r"[!-~]{1,512}", re.ASCII)
-_HOST = re.compile(
-    r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.ASCII
-)
-_HIGHEST_PORT = 65_535
+# Without escapes: a gateway could read %2e%2e or %2f as another path.
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*", re.ASCII)
+_LONGEST_PREFIX = 200
+# A shorter one is no real key, and may be a part of an address by accident.
+_SHORTEST_REAL_KEY = 16
 
 
-def hide_text(value: object) -> SecretText | None:
-    """Wrap a key at once, so that no frame keeps it as plain text.
+@attrs.frozen
+class Address:
+    """Where requests go.
 
-    Takes text, or what keeps text hidden itself, such as pydantic's ``SecretStr``.
-    Anything else becomes a key that is refused: the key of another account in the
-    environment must not be used in its place.
+    Attributes:
+        origin: Scheme, host and port.
+        prefix: What each path begins with; empty, or with a leading slash.
     """
-    if value is None:
-        return None
-    reveal = getattr(value, "get_secret_value", None)
-    if callable(reveal):
-        value = reveal()
-    return SecretText(value) if isinstance(value, str) else WrongKey(value)
 
+    origin: str
+    prefix: str = ""
 
-class WrongKey(SecretText):
-    """Takes the place of a key of another type; keeps only what is wrong with it."""
-
-    __slots__ = ("fault",)
-
-    def __new__(cls, value: object) -> Self:
-        made = super().__new__(cls)
-        made.fault = wrong_text(value)
-        return made
-
-    fault: str | None
+    def __str__(self) -> str:
+        return f"{self.origin}{self.prefix}"
 
 
 def read_key(given: SecretText | None) -> SecretText:
@@ -71,7 +68,7 @@ def read_key(given: SecretText | None) -> SecretText:
             f"no API key: pass api_key or set {KEY_VARIABLE}; the .env file that the "
             "command line writes and reads is not read here"
         )
-    if isinstance(key, WrongKey):
+    if isinstance(key, WrongText):
         raise ConfigurationError(f"api_key must be text, {key.fault}")
     if not key:
         msg = f"api_key is empty: pass the key, or None to use {KEY_VARIABLE}"
@@ -85,74 +82,68 @@ def read_key(given: SecretText | None) -> SecretText:
     return key
 
 
-def read_origin(given: str | None) -> str:
-    """Return the origin of base_url: the argument, the environment's, the default.
+def read_address(
+    given: str | None, key: SecretText | None = None, *, insecure_http: bool = False
+) -> Address:
+    """Return the address of base_url: the argument, the environment's, the default.
+
+    Args:
+        given: The argument.
+        key: The key, which must not be a part of the address.
+        insecure_http: Whether http may be used to any host.
 
     Raises:
-        ConfigurationError: Neither https nor http to a loopback address, or more
-            than scheme, host and port.
+        ConfigurationError: It is invalid, or would send the key in clear text.
     """
+    if not isinstance(insecure_http, bool):  # pyright: ignore[reportUnnecessaryIsInstance] -- for callers without types
+        raise ConfigurationError("insecure_http must be True or False")
     url = given
     if url is None:
         url = os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
+    may_be_clear = insecure_http or os.environ.get(INSECURE_HTTP_VARIABLE) == "1"
     try:
-        return _origin(url)
+        return _split_base_url(url, key, may_be_clear=may_be_clear)
     except ValueError as exc:
         fault = str(exc)
     msg = (
-        f"base_url (or {BASE_URL_VARIABLE}) {fault}; it must be https://HOST[:PORT], "
-        "or http:// to a loopback address such as http://127.0.0.1:8787"
+        f"base_url (or {BASE_URL_VARIABLE}) {fault}; it must be "
+        "https://HOST[:PORT][/PATH], or http:// to a loopback address such as "
+        "http://127.0.0.1:8787, or to any host with insecure_http=True "
+        f"(or {INSECURE_HTTP_VARIABLE}=1)"
     )
     raise ConfigurationError(msg)
 
 
-def _origin(url: object) -> str:
-    wrong = wrong_text(url)
-    if wrong is not None:
-        raise ValueError(f"is {wrong}")
-    if not url:
-        raise ValueError("is empty")
-    if not isinstance(url, str) or not re.fullmatch(r"[!-~]+", url) or "\\" in url:
-        raise ValueError("is not a plain URL")
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme not in {"https", "http"} or not _is_host(host):
-        raise ValueError("names no host")
+def _split_base_url(
+    url: object, key: SecretText | None, *, may_be_clear: bool
+) -> Address:
+    parts = split_address(url)
     if "@" in parts.netloc:
-        raise ValueError("holds a user name")
-    if parts.path not in {"", "/"} or parts.query or parts.fragment or url[-1] in "?#":
-        raise ValueError("holds more than scheme, host and port")
-    if parts.scheme == "http" and not _is_loopback(host):
+        raise ValueError("has a user name")
+    is_clear = parts.scheme == "http" and not is_loopback(parts.hostname or "")
+    if is_clear and not may_be_clear:
         raise ValueError("would send the key in clear text")
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}{_port(parts)}"
+    origin, prefix = origin_of(parts), parts.path.removesuffix("/")
+    if len(prefix) > _LONGEST_PREFIX or not _PREFIX.fullmatch(prefix):
+        raise ValueError("has an invalid path")
+    if not {".", ".."}.isdisjoint(prefix.split("/")):
+        raise ValueError("has an invalid path")
+    if key is not None and len(key) >= _SHORTEST_REAL_KEY and key in prefix:
+        raise ValueError("has the API key in its path")
+    return Address(origin, prefix)
 
 
-def _port(parts: SplitResult) -> str:
-    """Return the port as it goes into an origin; a bad one raises ValueError."""
-    if parts.netloc.endswith(":"):
-        raise ValueError("has an empty port")
-    port = parts.port
-    if port is None:
-        return ""
-    if not 0 < port <= _HIGHEST_PORT:
-        raise ValueError("has no possible port")
-    return f":{port}"
+def read_proxy_setting(given: SecretText | None, origin: str) -> SecretText | None:
+    """Return the proxy given, else that of the environment, if one is needed.
+
+    A proxy of the network cannot reach a sandbox at a loopback address of this machine.
+    """
+    host = urlsplit(origin).hostname or ""
+    if given is not None or is_loopback(host):
+        return given
+    return hide_text(os.environ.get(PROXY_VARIABLE) or None)
 
 
-def _is_host(host: str) -> bool:
-    if ":" in host:
-        return _address(host) is not None and "%" not in host
-    return _HOST.fullmatch(host) is not None
-
-
-def _is_loopback(host: str) -> bool:
-    address = _address(host)
-    return host == "localhost" or (address is not None and address.is_loopback)
-
-
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
+def read_ca_file_setting(given: CaFile | None) -> CaFile | None:
+    """Return the file given, else the one of the environment."""
+    return given if given is not None else os.environ.get(CA_FILE_VARIABLE) or None

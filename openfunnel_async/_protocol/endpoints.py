@@ -5,7 +5,7 @@ A call's kind decides what may be repeated: docs/explanation/money-and-cancellat
 """
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
@@ -86,8 +86,12 @@ class Call(NamedTuple, Generic[T]):
 class Endpoints:
     """Build the calls of one service address."""
 
-    def __init__(self, origin: str) -> None:
+    def __init__(
+        self, origin: str, prefix: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
         self._origin = origin
+        self._prefix = prefix
+        self._headers = Headers(headers or {})
 
     def submit(self, search: LookalikeSearch) -> Call[Submitted]:
         """Start a job: billed, and not idempotent."""
@@ -128,13 +132,16 @@ class Endpoints:
         read = partial(read_verification, email, otp_code)
         return Call(Kind.SIGN_UP, request, read, partial(lost_verification, otp_code))
 
+    def _with_extra(self, headers: Headers) -> Headers:
+        return Headers({**self._headers, **headers}) if self._headers else headers
+
     def _post(self, path: str, fields: dict[str, object] | None) -> WireRequest:
         """Return a request over a fresh connection, with a body if there are fields."""
         return WireRequest(
             method="POST",
             origin=self._origin,
-            path=path,
-            headers=_ACCEPT if fields is None else _ACCEPT_AND_SEND,
+            path=f"{self._prefix}{path}",
+            headers=self._with_extra(_ACCEPT if fields is None else _ACCEPT_AND_SEND),
             body=None if fields is None else encode(fields),
             fresh_connection=True,
         )
@@ -148,9 +155,9 @@ class Endpoints:
         request = WireRequest(
             method="GET",
             origin=self._origin,
-            path=path,
+            path=f"{self._prefix}{path}",
             query=query,
-            headers=_ACCEPT_UNCACHED,
+            headers=self._with_extra(_ACCEPT_UNCACHED),
         )
         return Call(kind=Kind.READ, request=request, read=read)
 

@@ -7,7 +7,6 @@ from typing import TypeVar, cast
 import anyio
 
 from openfunnel_async._protocol.endpoints import Call, Kind
-from openfunnel_async._protocol.key_echo import KeyEcho
 from openfunnel_async._protocol.retry_rules import (
     RetryAllowance,
     Tries,
@@ -17,6 +16,7 @@ from openfunnel_async._protocol.retry_rules import (
 )
 from openfunnel_async._protocol.submit_throttle import SubmitThrottle
 from openfunnel_async._text import error_text, escaped
+from openfunnel_async._transport.key_echo import KeyEcho
 from openfunnel_async._transport.time_limit import Limit, TimeLimit
 from openfunnel_async._transport.wire import (
     API_KEY_HEADER,

@@ -16,12 +16,14 @@ from openfunnel_async._transport.exchange import (
     over_fresh_connection,
     signals,
 )
+from openfunnel_async._transport.hidden_text import hide_text
+from openfunnel_async._transport.network import CaFile, read_network
 from openfunnel_async._transport.pool import (
     SILENCE,
     DeadConnectionError,
     OnByte,
     ReadPool,
-    own_session,
+    fresh_session,
     pooled_session,
 )
 from openfunnel_async._transport.wire import WireReply, WireRequest
@@ -41,11 +43,30 @@ class AiohttpTransport:
             its ``trust_env`` are used as they are. If it fires no trace signals (a
             mock, or a list of trace configs that cannot be extended), a submit whose
             answer is lost counts as sent.
+        proxy: ``http://`` or ``https://[USER:PASSWORD@]HOST[:PORT]``: the proxy of the
+            transport's own sessions. It gets requests to https by CONNECT.
+        ca_file: A PEM file with private CAs, which are trusted besides those of the
+            system.
+
+    Raises:
+        ConfigurationError: An argument is invalid, or a session has a proxy or
+            a file beside it.
     """
 
     __module__ = "openfunnel_async"
 
-    def __init__(self, session: aiohttp.ClientSession | None = None) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession | None = None,
+        *,
+        proxy: str | None = None,
+        ca_file: CaFile | None = None,
+    ) -> None:
+        proxy = hide_text(proxy)
+        if session is not None and (proxy is not None or ca_file is not None):
+            msg = "proxy and ca_file are not for a session of your own: set them there"
+            raise ConfigurationError(msg)
+        self._network = read_network(proxy, ca_file)
         self._users = session
         self._pool: ReadPool | None = None
         self._retired: list[ReadPool] = []
@@ -74,9 +95,7 @@ class AiohttpTransport:
         if self._users is not None:
             return await over_fresh_connection(self._users, request)
         if self._fresh is None:
-            # No limit: the client has one for each kind of request.
-            connector = aiohttp.TCPConnector(limit=0, force_close=True)
-            self._fresh = own_session(connector, [signals()])
+            self._fresh = fresh_session(self._network, [signals()])
         return await over_fresh_connection(self._fresh, request)
 
     async def aclose(self) -> None:
@@ -133,7 +152,7 @@ class AiohttpTransport:
             self._retired.append(self._pool)
             self._pool = None
         if self._pool is None:
-            session = self._users or pooled_session(self._silence)
+            session = self._users or pooled_session(self._network, self._silence)
             is_own = self._users is None
             self._pool = ReadPool(session, self._silence, is_own=is_own)
         return self._pool

@@ -86,7 +86,10 @@ def _never_sent(exc: Exception, request: WireRequest) -> TransportError:
         return UntrustedCertificateError(msg, False)
     where, why = _where(exc, request), reason_of(exc)
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
-        msg = f"the certificate of {where} is not trusted ({why}); check base_url"
+        msg = (
+            f"the certificate of {where} is not trusted ({why}); check base_url, "
+            "or trust a private CA with ca_file"
+        )
         return UntrustedCertificateError(msg, False)
     if isinstance(exc, aiohttp.ClientConnectorDNSError):
         what = f"the host name of {where} could not be resolved"
@@ -94,6 +97,7 @@ def _never_sent(exc: Exception, request: WireRequest) -> TransportError:
         return TransportError(f"the TLS handshake with {where} failed ({why})", False)
     elif isinstance(exc, aiohttp.ClientProxyConnectionError):
         what = f"no connection to the proxy {where} could be made"
+        return TransportError(f"{what} ({why}); check the proxy", False)
     else:
         what = f"no connection to {where} could be made"
     return TransportError(f"{what} ({why}); check base_url and the network", False)

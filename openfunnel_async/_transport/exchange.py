@@ -33,7 +33,8 @@ USER_AGENT = (
     f"openfunnel-async/{__version__} python/{platform.python_version()} "
     f"aiohttp/{aiohttp.__version__}"
 )
-_OWN_HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate"}
+# In lower case, as the headers of a request, one of which may replace the first.
+_OWN_HEADERS = {"user-agent": USER_AGENT, "accept-encoding": "gzip, deflate"}
 _NO_LIMIT = aiohttp.ClientTimeout(total=None, sock_connect=None)
 _POOLED_MOST = 100
 # The context that aiohttp passes to a signal: a namespace with `trace_request_ctx`.

@@ -25,6 +25,7 @@ from typing import Any
 
 import aiohttp
 
+from openfunnel_async._transport.network import Network
 from openfunnel_async._transport.time_limit import TimeLimit
 
 OnByte = Callable[[], None]
@@ -134,24 +135,40 @@ class ReadPool:
 
 def own_session(
     connector: aiohttp.TCPConnector,
+    network: Network,
     signals: list[aiohttp.TraceConfig],
     *middlewares: aiohttp.ClientMiddlewareType,
 ) -> aiohttp.ClientSession:
     """Return a session that stores no cookies and ignores the environment."""
+    proxy = network.proxy
+    if proxy is not None:
+        middlewares = (*middlewares, proxy.authorize)
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         trace_configs=signals,
         trust_env=False,
+        proxy=None if proxy is None else proxy.url,
         middlewares=middlewares,
     )
 
 
-def pooled_session(seconds: float) -> aiohttp.ClientSession:
+def fresh_session(
+    network: Network, signals: list[aiohttp.TraceConfig]
+) -> aiohttp.ClientSession:
+    """Return a session that uses each connection once."""
+    # No limit: the client has one for each kind of request.
+    connector = aiohttp.TCPConnector(limit=0, force_close=True, ssl=network.tls or True)
+    return own_session(connector, network, signals)
+
+
+def pooled_session(network: Network, seconds: float) -> aiohttp.ClientSession:
     """Return a session for reads; the kernel closes its dead connections."""
     factory = None if _TCP_USER_TIMEOUT is None else _socket_factory(seconds)
-    connector = aiohttp.TCPConnector(limit=0, socket_factory=factory)
-    return own_session(connector, [], _no_second_dead_connection)
+    connector = aiohttp.TCPConnector(
+        limit=0, socket_factory=factory, ssl=network.tls or True
+    )
+    return own_session(connector, network, [], _no_second_dead_connection)
 
 
 def _socket_factory(seconds: float) -> Callable[[Any], socket.socket]:

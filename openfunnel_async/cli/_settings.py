@@ -150,7 +150,7 @@ def check_origin(url: str | None) -> str:
         text = str(error).replace("base_url", "--base-url", 1)
         raise CommandError(text) from None
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.lower()}"
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.removesuffix('/')}"
 
 
 def read_settings(path: Path) -> dict[str, SecretText]:

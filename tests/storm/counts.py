@@ -32,7 +32,7 @@ MINIMUM: dict[str, int] = {
     "batches: returned": 170,
     "blocks that cancelled their job": 90,
     "cancels answered 409": 90,
-    "cancels without effect answered 2xx": 60,
+    "cancels without effect answered 2xx": 45,
     "cancels after the recovery": 20,
     "error: InsufficientCreditsError": 30,
     "error: RateLimitedError": 20,

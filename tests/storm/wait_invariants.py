@@ -45,6 +45,11 @@ def a_wait_ends_in_time(evidence: Evidence) -> Iterator[str]:
                 yield f"{step.label}: timed out at {step.ended:.3f}"
 
 
+def _next_allowed(exchange: Exchange) -> float:
+    """Return when a request may follow: a Retry-After gets up to a tenth on top."""
+    return (exchange.ended_at or 0.0) + 1.1 * (exchange.retry_after or 0.0) + 0.1
+
+
 def _ended_late(evidence: Evidence, wait: Wait, ended: float) -> Iterator[str]:
     """Check a wait against the moment at which its job became terminal."""
     schedule, step = evidence.schedule, wait.step
@@ -58,7 +63,7 @@ def _ended_late(evidence: Evidence, wait: Wait, ended: float) -> Iterator[str]:
         exchange.plan.name == "no fault" and exchange.status == 200
         for exchange in evidence.event_log.exchanges
         if exchange.began <= ended
-        and (exchange.ended_at is None or exchange.ended_at >= since)
+        and (exchange.ended_at is None or _next_allowed(exchange) >= since)
     )
     if is_fair:
         yield f"{step.label}: {ended - terminal_at:.3f} s late"

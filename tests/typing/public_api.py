@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any, assert_type
 
 from openfunnel_async import (
@@ -32,6 +33,8 @@ from openfunnel_async import (
     PageStream,
     PollPolicy,
     RateLimitedError,
+    RecordingTransport,
+    ReplayTransport,
     RequestRejectedError,
     RequestTimeoutError,
     RetryPolicy,
@@ -78,6 +81,15 @@ def client_arguments() -> None:
     )
     OpenFunnel(polling=PollPolicy.fixed(2.0), transport=AiohttpTransport())
     transport: Transport = OwnTransport()
+    transport = RecordingTransport(AiohttpTransport(), "run.jsonl")
+    OpenFunnel(transport=transport)
+    OpenFunnel(transport=ReplayTransport(Path("run.jsonl")))
+    OpenFunnel(
+        proxy="http://proxy.example:3128",
+        ca_file=Path("ca.pem"),
+        headers={"x-team": "growth"},
+        insecure_http=True,
+    )
     OpenFunnel(transport=transport)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from openfunnel_async import ConfigurationError, OpenFunnel
-from openfunnel_async._client.settings import hide_text, read_key, read_origin
+from openfunnel_async._client.settings import read_address, read_key
+from openfunnel_async._transport.hidden_text import hide_text
 from tests.support.scripted import KEY, ScriptedTransport
 
 
@@ -20,10 +21,10 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def refused(base_url: str) -> str:
     """Return the message with which the address is refused."""
     with pytest.raises(ConfigurationError) as caught:
-        read_origin(base_url)
+        read_address(base_url)
     message = str(caught.value)
     assert message.startswith("base_url (or OPENFUNNEL_BASE_URL) ")
-    assert "must be https://HOST[:PORT], or http:// to a loopback" in message
+    assert "must be https://HOST[:PORT][/PATH], or http:// to a loopback" in message
     return message
 
 
@@ -112,7 +113,7 @@ def test_an_empty_argument_does_not_fall_back_to_the_environment(
     """Caught: `given or environment`, which sent a key to another address."""
     monkeypatch.setenv("OPENFUNNEL_BASE_URL", "http://127.0.0.1:8787")
     with pytest.raises(ConfigurationError, match="is empty"):
-        read_origin("")
+        read_address("")
     with pytest.raises(ConfigurationError, match="api_key is empty"):
         read_key(hide_text(""))
 
@@ -120,7 +121,7 @@ def test_an_empty_argument_does_not_fall_back_to_the_environment(
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENFUNNEL_BASE_URL", "")
     monkeypatch.setenv("OPENFUNNEL_API_KEY", "")
-    assert read_origin(None) == "https://api.openfunnel.dev"
+    assert str(read_address(None)) == "https://api.openfunnel.dev"
     with pytest.raises(ConfigurationError, match="no API key"):
         read_key(None)
 
@@ -151,19 +152,19 @@ def test_a_key_without_end() -> None:
 
 
 def test_the_service_is_the_default() -> None:
-    assert read_origin(None) == "https://api.openfunnel.dev"
+    assert str(read_address(None)) == "https://api.openfunnel.dev"
 
 
 def test_the_address_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENFUNNEL_BASE_URL", "http://127.0.0.1:8787")
-    assert read_origin(None) == "http://127.0.0.1:8787"
-    assert read_origin("https://given.example") == "https://given.example"
+    assert str(read_address(None)) == "http://127.0.0.1:8787"
+    assert str(read_address("https://given.example")) == "https://given.example"
 
 
 def test_a_bad_address_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENFUNNEL_BASE_URL", "http://evil.example")
     with pytest.raises(ConfigurationError, match="OPENFUNNEL_BASE_URL"):
-        read_origin(None)
+        read_address(None)
 
 
 @pytest.mark.parametrize(
@@ -178,10 +179,12 @@ def test_a_bad_address_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
         ("http://127.8.9.10", "http://127.8.9.10"),
         ("http://localhost:8787/", "http://localhost:8787"),
         ("http://[::1]:8787", "http://[::1]:8787"),
+        ("https://gateway.example/openfunnel", "https://gateway.example/openfunnel"),
+        ("https://gateway.example/A/b-c/", "https://gateway.example/A/b-c"),
     ],
 )
 def test_an_address_that_is_accepted(base_url: str, origin: str) -> None:
-    assert read_origin(base_url) == origin
+    assert str(read_address(base_url)) == origin
 
 
 @pytest.mark.parametrize(
@@ -214,8 +217,10 @@ def test_an_address_with_a_user_name(base_url: str) -> None:
     assert "pass" not in message
 
 
-@pytest.mark.parametrize("rest", ["/api", "//", "/?", "?", "?q=1", "#", "#top", ";x"])
-def test_an_address_with_more_than_an_origin(rest: str) -> None:
+@pytest.mark.parametrize(
+    "rest", ["//", "/?", "?", "?q=1", "#", "#top", ";x", "/a//b", "/..", "/%2e"]
+)
+def test_an_address_with_more_than_an_origin_and_a_path(rest: str) -> None:
     refused(f"https://api.example{rest}")
 
 
@@ -255,4 +260,4 @@ def test_an_address_that_is_no_plain_origin(base_url: str) -> None:
 def test_an_address_of_another_type() -> None:
     base_url: Any = 8787
     with pytest.raises(ConfigurationError, match="base_url"):
-        read_origin(base_url)
+        read_address(base_url)

@@ -106,7 +106,7 @@ async def test_a_proxy_that_does_not_listen_is_named() -> None:
     where = proxy.removeprefix("http://")
     assert str(error) == (
         f"no connection to the proxy {where} could be made (Connection refused); "
-        "check base_url and the network"
+        "check the proxy"
     )
 
 

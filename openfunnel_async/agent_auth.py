@@ -113,8 +113,7 @@ async def _send(call: Call[_T], transport: Transport | None) -> _T:
     if transport is not None:
         return await _caller_over(transport).call(call)
     own = AiohttpTransport(
-        proxy=read_proxy_setting(None, call.request.origin),
-        ca_file=read_ca_file_setting(None),
+        proxy=read_proxy_setting(None), ca_file=read_ca_file_setting(None)
     )
     try:
         return await _caller_over(own).call(call)

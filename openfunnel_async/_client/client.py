@@ -122,7 +122,7 @@ class OpenFunnel:
         read_ahead = check_whole("read_ahead", read_ahead, 1, _MOST_AHEAD)
         wait_timeout = check_timeout(wait_timeout)
         limiter = poll_limiter(max_polls_per_second)
-        self._transport = _open_transport(transport, proxy, ca_file, address.origin)
+        self._transport = _open_transport(transport, proxy, ca_file)
         self._background = BackgroundTasks()
         self._resources = Resources(
             caller=Caller(self._transport, key, retry, seconds),
@@ -409,10 +409,7 @@ class OpenFunnel:
 
 
 def _open_transport(
-    transport: Transport | None,
-    proxy: SecretText | None,
-    ca_file: CaFile | None,
-    origin: str,
+    transport: Transport | None, proxy: SecretText | None, ca_file: CaFile | None
 ) -> Transport:
     """Return the transport, else one over the proxy and with the CAs of the settings.
 
@@ -420,8 +417,7 @@ def _open_transport(
     """
     if transport is None:
         return AiohttpTransport(
-            proxy=read_proxy_setting(proxy, origin),
-            ca_file=read_ca_file_setting(ca_file),
+            proxy=read_proxy_setting(proxy), ca_file=read_ca_file_setting(ca_file)
         )
     if proxy is not None or ca_file is not None:
         msg = "proxy and ca_file are not for a transport of your own: set them there"

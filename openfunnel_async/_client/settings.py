@@ -7,7 +7,6 @@ docs/explanation/custody-of-the-key.md, "Where the key is sent".
 
 import os
 import re
-from urllib.parse import urlsplit
 
 import attrs
 
@@ -133,13 +132,9 @@ def _split_base_url(
     return Address(origin, prefix)
 
 
-def read_proxy_setting(given: SecretText | None, origin: str) -> SecretText | None:
-    """Return the proxy given, else that of the environment, if one is needed.
-
-    A proxy of the network cannot reach a sandbox at a loopback address of this machine.
-    """
-    host = urlsplit(origin).hostname or ""
-    if given is not None or is_loopback(host):
+def read_proxy_setting(given: SecretText | None) -> SecretText | None:
+    """Return the proxy given, else the one of the environment."""
+    if given is not None:
         return given
     return hide_text(os.environ.get(PROXY_VARIABLE) or None)
 

@@ -11,6 +11,7 @@ import anyio
 import attrs
 
 from openfunnel_async import (
+    AiohttpTransport,
     BulkJob,
     CancelReceipt,
     Company,
@@ -166,7 +167,9 @@ async def play(
         key, url = sandbox.api_key, sandbox.base_url
         # About one poll for each step. For the service, keep the default policy.
         polling = PollPolicy.fixed(max(pause, 0.01))
-        client = OpenFunnel(key, base_url=url, polling=polling)
+        # Its own transport: no proxy of the environment reaches this machine.
+        transport = AiohttpTransport()
+        client = OpenFunnel(key, base_url=url, polling=polling, transport=transport)
         await stack.enter_async_context(client)
         for name, (search, _) in zip("ABC", _JOBS, strict=True):
             job = await client.submit(search)

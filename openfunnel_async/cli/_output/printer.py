@@ -70,9 +70,6 @@ class Printer:
         # ASCII alone, so that any terminal and any locale can show it.
         shown = json.dumps({"event": event, **fields}) if self.json else text
         self._write(stream, shown)
-        if event == "submitted" and stream is sys.stdout and not self.stdout_is_open:
-            # Without its id nobody can find the job.
-            self._write(sys.stderr, shown)
 
     def _write(self, stream: TextIO, text: str) -> None:
         try:

@@ -19,6 +19,7 @@ from openfunnel_async.cli._output.printer import (
     WarningHandler,
     discard_output,
     escape_unencodable_characters,
+    replace_closed_streams,
 )
 from openfunnel_async.errors import OpenFunnelError, SubmitOutcomeUnknownError
 
@@ -63,6 +64,7 @@ for _place, (_name, _path) in enumerate(_COMMANDS.items()):
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    replace_closed_streams()
     escape_unencodable_characters()
     printer = Printer(json="--json" in words)
     if not words or words[0] in {"--help", "-h"}:

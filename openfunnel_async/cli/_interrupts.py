@@ -17,6 +17,11 @@ from openfunnel_async.cli._output.exit_codes import ExitCode
 
 T = TypeVar("T")
 
+_TERMINATIONS = frozenset(
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+"""Signals that nobody repeats; Windows has no SIGHUP."""
+
 SECOND_WITHIN = 3.0
 """Seconds after a Ctrl-C in which a second one cancels."""
 
@@ -71,7 +76,7 @@ class Interrupts:
 
     async def is_repeated(self) -> bool:
         """Handle one signal; return whether a second Ctrl-C follows it in time."""
-        if self._pending.pop(0) == signal.SIGTERM:
+        if self._pending.pop(0) in _TERMINATIONS:
             return False
         with anyio.move_on_after(SECOND_WITHIN):
             while not self._pending:
@@ -82,7 +87,7 @@ class Interrupts:
     def add(self, number: int) -> None:
         """Add a signal; call it on the loop's own thread."""
         self._pending.append(number)
-        if number == signal.SIGTERM:
+        if number in _TERMINATIONS:
             self._code = ExitCode.TERMINATED
         self._arrival.set()
         self._stop_if_due()
@@ -108,17 +113,20 @@ def run_command(command: Callable[[Interrupts], Awaitable[ExitCode]]) -> ExitCod
 
 @contextmanager
 def _count_signals() -> Generator[Interrupts, None, None]:
-    """Count SIGINT and SIGTERM, so that they do not end the process."""
+    """Count SIGINT, SIGTERM and SIGHUP, so that they do not end the process."""
     interrupts = Interrupts()
     loop = asyncio.get_running_loop()
 
     def handle(number: int, _frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(interrupts.add, number)
 
-    before = {
-        number: signal.signal(number, handle)
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    # Under nohup SIGHUP is ignored, and stays so.
+    counted = [
+        number
+        for number in (signal.SIGINT, *_TERMINATIONS)
+        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN
+    ]
+    before = {number: signal.signal(number, handle) for number in counted}
     try:
         yield interrupts
     finally:

@@ -81,9 +81,11 @@ async def test_twice_cancels_it_and_the_file_has_all_billed_rows(
     assert [path.name for path in terminal.folder.iterdir()] == ["out.csv"]
 
 
-async def test_sigterm_leaves_at_once(terminal: Terminal) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+async def test_a_termination_leaves_at_once(terminal: Terminal, name: str) -> None:
+    """Caught: a closed terminal that ends the process without the job's id."""
     ended = await run_with_signals(
-        terminal, *RUN, after='"delivered": 200', signals=(signal.SIGTERM,)
+        terminal, *RUN, after='"delivered": 200', signals=(signal.Signals[name],)
     )
     (job,) = terminal.sandbox.jobs.values()
     assert (ended.code, job.status) == (143, "running")

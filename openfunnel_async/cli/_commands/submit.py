@@ -56,7 +56,7 @@ async def _submit(
         resume = service.format_command("watch", job.id)
         if not interrupts.is_pending:
             printer.print_hint(f"Watch it: {resume}")
-            return ExitCode.OK
+            return ExitCode.OK if printer.stdout_is_open else ExitCode.FAILED
         if await leave_jobs([job], resume, printer, interrupts):
             return interrupts.code
         return await cancel_jobs([job], printer, interrupts)

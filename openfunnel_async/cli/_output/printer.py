@@ -6,6 +6,7 @@ line, results and progress on stdout, errors and warnings on stderr, so that nei
 """
 
 import contextlib
+import io
 import json
 import logging
 import os
@@ -74,7 +75,8 @@ class Printer:
         try:
             # A log is read while it grows, and block buffering would delay it.
             print(text, file=stream, flush=True)
-        except BrokenPipeError:
+        except OSError:
+            # A full disk or a closed pipe must not end a command that has a job.
             self.close(stream)
 
     def close(self, stream: TextIO) -> None:
@@ -100,6 +102,24 @@ def discard_output(stream: TextIO) -> None:
     """Discard what is written to a stream without a reader, its last flush included."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def replace_closed_streams() -> None:
+    """Open a stream that fails in place of a stdout or stderr that is closed.
+
+    Python has None there, and ``print()`` would write to the other stream or nowhere.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, _ClosedStream())
+
+
+class _ClosedStream(io.StringIO):
+    """Fails at each write, as a pipe without a reader does."""
+
+    def write(self, text: str, /) -> int:
+        """Fail."""
+        raise BrokenPipeError(len(text))
 
 
 def escape_unencodable_characters() -> None:

@@ -26,6 +26,11 @@ from openfunnel_async._job.poll_limiter import poll_limiter
 from openfunnel_async._job.resources import KnownJobs, ReadAheadPlaces, Resources
 from openfunnel_async._job.shielded import wait_shielded
 from openfunnel_async._protocol.endpoints import Endpoints
+from openfunnel_async._protocol.event_emitter import (
+    EventEmitter,
+    OnEvent,
+    check_on_event,
+)
 from openfunnel_async._protocol.retry_loop import Caller
 from openfunnel_async._transport.aiohttp_transport import AiohttpTransport
 from openfunnel_async._transport.wire import Transport
@@ -67,6 +72,8 @@ class OpenFunnel:
         read_ahead: Most pages of finished jobs to read ahead at a time, 1-64, for all
             streams together; each stream may read its own next page besides.
         transport: Another way to carry requests; closed with the client.
+        on_event: Called with each ``Event``, on the event loop, so it must not block.
+            What it raises is logged once and ignored.
 
     Raises:
         ConfigurationError: An argument is invalid. Nothing was sent.
@@ -89,6 +96,7 @@ class OpenFunnel:
         max_polls_per_second: float | None = None,
         read_ahead: int = 8,
         transport: Transport | None = None,
+        on_event: OnEvent | None = None,
     ) -> None:
         api_key = hide_text(api_key)
         key = read_key(api_key)
@@ -97,10 +105,11 @@ class OpenFunnel:
         read_ahead = check_whole("read_ahead", read_ahead, 1, _MOST_AHEAD)
         wait_timeout = check_timeout(wait_timeout)
         limiter = poll_limiter(max_polls_per_second)
+        emitter = EventEmitter(check_on_event(on_event))
         self._transport = transport if transport is not None else AiohttpTransport()
         self._background = BackgroundTasks()
         self._resources = Resources(
-            caller=Caller(self._transport, key, retry, seconds),
+            caller=Caller(self._transport, key, retry, seconds, emitter),
             endpoints=Endpoints(self._origin),
             retry=retry,
             poll_limiter=limiter,

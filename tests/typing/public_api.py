@@ -15,6 +15,7 @@ from openfunnel_async import (
     Company,
     ConfigurationError,
     CreditBalance,
+    Event,
     IncompleteResultsError,
     InsufficientCreditsError,
     InvalidResponseError,
@@ -76,6 +77,9 @@ def client_arguments() -> None:
         wait_timeout=None,
         transport=OwnTransport(),
     )
+    events: list[Event] = []
+    OpenFunnel(on_event=events.append)
+    OpenFunnel(on_event=lambda event: event.job_id)
     OpenFunnel(polling=PollPolicy.fixed(2.0), transport=AiohttpTransport())
     transport: Transport = OwnTransport()
     OpenFunnel(transport=transport)

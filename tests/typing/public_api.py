@@ -88,6 +88,8 @@ def client_arguments() -> None:
 async def client_methods(client: OpenFunnel, search: LookalikeSearch) -> None:
     async with client as entered:
         assert_type(entered, OpenFunnel)
+    other = client.with_options(wait_timeout=None, label="crm", on_event=None)
+    assert_type(other, OpenFunnel)
     assert_type(await client.submit(search), BulkJob)
     assert_type(client.job("id"), BulkJob)
     assert_type(client.job("id", limit=5), BulkJob)

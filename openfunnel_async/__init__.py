@@ -32,6 +32,7 @@ def _read_modules() -> dict[str, str]:
 _MODULES = _read_modules()
 
 if _typing.TYPE_CHECKING or not _MODULES:
+    from openfunnel_async._client.buy import buy as buy
     from openfunnel_async._client.client import OpenFunnel as OpenFunnel
     from openfunnel_async._client.completions import Completions as Completions
     from openfunnel_async._client.merge import MergedCompany as MergedCompany

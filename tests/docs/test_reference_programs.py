@@ -10,7 +10,10 @@ from tests.docs.test_examples import AT_ONCE, run
 
 pytestmark = pytest.mark.anyio
 
-PAGES = {"reference/events.md": "completed 100.0"}
+PAGES = {
+    "reference/buy.md": "100.0 credits",
+    "reference/events.md": "completed 100.0",
+}
 PROGRAMS = [each for each in examples() if each.is_program and each.page in PAGES]
 
 

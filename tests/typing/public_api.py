@@ -45,6 +45,7 @@ from openfunnel_async import (
     WaitTimeoutError,
     WireReply,
     WireRequest,
+    buy,
 )
 
 
@@ -83,6 +84,12 @@ def client_arguments() -> None:
     OpenFunnel(polling=PollPolicy.fixed(2.0), transport=AiohttpTransport())
     transport: Transport = OwnTransport()
     OpenFunnel(transport=transport)
+
+
+def without_async(search: LookalikeSearch) -> None:
+    assert_type(buy(search), BulkResult)
+    assert_type(buy(search, enough=5, where=lambda row: row.domain is None), BulkResult)
+    buy(search, timeout=None, api_key="key", retry=RetryPolicy(), on_event=print)
 
 
 async def client_methods(client: OpenFunnel, search: LookalikeSearch) -> None:

@@ -247,9 +247,13 @@ class JobRequests:
         if outage.has_lasted(self.outage):
             raise error
         pause = max(self.state.draw_delay(), asked)
-        kind = Kind.READ.value
-        self.state.emit(RetryScheduled, kind=kind, seconds=pause, error=str(error))
+        self._report_retry(Kind.READ, pause, error)
         return pause
+
+    def _report_retry(self, kind: Kind, seconds: float, error: OpenFunnelError) -> None:
+        self.state.emit(
+            RetryScheduled, kind=kind.value, seconds=seconds, error=str(error)
+        )
 
     async def _call(
         self,
@@ -279,7 +283,9 @@ class JobRequests:
             if left <= 0 or not is_wanted():
                 raise missing
             on_failure(missing)
-            await asyncio.sleep(min(_NOT_YET_PAUSE, left))
+            pause = min(_NOT_YET_PAUSE, left)
+            self._report_retry(call.kind, pause, missing)
+            await asyncio.sleep(pause)
 
 
 def _raise_if_not_found(error: OpenFunnelError) -> None:

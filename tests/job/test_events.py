@@ -229,6 +229,21 @@ async def test_an_outage_whose_wait_is_cancelled_ends_without_an_answer() -> Non
     assert [e.has_recovered for e in of(OutageEnded, events)] == [False]
 
 
+async def test_a_job_that_is_not_visible_yet_is_read_again() -> None:
+    events: list[Event] = []
+    transport = ScriptedTransport(
+        submit=[submit_reply()], read=[reply(404, {"detail": "Job not found"}), DONE]
+    )
+    async with connect(transport, on_event=events.append) as client:
+        await (await client.submit(SEARCH)).poll()
+    assert names(events)[2:6] == [
+        "RequestSent",
+        "RequestFailed",
+        "RetryScheduled",
+        "RequestSent",
+    ]
+
+
 async def test_a_refusal_is_no_outage() -> None:
     events: list[Event] = []
     transport = ScriptedTransport(read=[reply(401, {"detail": "no"})])

@@ -32,6 +32,7 @@ def _read_modules() -> dict[str, str]:
 _MODULES = _read_modules()
 
 if _typing.TYPE_CHECKING or not _MODULES:
+    from openfunnel_async._client.buy import buy as buy
     from openfunnel_async._client.client import OpenFunnel as OpenFunnel
     from openfunnel_async._client.completions import Completions as Completions
     from openfunnel_async._client.merge import MergedCompany as MergedCompany
@@ -57,6 +58,17 @@ if _typing.TYPE_CHECKING or not _MODULES:
     from openfunnel_async._transport.wire import WireReply as WireReply
     from openfunnel_async._transport.wire import WireRequest as WireRequest
     from openfunnel_async._values.checkpoint import JobCheckpoint as JobCheckpoint
+    from openfunnel_async._values.events import CancelAccepted as CancelAccepted
+    from openfunnel_async._values.events import Event as Event
+    from openfunnel_async._values.events import JobChanged as JobChanged
+    from openfunnel_async._values.events import JobSettled as JobSettled
+    from openfunnel_async._values.events import JobSubmitted as JobSubmitted
+    from openfunnel_async._values.events import OutageBegan as OutageBegan
+    from openfunnel_async._values.events import OutageEnded as OutageEnded
+    from openfunnel_async._values.events import RequestFailed as RequestFailed
+    from openfunnel_async._values.events import RequestSent as RequestSent
+    from openfunnel_async._values.events import RetryScheduled as RetryScheduled
+    from openfunnel_async._values.events import Throttled as Throttled
     from openfunnel_async._values.models import Company as Company
     from openfunnel_async._values.models import CreditBalance as CreditBalance
     from openfunnel_async._values.models import JobPage as JobPage

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import EllipsisType
-from typing import Literal, NoReturn, Self
+from typing import Literal, NoReturn, Self, Unpack
 
 from openfunnel_async._client.background import BackgroundTasks
 from openfunnel_async._client.completions import Completions, distinct, wait_all
@@ -17,6 +17,7 @@ from openfunnel_async._client.credit_cap import (
 )
 from openfunnel_async._client.extra_headers import hide_headers, read_headers
 from openfunnel_async._client.handles import Handles
+from openfunnel_async._client.options import HandleOptions, HandleSettings
 from openfunnel_async._client.run_many import Batch, JobOutcome
 from openfunnel_async._client.running import OnExit, run_block
 from openfunnel_async._client.settings import (
@@ -32,6 +33,11 @@ from openfunnel_async._job.poll_limiter import poll_limiter
 from openfunnel_async._job.resources import KnownJobs, ReadAheadPlaces, Resources
 from openfunnel_async._job.shielded import wait_shielded
 from openfunnel_async._protocol.endpoints import Endpoints
+from openfunnel_async._protocol.event_emitter import (
+    EventEmitter,
+    OnEvent,
+    check_on_event,
+)
 from openfunnel_async._protocol.retry_loop import Caller
 from openfunnel_async._transport.aiohttp_transport import AiohttpTransport
 from openfunnel_async._transport.hidden_text import hide_text
@@ -48,8 +54,6 @@ from openfunnel_async._values.models import CreditBalance, JobSnapshot
 from openfunnel_async._values.policies import PollPolicy, RetryPolicy
 from openfunnel_async._values.search import MAX_LIMIT, LookalikeSearch
 from openfunnel_async.errors import ConfigurationError, OpenFunnelError
-
-_MOST_AHEAD = 64
 
 
 class OpenFunnel:
@@ -84,6 +88,8 @@ class OpenFunnel:
         headers: Headers that each request gets besides the client's own.
         insecure_http: Whether ``base_url`` may be http to any host, which sends the
             key in clear text; also ``OPENFUNNEL_INSECURE_HTTP=1``.
+        on_event: Called with each ``Event``, on the event loop, so it must not block.
+            What it raises is logged once and ignored.
 
     Raises:
         ConfigurationError: An argument is invalid, or ``proxy`` or ``ca_file`` was
@@ -111,6 +117,7 @@ class OpenFunnel:
         ca_file: CaFile | None = None,
         headers: Mapping[str, str] | None = None,
         insecure_http: bool = False,
+        on_event: OnEvent | None = None,
     ) -> None:
         api_key, proxy = hide_text(api_key), hide_text(proxy)
         headers = hide_headers(headers)
@@ -119,30 +126,40 @@ class OpenFunnel:
         self._address = str(address)
         extra = read_headers(headers)
         seconds = check_seconds("request_timeout", request_timeout, above_zero=True)
-        read_ahead = check_whole("read_ahead", read_ahead, 1, _MOST_AHEAD)
-        wait_timeout = check_timeout(wait_timeout)
         limiter = poll_limiter(max_polls_per_second)
+        settings = HandleSettings(
+            polling=polling,
+            wait_timeout=wait_timeout,
+            read_ahead=read_ahead,
+            emitter=EventEmitter(check_on_event(on_event)),
+        )
         self._transport = _open_transport(transport, proxy, ca_file)
         self._background = BackgroundTasks()
         self._resources = Resources(
-            caller=Caller(self._transport, key, retry, seconds),
+            caller=Caller(self._transport, key, retry, seconds, settings.emitter),
             endpoints=Endpoints(address.origin, address.prefix, extra),
             retry=retry,
             poll_limiter=limiter,
             start_idle_task=self._background.start_idle_task,
             known_jobs=KnownJobs(),
-            places=ReadAheadPlaces(read_ahead),
+            places=ReadAheadPlaces(settings.read_ahead),
             loop_guard=LoopGuard(),
             cancel_in_background=self._background.cancel_in_background,
         )
+        self._use(settings)
+        self._owns_connections = True
+        self._closing: asyncio.Task[None] | None = None
+
+    def _use(self, settings: HandleSettings) -> None:
+        """Make handles with these settings from now on."""
+        self._settings = settings
         self._handles = Handles(
             self._resources,
-            polling,
-            wait_timeout=wait_timeout,
-            read_ahead=read_ahead,
+            settings.polling,
+            wait_timeout=settings.wait_timeout,
+            read_ahead=settings.read_ahead,
         )
         self._submitter = Submitter(self._resources, self._background, self._handles)
-        self._closing: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"<OpenFunnel {self._address}>"
@@ -151,6 +168,38 @@ class OpenFunnel:
         raise TypeError(
             "an OpenFunnel client is not pickled or copied; make one where it is used"
         )
+
+    def with_options(self, **options: Unpack[HandleOptions]) -> Self:
+        """Return a client with other options that shares everything else, without I/O.
+
+        Both use the same key, connections and limits: ``max_polls_per_second``, the
+        retries, the delay after a 429. They have the same ``orphans``. To close the new
+        one closes nothing; to close the first one closes both.
+
+        Args:
+            **options: ``polling``, ``wait_timeout``, ``read_ahead`` and ``on_event`` as
+                for the client; those that are not given stay as they are. A new
+                ``read_ahead`` is a number of pages of its own. ``label`` is a text that
+                the events of the new client carry.
+
+        Raises:
+            ConfigurationError: An option is invalid, or belongs to what is shared, such
+                as ``api_key`` or ``retry``.
+        """
+        has_own_places = "read_ahead" in options
+        settings = self._settings.changed(options)
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        resources = self._resources._replace(
+            caller=self._resources.caller.with_emitter(settings.emitter)
+        )
+        if has_own_places:
+            places = ReadAheadPlaces(settings.read_ahead)
+            resources = resources._replace(places=places)
+        other._resources = resources  # noqa: SLF001 -- of the same class
+        other._owns_connections = False  # noqa: SLF001 -- of the same class
+        other._use(settings)  # noqa: SLF001 -- of the same class
+        return other
 
     @property
     def orphans(self) -> tuple[str, ...]:
@@ -379,10 +428,13 @@ class OpenFunnel:
     async def aclose(self) -> None:
         """Close the connections; jobs continue. Calling again does nothing.
 
-        Waits for 20 s at most for submits and cancels whose callers were cancelled.
+        Waits for 20 s at most for submits and cancels whose callers were cancelled. On
+        a client that ``with_options()`` returned it does nothing.
 
         Cancellation: the closing is finished first.
         """
+        if not self._owns_connections:
+            return
         if self._closing is not None and self._closing.done():
             self._closing.result()
             return

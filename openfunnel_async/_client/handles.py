@@ -38,12 +38,14 @@ class Handles:
         """Return the handle of a job that was submitted just now."""
         before, self._submitted_at = self._submitted_at, at
         in_batch = at - before < self._polling.longest
-        state = JobState(job_id, limit, self._polling, at, in_batch=in_batch)
+        emitter = self._resources.caller.emitter
+        state = JobState(job_id, limit, self._polling, emitter, at, in_batch=in_batch)
         return self._handle(state, JobCheckpoint(job_id=job_id, limit=limit))
 
     def attached(self, start: JobCheckpoint) -> BulkJob:
         """Return a handle of a job that is there already, at a place in its rows."""
-        state = JobState(start.job_id, start.limit, self._polling)
+        emitter = self._resources.caller.emitter
+        state = JobState(start.job_id, start.limit, self._polling, emitter)
         return self._handle(state, start)
 
     def _handle(self, state: JobState, start: JobCheckpoint) -> BulkJob:

@@ -22,6 +22,7 @@ from openfunnel_async._job.shielded import wait_shielded
 from openfunnel_async._protocol.replies import Submitted, lost_submit, unknown_submit
 from openfunnel_async._text import error_text
 from openfunnel_async._transport.wire import SendProgress
+from openfunnel_async._values.events import JobSubmitted
 from openfunnel_async._values.search import LookalikeSearch
 from openfunnel_async.errors import (
     OpenFunnelError,
@@ -140,9 +141,15 @@ class Submitter:
         except Exception as exc:  # noqa: BLE001 -- whatever it is, a job may be billing
             fault = error_text(exc)
         else:
-            asyncio.get_running_loop().call_soon(_note_limit, job.id, search, answer)
+            soon = asyncio.get_running_loop().call_soon
+            soon(_note_limit, job.id, search, answer)
+            soon(self._report_submit, job)
             return job
         raise self._unexpected(attempt, fault)
+
+    def _report_submit(self, job: BulkJob) -> None:
+        """Emit the event, after the handle was returned: its receiver is foreign."""
+        self._resources.caller.emitter.emit(JobSubmitted, job.id, limit=job.limit)
 
     def _unexpected(self, attempt: _Attempt, fault: str) -> OpenFunnelError:
         """Return what is known after an exception that is not ours."""
@@ -189,8 +196,10 @@ class Submitter:
             job_id = error.job_id
         if job_id is None:
             return None
-        now = asyncio.get_running_loop().time()
-        return self._handles.submitted(job_id, attempt.search.limit, now)
+        loop = asyncio.get_running_loop()
+        job = self._handles.submitted(job_id, attempt.search.limit, loop.time())
+        loop.call_soon(self._report_submit, job)
+        return job
 
 
 def _limit(search: LookalikeSearch, answer: Submitted) -> int | None:

@@ -262,7 +262,9 @@ class PageReader:
         requests = self._requests
         if self._follow:
             return await requests.persist(
-                partial(requests.read_page, cursor), Outage(), takes_turn=takes_turn
+                partial(requests.read_page, cursor),
+                Outage(requests.state),
+                takes_turn=takes_turn,
             )
         if takes_turn:
             await requests.take_turn()

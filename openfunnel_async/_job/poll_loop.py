@@ -125,7 +125,7 @@ class PollLoop:
     def __init__(self, requests: JobRequests) -> None:
         self._requests = requests
         self._followers: dict[_Follower, None] = {}
-        self._outage = Outage()
+        self._outage = Outage(requests.state)
         self._due = -math.inf
         self._counted_from: tuple[float | None, float | None] = (None, None)
         self._reading: WantedPage | None = None

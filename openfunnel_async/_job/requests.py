@@ -20,6 +20,7 @@ from openfunnel_async._protocol.retry_loop import (
     wait_after,
 )
 from openfunnel_async._protocol.retry_rules import is_curable, retry_after_of
+from openfunnel_async._values.events import OutageBegan, OutageEnded, RetryScheduled
 from openfunnel_async._values.models import Company, JobPage, JobSnapshot
 from openfunnel_async.errors import JobNotFoundError, OpenFunnelError
 
@@ -59,13 +60,22 @@ class Outage:
     repeated at once.
     """
 
-    __slots__ = ("_began",)
+    __slots__ = ("_began", "_reported_at", "_state")
 
-    def __init__(self) -> None:
+    def __init__(self, state: JobState) -> None:
         self._began = math.inf
+        self._state = state
+        self._reported_at: float | None = None
 
-    def note(self, _error: OpenFunnelError) -> None:
+    def note(self, error: OpenFunnelError) -> None:
         """Note a failure."""
+        self.note_quietly()
+        if self._reported_at is None:
+            self._reported_at = asyncio.get_running_loop().time()
+            self._state.emit(OutageBegan, error=str(error))
+
+    def note_quietly(self) -> None:
+        """Note a failure that is raised at once, so that it is no event."""
         self._began = min(self._began, asyncio.get_running_loop().time())
 
     def exclude(self, seconds: float) -> None:
@@ -75,6 +85,14 @@ class Outage:
     def end(self) -> None:
         """Note an answer."""
         self._began = math.inf
+        self.report_end(has_recovered=True)
+
+    def report_end(self, *, has_recovered: bool = False) -> None:
+        """Emit the end of the outage, if its beginning was emitted."""
+        if self._reported_at is not None:
+            seconds = asyncio.get_running_loop().time() - self._reported_at
+            self._reported_at = None
+            self._state.emit(OutageEnded, seconds=seconds, has_recovered=has_recovered)
 
     def has_lasted(self, seconds: float) -> bool:
         """Whether it began at least that number of seconds ago."""
@@ -201,25 +219,41 @@ class JobRequests:
                 policy's ``outage``, or if its Retry-After is too long.
         """
         time = asyncio.get_running_loop().time
-        while True:
-            if takes_turn:
-                before = time()
-                await self.take_turn()
-                outage.exclude(time() - before)
-            try:
-                answer = await read(outage.note, on_stall)
-            except OpenFunnelError as exc:
-                error = exc
-            else:
-                outage.end()
-                return answer
-            outage.note(error)
-            asked = retry_after_of(error) or 0.0
-            is_final = not self.may_be_cured(error) or asked > self.max_retry_after
-            if is_final or outage.has_lasted(self.outage):
-                raise error
-            pause = max(self.state.draw_delay(), asked)
-            await wait_after(Kind.READ, pause, error, on_stall)
+        try:
+            while True:
+                if takes_turn:
+                    before = time()
+                    await self.take_turn()
+                    outage.exclude(time() - before)
+                try:
+                    answer = await read(outage.note, on_stall)
+                except OpenFunnelError as exc:
+                    error = exc
+                else:
+                    outage.end()
+                    return answer
+                pause = self._pause_in(outage, error)
+                await wait_after(Kind.READ, pause, error, on_stall)
+        finally:
+            outage.report_end()
+
+    def _pause_in(self, outage: Outage, error: OpenFunnelError) -> float:
+        """Return the seconds until the next read of an outage, or raise the error."""
+        asked = retry_after_of(error) or 0.0
+        if not self.may_be_cured(error) or asked > self.max_retry_after:
+            outage.note_quietly()
+            raise error
+        outage.note(error)
+        if outage.has_lasted(self.outage):
+            raise error
+        pause = max(self.state.draw_delay(), asked)
+        self._report_retry(Kind.READ, pause, error)
+        return pause
+
+    def _report_retry(self, kind: Kind, seconds: float, error: OpenFunnelError) -> None:
+        self.state.emit(
+            RetryScheduled, kind=kind.value, seconds=seconds, error=str(error)
+        )
 
     async def _call(
         self,
@@ -237,6 +271,7 @@ class JobRequests:
                     on_failure=on_failure,
                     is_wanted=is_wanted,
                     job_is_known=self.job_is_known,
+                    job_id=self.state.job_id,
                 )
             except JobNotFoundError as exc:
                 missing = exc
@@ -248,7 +283,9 @@ class JobRequests:
             if left <= 0 or not is_wanted():
                 raise missing
             on_failure(missing)
-            await asyncio.sleep(min(_NOT_YET_PAUSE, left))
+            pause = min(_NOT_YET_PAUSE, left)
+            self._report_retry(call.kind, pause, missing)
+            await asyncio.sleep(pause)
 
 
 def _raise_if_not_found(error: OpenFunnelError) -> None:

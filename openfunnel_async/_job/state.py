@@ -15,7 +15,14 @@ from openfunnel_async._job.corrections import corrected_manifest, larger
 from openfunnel_async._job.pacing import Clues, distance, eta, jittered, poll_delay
 from openfunnel_async._job.poll_limiter import Urgency, urgency
 from openfunnel_async._protocol.codec import JobAnswer
+from openfunnel_async._protocol.event_emitter import EventEmitter
 from openfunnel_async._text import brief
+from openfunnel_async._values.events import (
+    CancelAccepted,
+    Event,
+    JobChanged,
+    JobSettled,
+)
 from openfunnel_async._values.models import JobSnapshot
 from openfunnel_async._values.policies import PollPolicy
 from openfunnel_async._values.status import JobStatus, effective, furthest
@@ -33,6 +40,7 @@ class JobState:
         job_id: The job.
         limit: Rows asked for, where known.
         polling: How waits are paced.
+        emitter: Delivers the events of the job.
         in_batch: Whether other jobs were submitted just before, so that the first
             polls are spread.
         submitted_at: The loop's time of one's own submit; None for an attached job.
@@ -48,11 +56,13 @@ class JobState:
         "_answered_at",
         "_cancel_requested",
         "_delivering_at",
+        "_emitter",
         "_furthest",
         "_in_batch",
         "_polling",
         "_processed",
         "_progress_at",
+        "_reported",
         "_snapshot",
         "_started_at",
         "_submitted_at",
@@ -63,11 +73,12 @@ class JobState:
         "listener",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- what a handle is made of
         self,
         job_id: str,
         limit: int | None,
         polling: PollPolicy,
+        emitter: EventEmitter,
         submitted_at: float | None = None,
         *,
         in_batch: bool = False,
@@ -77,12 +88,14 @@ class JobState:
         self.listener: Listener | None = None
         self._in_batch = in_batch
         self._polling = polling
+        self._emitter = emitter
         self._submitted_at = submitted_at
         self._snapshot: JobSnapshot | None = None
         self._cancel_requested = False
         self._accepted_at: float | None = None
         submitted = submitted_at is not None
         self._furthest = JobStatus.PENDING if submitted else JobStatus.UNKNOWN
+        self._reported = self._furthest
         self._unknown_word = False
         self._words_warned: frozenset[str] = frozenset()
         self._anomalies: frozenset[tuple[object, ...]] = frozenset()
@@ -147,6 +160,8 @@ class JobState:
         self._snapshot = after = self._snapshot_of(answer, now)
         if self.listener is not None:
             self.listener(before, after)
+        if after.status is not self._reported:
+            self._report_change(after.status)
         return after
 
     def _snapshot_of(self, answer: JobAnswer, now: float) -> JobSnapshot:
@@ -174,13 +189,39 @@ class JobState:
     def accept_cancel(self) -> None:
         """Note that the service accepted a cancel; the pace changes."""
         self._furthest = furthest(self._furthest, JobStatus.CANCELLING)
-        if self._accepted_at is None:
+        is_first = self._accepted_at is None
+        if is_first:
             self._accepted_at = asyncio.get_running_loop().time()
         if self._snapshot is not None and self._snapshot.eta is not None:
             # It was the expected finish of a job that would deliver all its rows.
             self._snapshot = attrs.evolve(self._snapshot, eta=None)
         if self.listener is not None:
             self.listener(self._snapshot, self._snapshot)
+        if is_first:
+            self.emit(CancelAccepted, status=self.status)
+        if self.status is not self._reported:
+            self._report_change(self.status)
+
+    def emit(self, event_type: type[Event], /, **facts: object) -> None:
+        """Emit an event of this job, if anything receives it; never raises."""
+        self._emitter.emit(event_type, self.job_id, **facts)
+
+    def _report_change(self, status: JobStatus) -> None:
+        """Emit that the status is another one, and the end of the job."""
+        before, self._reported = self._reported, status
+        snapshot = self._snapshot
+        processed = None if snapshot is None else snapshot.processed
+        self.emit(JobChanged, before=before, status=status, processed=processed)
+        if not status.is_terminal or snapshot is None:
+            return
+        manifest = snapshot.manifest
+        self.emit(
+            JobSettled,
+            status=status,
+            delivered=None if manifest is None else manifest.count,
+            credits_consumed=None if manifest is None else manifest.credits_consumed,
+            error=snapshot.error_message,
+        )
 
     def draw_delay(self) -> float:
         """Return the seconds between an answer now and the next poll."""

@@ -1,12 +1,15 @@
 """Send calls, and repeat those that may be repeated: the only module that does."""
 
 import asyncio
+import copy
 from collections.abc import Callable
 from typing import TypeVar, cast
 
 import anyio
 
 from openfunnel_async._protocol.endpoints import Call, Kind
+from openfunnel_async._protocol.event_emitter import EventEmitter
+from openfunnel_async._protocol.request_events import RequestEvents
 from openfunnel_async._protocol.retry_rules import (
     RetryAllowance,
     Tries,
@@ -27,6 +30,7 @@ from openfunnel_async._transport.wire import (
     WireReply,
     WireRequest,
 )
+from openfunnel_async._values.events import RequestSent
 from openfunnel_async._values.policies import RetryPolicy
 from openfunnel_async.errors import (
     APIError,
@@ -41,6 +45,7 @@ from openfunnel_async.errors import (
 T = TypeVar("T")
 _MOST_CONCURRENT = 100
 _LONGEST_QUOTE = 300
+_MAY_BE_REPEATED = (TransportError, APIError, InvalidResponseError)
 OnStall = Callable[[Kind, float, OpenFunnelError], None]
 OnFailure = Callable[[OpenFunnelError], None]
 
@@ -57,6 +62,7 @@ class Caller:
         key: The API key; None for requests that need none.
         retry: How often a call is repeated.
         request_timeout: Seconds for each exchange.
+        emitter: Delivers the events; by default only to the logger.
     """
 
     def __init__(
@@ -65,7 +71,9 @@ class Caller:
         key: SecretText | None,
         retry: RetryPolicy,
         request_timeout: float,
+        emitter: EventEmitter | None = None,
     ) -> None:
+        self.emitter = EventEmitter() if emitter is None else emitter
         self._transport = transport
         self._key = key
         self._retry = retry
@@ -77,6 +85,12 @@ class Caller:
         self._gates = {kind: asyncio.Semaphore(_MOST_CONCURRENT) for kind in Kind}
         self._echo = KeyEcho(key)
 
+    def with_emitter(self, emitter: EventEmitter) -> "Caller":
+        """Return a caller with other events; all limits are shared with this one."""
+        other = copy.copy(self)
+        other.emitter = emitter
+        return other
+
     async def call(  # noqa: PLR0913 -- one positional argument, the options by name
         self,
         call: Call[T],
@@ -87,6 +101,7 @@ class Caller:
         is_wanted: Callable[[], bool] = lambda: True,
         rate_limit_timeout: float | None = None,
         job_is_known: bool = False,
+        job_id: str | None = None,
     ) -> T:
         """Send the call until it has an answer, or an error that is final.
 
@@ -100,16 +115,24 @@ class Caller:
             rate_limit_timeout: Seconds of unbroken 429s after which a submit fails;
                 without it the policy's attempts count.
             job_is_known: Whether a 404 about the job is an outage.
+            job_id: The job, for the events.
 
         Cancellation: passes through; the current exchange is closed.
         """
         tries: Tries | None = None
+        events = self._events_of(call, job_id)
         while True:
+            if events is not None:
+                events.begin()
             try:
                 answer = await self._send_in_turn(
-                    call, progress, rate_limit_timeout, is_wanted
+                    call, progress, rate_limit_timeout, is_wanted, events
                 )
-            except (TransportError, APIError, InvalidResponseError) as exc:
+            except OpenFunnelError as exc:
+                if events is not None:
+                    events.note_failed(exc)
+                if not isinstance(exc, _MAY_BE_REPEATED):
+                    raise
                 error = exc
             else:
                 self._allowance.earn()
@@ -125,10 +148,18 @@ class Caller:
             if pause is None or not is_wanted():
                 raise error
             on_failure(error)
+            if events is not None:
+                events.note_retry(pause, error)
             if progress is not None:
                 # A repeated submit had no effect: nothing was sent, or a 429 came.
                 progress.was_sent = False
             await wait_after(call.kind, pause, error, on_stall)
+
+    def _events_of(self, call: Call[T], job_id: str | None) -> RequestEvents | None:
+        """Return the events of a call; None if nothing receives them."""
+        if not self.emitter.is_wanted(RequestSent):
+            return None
+        return RequestEvents(self.emitter, call.kind, call.request, job_id)
 
     async def _send_in_turn(
         self,
@@ -136,23 +167,30 @@ class Caller:
         progress: SendProgress | None,
         rate_limit_timeout: float | None,
         is_wanted: Callable[[], bool],
+        events: RequestEvents | None,
     ) -> T:
         """Send once; a submit waits until the throttle lets it through."""
         if call.kind is not Kind.SUBMIT:
-            return await self._once(call, SendProgress())
-        async with self._throttle.turn(rate_limit_timeout):
+            return await self._once(call, SendProgress(), events)
+        on_delay = None if events is None else events.note_throttled
+        async with self._throttle.turn(rate_limit_timeout, on_delay):
             if not is_wanted():
                 raise TransportError(
                     "the submit was withdrawn; nothing was sent", False
                 )
             try:
-                return await self._once(call, progress or SendProgress())
+                return await self._once(call, progress or SendProgress(), events)
             except RateLimitedError as exc:
                 asked = retry_after_of(exc)
                 self._throttle.delay_all(exc, backoff(1) if asked is None else asked)
                 raise
 
-    async def _once(self, call: Call[T], progress: SendProgress) -> T:
+    async def _once(
+        self,
+        call: Call[T],
+        progress: SendProgress,
+        events: RequestEvents | None = None,
+    ) -> T:
         """Send once, so that every failure has a known meaning.
 
         There are three cases. An error that the reader of a reply raises on purpose is
@@ -167,6 +205,8 @@ class Caller:
             await asyncio.sleep(0)
         cancels = _count_cancels()
         async with self._gates[call.kind]:
+            if events is not None:
+                events.note_sent()
             progress.begin()
             limit = self._limits.begin()
             if call.kind is Kind.READ:

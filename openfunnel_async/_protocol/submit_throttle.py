@@ -8,12 +8,13 @@ service would refuse them again if they were sent at the same time.
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from openfunnel_async._protocol.retry_rules import with_jitter
 from openfunnel_async.errors import RateLimitedError
 
+OnDelay = Callable[[float, RateLimitedError], None]
 # A Retry-After of years must not block a client for ever.
 _LONGEST_DELAY = 3600.0
 
@@ -41,11 +42,14 @@ class SubmitThrottle:
             self._delayed_until, self._refusal = until, refusal
 
     @asynccontextmanager
-    async def turn(self, longest: float | None = None) -> AsyncGenerator[None]:
+    async def turn(
+        self, longest: float | None = None, on_delay: OnDelay | None = None
+    ) -> AsyncGenerator[None]:
         """Wait until a submit may be sent; the block sends it.
 
         Args:
             longest: As for the class; by default the value given there.
+            on_delay: Called with the seconds of a delay and the refusal behind it.
 
         Raises:
             RateLimitedError: The service asked for a longer wait; nothing was sent.
@@ -59,20 +63,24 @@ class SubmitThrottle:
         self._waiting += 1
         try:
             # Before the lock, so that each submit waits with a jitter of its own.
-            await self._wait_until_allowed(longest)
+            await self._wait_until_allowed(longest, on_delay)
             async with self._lock:
-                await self._wait_until_allowed(longest)
+                await self._wait_until_allowed(longest, on_delay)
                 yield
         finally:
             self._waiting -= 1
             if not self._waiting and self._delayed_until <= _now():
                 self._one_at_a_time = False
 
-    async def _wait_until_allowed(self, longest: float) -> None:
+    async def _wait_until_allowed(
+        self, longest: float, on_delay: OnDelay | None
+    ) -> None:
         """Sleep until submits are no longer delayed."""
         while (left := self._delayed_until - _now()) > 0:
             if left > longest and self._refusal is not None:
                 raise self._still_limited(self._refusal, left)
+            if on_delay is not None and self._refusal is not None:
+                on_delay(left, self._refusal)
             await asyncio.sleep(with_jitter(left))
 
     def _still_limited(self, refusal: RateLimitedError, left: float) -> Exception:

@@ -21,6 +21,8 @@ RUN_BY = {
     "how-to/test-your-own-code.md": "test_howto_testing.py",
     "how-to/web-app.md": "test_howto_web.py",
     "how-to/worker-pool.md": "test_howto_worker.py",
+    "reference/buy.md": "test_reference_programs.py",
+    "reference/events.md": "test_reference_programs.py",
 }
 
 

@@ -16,6 +16,7 @@ from openfunnel_async import (
     Company,
     ConfigurationError,
     CreditBalance,
+    Event,
     IncompleteResultsError,
     InsufficientCreditsError,
     InvalidResponseError,
@@ -47,6 +48,7 @@ from openfunnel_async import (
     WaitTimeoutError,
     WireReply,
     WireRequest,
+    buy,
 )
 
 
@@ -79,6 +81,9 @@ def client_arguments() -> None:
         wait_timeout=None,
         transport=OwnTransport(),
     )
+    events: list[Event] = []
+    OpenFunnel(on_event=events.append)
+    OpenFunnel(on_event=lambda event: event.job_id)
     OpenFunnel(polling=PollPolicy.fixed(2.0), transport=AiohttpTransport())
     transport: Transport = OwnTransport()
     transport = RecordingTransport(AiohttpTransport(), "run.jsonl")
@@ -93,9 +98,17 @@ def client_arguments() -> None:
     OpenFunnel(transport=transport)
 
 
+def without_async(search: LookalikeSearch) -> None:
+    assert_type(buy(search), BulkResult)
+    assert_type(buy(search, enough=5, where=lambda row: row.domain is None), BulkResult)
+    buy(search, timeout=None, api_key="key", retry=RetryPolicy(), on_event=print)
+
+
 async def client_methods(client: OpenFunnel, search: LookalikeSearch) -> None:
     async with client as entered:
         assert_type(entered, OpenFunnel)
+    other = client.with_options(wait_timeout=None, label="crm", on_event=None)
+    assert_type(other, OpenFunnel)
     assert_type(await client.submit(search), BulkJob)
     assert_type(client.job("id"), BulkJob)
     assert_type(client.job("id", limit=5), BulkJob)

@@ -1,0 +1,123 @@
+"""Emit events: to the callback of the client, and to the logger.
+
+Both are foreign code that runs in the middle of ours, also of a submit. So nothing that
+they raise gets through.
+"""
+
+import asyncio
+import contextlib
+import inspect
+import logging
+from collections.abc import Callable
+from typing import cast
+
+from openfunnel_async._values.events import (
+    CancelAccepted,
+    Event,
+    JobSettled,
+    JobSubmitted,
+    OutageBegan,
+    OutageEnded,
+)
+from openfunnel_async.errors import ConfigurationError
+
+OnEvent = Callable[[Event], object]
+_logger = logging.getLogger("openfunnel_async")
+_AT_INFO = (JobSubmitted, JobSettled, CancelAccepted, OutageBegan, OutageEnded)
+
+
+def check_on_event(value: object) -> OnEvent | None:
+    """Return a callback that a client may call.
+
+    Raises:
+        ConfigurationError: It is not callable, or a coroutine function.
+    """
+    if value is None:
+        return None
+    if not callable(value) or inspect.iscoroutinefunction(value):
+        raise ConfigurationError("on_event must be a plain function of an event")
+    return value
+
+
+class EventEmitter:
+    """Emits the events of one client.
+
+    Args:
+        on_event: The callback of the client, if it has one.
+        label: The label of all events.
+    """
+
+    __slots__ = ("_has_failed", "label", "on_event")
+
+    def __init__(
+        self, on_event: OnEvent | None = None, label: str | None = None
+    ) -> None:
+        self.on_event = on_event
+        self.label = label
+        self._has_failed = False
+
+    def is_wanted(self, event_type: type[Event]) -> bool:
+        """Whether anything receives events of this type."""
+        if self.on_event is not None:
+            return True
+        return _logger.isEnabledFor(_level(event_type))
+
+    def emit(
+        self, event_type: type[Event], job_id: str | None, /, **facts: object
+    ) -> None:
+        """Build the event and deliver it, if anything receives it; never raises."""
+        if not self.is_wanted(event_type):
+            return
+        at = asyncio.get_running_loop().time()
+        build = cast("Callable[..., Event]", event_type)
+        event = build(at=at, job_id=job_id, label=self.label, **facts)
+        self._deliver(_write, event)
+        if self.on_event is not None:
+            self._deliver(self.on_event, event)
+
+    def _deliver(self, receive: OnEvent, event: Event) -> None:
+        """Call the receiver; what it raises is logged once and ignored.
+
+        A CancelledError that it raises is an error of the receiver: our code does not
+        await anything here. A KeyboardInterrupt reaches the event loop a moment later,
+        when it cannot cost the id of a job any more.
+        """
+        try:
+            _refuse_awaitable(receive(event))
+        except (KeyboardInterrupt, SystemExit) as exc:
+            asyncio.get_running_loop().call_soon(_raise, exc)
+        except BaseException as exc:  # noqa: BLE001 -- a seam: foreign code must not break a submit
+            self._log_failure(event, exc)
+
+    def _log_failure(self, event: Event, exc: BaseException) -> None:
+        if self._has_failed:
+            return
+        self._has_failed = True
+        # A handler of the log may be what has failed.
+        with contextlib.suppress(BaseException):
+            _logger.error(
+                "a receiver of events failed with a %s, which is ignored; further "
+                "failures are not logged",
+                type(event).__name__,
+                exc_info=exc,
+            )
+
+
+def _level(event_type: type[Event]) -> int:
+    return logging.INFO if event_type in _AT_INFO else logging.DEBUG
+
+
+def _write(event: Event) -> None:
+    _logger.log(_level(type(event)), "%s", event)
+
+
+def _refuse_awaitable(outcome: object) -> None:
+    """Raise if the receiver was a coroutine by accident, which nobody awaits."""
+    if inspect.isawaitable(outcome):
+        if inspect.iscoroutine(outcome):
+            outcome.close()
+        raise TypeError("on_event must be a plain function, not a coroutine")
+
+
+def _raise(exc: BaseException) -> None:
+    raise exc

@@ -7,7 +7,7 @@ waits for it; what ends that wait (Ctrl-C) cancels the job there first.
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future, wait
 from functools import partial
 from inspect import iscoroutinefunction
@@ -17,6 +17,7 @@ from typing import Any, Generic, TypedDict, TypeVar, Unpack, cast
 from openfunnel_async._client.client import OpenFunnel
 from openfunnel_async._job.handle import BulkJob
 from openfunnel_async._protocol.event_emitter import OnEvent
+from openfunnel_async._transport.network import CaFile
 from openfunnel_async._transport.wire import Transport
 from openfunnel_async._values.checks import check_timeout, check_whole
 from openfunnel_async._values.models import Company
@@ -44,6 +45,10 @@ class ClientOptions(TypedDict, total=False):
     max_polls_per_second: float | None
     read_ahead: int
     transport: Transport | None
+    proxy: str | None
+    ca_file: CaFile | None
+    headers: Mapping[str, str] | None
+    insecure_http: bool
     on_event: OnEvent | None
 
 

@@ -72,11 +72,11 @@ def claim_acceptance(original: Any) -> Any:
 
 
 def send_twice(original: Any) -> Any:
-    async def once(caller: Caller, call: Any, progress: Any) -> Any:
+    async def once(caller: Caller, call: Any, *how: Any) -> Any:
         try:
-            return await original(caller, call, progress)
+            return await original(caller, call, *how)
         except SubmitOutcomeUnknownError:
-            return await original(caller, call, progress)
+            return await original(caller, call, *how)
 
     return once
 
@@ -221,11 +221,11 @@ class _ExceptionRecorder:
 
 
 def raise_foreign(original: Any) -> Any:
-    async def once(caller: Caller, call: Any, progress: Any) -> Any:
+    async def once(caller: Caller, call: Any, *how: Any) -> Any:
         copied, recorder = copy.copy(caller), _ExceptionRecorder(caller._transport)
         copied._transport = recorder  # type: ignore[assignment]  # only its send() is used
         try:
-            return await original(copied, call, progress)
+            return await original(copied, call, *how)
         except OpenFunnelError:
             if recorder.foreign is not None:
                 raise recorder.foreign from None
@@ -316,9 +316,9 @@ def put_key_in_query(original: Any) -> Any:
 
 
 def quote_key(original: Any) -> Any:
-    async def once(caller: Caller, call: Any, progress: Any) -> Any:
+    async def once(caller: Caller, call: Any, *how: Any) -> Any:
         try:
-            return await original(caller, call, progress)
+            return await original(caller, call, *how)
         except TransportError as exc:
             msg = f"no answer to {caller._key!s}"
             raise TransportError(msg, exc.request_sent) from None

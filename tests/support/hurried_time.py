@@ -26,7 +26,7 @@ _TIMES = 50.0
 
 
 class _ShortSelector(selectors.DefaultSelector):
-    """A selector that waits a fiftieth of the time it is told."""
+    """A selector that waits a fiftieth of the requested time."""
 
     def select(
         self, timeout: float | None = None

@@ -1,4 +1,4 @@
-"""How long a property is looked at; in CI the same examples every time."""
+"""How many examples a property gets; in CI the same ones every time."""
 
 import os
 
@@ -8,7 +8,7 @@ IN_CI = bool(os.environ.get("CI"))
 
 
 def bounded(examples: int, steps: int = 30) -> settings:
-    """Look at so many examples, of so many steps where a machine walks.
+    """Return the settings for N examples, of M steps each for a state machine.
 
     `HYPOTHESIS_TIMES` multiplies the examples, for a long look before a release.
     """

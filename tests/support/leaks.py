@@ -32,7 +32,7 @@ class Secret:
         return "<Secret>"
 
     def shows_in(self, text: str) -> bool:
-        """Whether a piece of the secret stands in the text."""
+        """Whether a piece of the secret is in the text."""
         return any(piece in text for piece in self._pieces)
 
     def leaks_of(self, error: BaseException) -> list[str]:

@@ -27,7 +27,7 @@ def left() -> tuple[int, int]:
 
 
 async def settled(before: tuple[int, int]) -> tuple[int, int]:
-    """Count once what was just closed on both sides has gone."""
+    """Count once the connections that were closed on both sides have ended."""
     for _ in range(2000):
         if left() == before:
             break
@@ -43,7 +43,7 @@ async def nothing_young_left() -> AsyncIterator[None]:
     fixture that collects all garbage, a fifth of a second for each test.
     """
     yield
-    # A connection that was just closed is told so on the loop's next rounds.
+    # A connection that was just closed learns it in the next rounds of the loop.
     for _ in range(5):
         await asyncio.sleep(0)
     assert others() == set()

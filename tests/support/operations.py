@@ -138,7 +138,7 @@ async def close(trial: Trial) -> None:
 
 
 def somehow(operation: Operation) -> Operation:
-    """Let the operation fail: what it raises tells of its job."""
+    """Let the operation fail: what it raises names its job."""
 
     async def operate(trial: Trial) -> None:
         with contextlib.suppress(OpenFunnelError):

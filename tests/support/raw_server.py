@@ -1,4 +1,4 @@
-"""A server that says exactly the bytes it is told to, and records what it received.
+"""A server that sends exactly the given bytes, and records what it received.
 
 For what no well-behaved server does: half an answer, no answer, no HTTP at all.
 """

@@ -8,7 +8,7 @@ hour passes in milliseconds:
     transport = SandboxTransport(service)
     client = OpenFunnel(service.api_key, base_url=ORIGIN, transport=transport)
 
-What goes wrong on the way there and back is told by `fates`; what goes wrong in the
+What fails on the way there and back is decided by `fates`; what goes wrong in the
 service, by its own `faults`. A fault that spoils the delivery loses the answer here.
 """
 

@@ -1,6 +1,6 @@
 """A transport that plays a script, and the replies that scripts are made of.
 
-No socket and no loop of its own: in virtual time an hour of polling is over at once.
+No socket and no loop of its own: in virtual time an hour of polling takes no time.
 
     transport = ScriptedTransport(
         submit=[submit_reply()],
@@ -80,7 +80,7 @@ class Later:
     Attributes:
         step: What comes in the end.
         after: Seconds between the request's arrival and its answer.
-        connecting: Seconds before anything is sent; the client is told so.
+        connecting: Seconds before anything is sent; it is reported to the client.
         tidying: Seconds that a cancelled exchange takes to be gone.
     """
 
@@ -258,7 +258,7 @@ def job_reply(  # noqa: PLR0913 -- the fields of the answer, all by default
 
 
 def manifest(count: int, **more: object) -> dict[str, object]:
-    """Build the manifest of a job that delivered so many rows."""
+    """Build the manifest of a job that delivered N rows."""
     return {"count": count, "credits_consumed": count, **more}
 
 

@@ -4,7 +4,7 @@
         await stage.ask("read")
     assert stage.requests == 2
 
-A fault is told to strike one kind of request so many times, and no other.
+A fault concerns one kind of request, N times, and no other.
 """
 
 import asyncio
@@ -199,7 +199,7 @@ async def stage_for(
 ) -> AsyncGenerator[Stage]:
     """Set the stage, with a client that tries three times.
 
-    Once it is over, every request that arrived must have been a documented one.
+    At its end, every request that arrived must have been a documented one.
     """
     async with (
         Sandbox(
@@ -213,7 +213,7 @@ async def stage_for(
             job_id = (await early.submit(SEARCH)).id
         sandbox.requests.clear()
         stage = Stage(sandbox, proxy, kind, job_id)
-        # A proxy's plans come by the list, and no test makes so many connections.
+        # A proxy's plans come by the list, and no test makes that many connections.
         strike(stage, kind, min(times, 50))
         address = proxy.base_url if stage.proxied else sandbox.base_url
         options = {

@@ -26,7 +26,7 @@ class SteppedLoop(asyncio.SelectorEventLoop):
         self._at: dict[int, Callable[[], object]] = {}
 
     def before_step(self, number: int, harm: Callable[[], object]) -> None:
-        """Have something done before the round so many rounds from now."""
+        """Call something before the round that is N rounds from now."""
         self._at[self.steps + number] = harm
 
     def forget(self) -> None:

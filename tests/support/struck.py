@@ -90,7 +90,7 @@ class Trial:
 
     @property
     def unaccounted(self) -> list[str]:
-        """Jobs that bill for a caller who has gone, and of which nothing tells."""
+        """Jobs that bill for a cancelled caller, and that nothing names."""
         if self.finished or any("is not known" in text for text in self.warnings):
             return []
         known = (self.job.id, *self.client.orphans)
@@ -177,8 +177,8 @@ async def every_trial(
         scope: An anyio scope is cancelled.
         wait_for: It is given no time, then a grain of it, then two, and so on.
 
-    The last trial is the first whose operation was over before it was struck. After
-    each the client is closed, and what it left behind then is looked at.
+    The last trial is the first whose operation ended before it was cancelled. After
+    each the client is closed, and what it left behind then is checked.
     """
     logger = logging.getLogger("openfunnel_async")
     for number in range(_MOST):

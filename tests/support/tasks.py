@@ -1,4 +1,4 @@
-"""What must not be left when a test is over."""
+"""What must not be left after a test."""
 
 import asyncio
 

@@ -308,7 +308,9 @@ class PollLoop:
         task = self._task
         is_own_answer = task is not None and asyncio.current_task() is task
         if task is not None and not is_own_answer and not self._has_waiting():
-            # Another caller was answered: nobody waits for this request any more.
+            # Another caller was answered: nobody waits for this request any more, and
+            # a caller who comes before it has ended must not get its cancellation.
+            self._task = None
             task.cancel()
         self._schedule()
 

@@ -52,8 +52,8 @@ class EventEmitter:
     def __init__(
         self, on_event: OnEvent | None = None, label: str | None = None
     ) -> None:
-        self.on_event = on_event
-        self.label = label
+        self.on_event: OnEvent | None = on_event
+        self.label: str | None = label
         self._has_failed = False
 
     def is_wanted(self, event_type: type[Event]) -> bool:

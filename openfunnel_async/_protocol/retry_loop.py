@@ -73,7 +73,7 @@ class Caller:
         request_timeout: float,
         emitter: EventEmitter | None = None,
     ) -> None:
-        self.emitter = EventEmitter() if emitter is None else emitter
+        self.emitter: EventEmitter = EventEmitter() if emitter is None else emitter
         self._transport = transport
         self._key = key
         self._retry = retry

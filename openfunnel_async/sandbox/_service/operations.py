@@ -39,7 +39,7 @@ class Operations:
         unknowns: The answers to the contract's open questions.
         row_shape: Whether rows have six or sixteen keys.
         life_of: Returns the plan of a job by its number, from 0, and its limit.
-        desk: Sends sign-up codes and exchanges them for keys.
+        sign_ups: Sends sign-up codes and exchanges them for keys.
         jobs: Every job with its account, in the order of the submits.
     """
 

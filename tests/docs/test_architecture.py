@@ -20,7 +20,7 @@ def in_code() -> set[str]:
 def exists(path: str) -> bool:
     """Whether there is such a file, in the root, in the package or in a room."""
     folders = (ROOT, PACKAGE, *(PACKAGE / room for room in ROOMS), ROOT / "tests")
-    anywhere = (*(ROOT / "tests").glob(f"*/{path}"), *PACKAGE.glob(f"*/{path}"))
+    anywhere = (*(ROOT / "tests").glob(f"*/{path}"), *PACKAGE.rglob(path))
     return any((folder / path).exists() for folder in folders) or bool(anywhere)
 
 

@@ -294,7 +294,10 @@ class OpenFunnel:
         """Read the account's credits, which is free.
 
         Raises:
-            OpenFunnelError: As ``BulkJob.poll()``.
+            AuthenticationError: The key was not accepted.
+            TransportError: No answer after the policy's attempts.
+            APIError: The service answered with another error.
+            InvalidResponseError: An answer that cannot be trusted, twice.
 
         Cancellation: leaves nothing behind.
         """
@@ -309,8 +312,8 @@ class OpenFunnel:
     ) -> Completions:
         """Yield every handle once, in the order in which they end.
 
-        A handle whose reading failed comes out as well, and so do, at the end of the
-        time, those whose jobs are not terminal: ``job.error`` says why.
+        A handle whose job could not be read is yielded as well. At the end of the time
+        the handles that are left are yielded. In both cases ``job.error`` says why.
 
         Args:
             jobs: Handles; one given twice comes out once.

@@ -1,7 +1,8 @@
 """Decode bytes to values and encode them; the only import of cattrs.
 
-Nothing is coerced: cattrs would turn None into "None" and "false" into True, so every
-scalar has a strict hook. A row is never refused because of its fields, because it is
+Nothing is coerced: cattrs would turn None into "None" and "false" into True. So each
+field has a hook that raises for a wrong type, or reads None where the field only
+informs. A row is never refused because of its fields, because it is
 paid for: docs/explanation/rows.md, "Rows are never dropped".
 """
 

@@ -187,6 +187,7 @@ class _LoopThread(Generic[T]):
             self._thread.start()
             self._wait()
         except BaseException:
+            # Ctrl-C above all: the job is cancelled, and the exception raised again.
             self._stop()
             if self._has_begun:
                 self._wait()

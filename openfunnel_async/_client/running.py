@@ -23,7 +23,11 @@ async def run_block(
     job = await submit(search)
     try:
         yield job
+    except GeneratorExit:
+        # The block was never left: its context manager was dropped.
+        raise
     except BaseException:
+        # Also a cancellation, KeyboardInterrupt and SystemExit: each is raised again.
         if on_exit != "leave" and not job.is_terminal:
             await background.cancel_for_caller(job)
         raise

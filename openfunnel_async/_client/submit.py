@@ -170,7 +170,7 @@ class Submitter:
                 await asyncio.wait([task])
             job = self._job_of(task, attempt)
             if job is not None:
-                # From here on the custody accounts for the job.
+                # From here on the background tasks are responsible for the job.
                 release = self._background.start_cancel(job)
                 unfinished.finish()
                 await asyncio.wait([release.first])

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextvars
-import copy
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
@@ -13,11 +12,19 @@ T = TypeVar("T")
 
 
 def copy_error(error: BaseException) -> BaseException:
-    """Return an error for one of several callers, each of whom may add facts to it."""
+    """Return an error for one of several callers, each of whom may add facts to it.
+
+    Its class may be one of a user's transport, so no ``__init__`` is called: an error
+    that cannot be copied would keep the callers waiting for ever.
+    """
     if not isinstance(error, OpenFunnelError):
         return error
-    copied = copy.copy(error)
+    error_type = type(error)
+    copied = error_type.__new__(error_type, *error.args)
+    copied.args = error.args
+    copied.__dict__.update(error.__dict__)
     copied.__cause__ = error.__cause__
+    copied.__suppress_context__ = True
     return copied
 
 

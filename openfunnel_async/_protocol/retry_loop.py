@@ -221,7 +221,8 @@ class Caller:
                 _raise_if_cancelled(cancels)
                 failed = self._as_transport_error(exc, limit, progress, None)
             except Exception as exc:  # noqa: BLE001 -- a seam: anything must become a known outcome
-                _raise_if_cancelled(cancels)
+                if reply is None:
+                    _raise_if_cancelled(cancels)
                 failed = self._as_transport_error(exc, limit, progress, reply)
             finally:
                 progress.finish()

@@ -75,6 +75,7 @@ class RecordingTransport:
         try:
             outcome = await self._inner.send(request)
         except BaseException as exc:
+            # Also a cancellation: each is recorded, and raised again.
             outcome = exc
             raise
         else:

@@ -15,6 +15,7 @@ from openfunnel_async import (
     PollPolicy,
     RequestRejectedError,
     ServerError,
+    TransportError,
     WaitTimeoutError,
     WireReply,
     WireRequest,
@@ -191,6 +192,37 @@ def call(client: OpenFunnel, name: str) -> Awaitable[object]:
     owner = client if name == "credit_balance" else job
     made: Awaitable[object] = getattr(owner, name)()
     return made
+
+
+class OddError(TransportError):
+    """An error of a user's transport, which its arguments alone do not make."""
+
+    def __init__(self, host: str, port: int, why: str) -> None:
+        super().__init__(f"{host}:{port} {why}", True)
+        self.port = port
+
+
+class OddTransport(ScriptedTransport):
+    async def send(self, request: WireRequest, /) -> WireReply:
+        if request.method != "GET" or self.now > 5:
+            raise OddError("gateway", 8080, "is closed")
+        return await super().send(request)
+
+
+async def test_an_error_of_a_users_transport_reaches_every_caller() -> None:
+    """Caught: an error that cannot be copied, and callers who wait for ever."""
+    transport = OddTransport(read=[job_reply("running")])
+    async with connect(transport, polling=PACE) as client:
+        job = client.job(JOB)
+        errors = await asyncio.gather(
+            job.wait_until_terminal(timeout=1000),
+            job.wait_until_terminal(timeout=1000),
+            return_exceptions=True,
+        )
+    assert [type(error) for error in errors] == [OddError, OddError]
+    assert [getattr(error, "port", None) for error in errors] == [8080, 8080]
+    assert all("gateway:8080 is closed" in str(error) for error in errors)
+    assert errors[0] is not errors[1]
 
 
 class RudeTransport(ScriptedTransport):

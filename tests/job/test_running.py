@@ -1,6 +1,7 @@
 """`running()`: a job that is cancelled when its block is left."""
 
 import asyncio
+import gc
 from typing import Any, Literal
 
 import anyio
@@ -183,3 +184,14 @@ async def test_a_refused_submit_is_raised_on_the_way_in() -> None:
         with pytest.raises(Exception, match="unknown"):
             await stay_inside(client)
     assert transport.count("cancel") == 0
+
+
+async def test_a_block_that_was_never_left_cancels_nothing() -> None:
+    """Caught: a job cancelled because only its handle was kept."""
+    transport = scripted(read=[job_reply("running")])
+    async with connect(transport) as client:
+        job = await client.running(SEARCH).__aenter__()
+        gc.collect()
+        await anyio.sleep(60)
+        assert transport.count("cancel") == 0
+        assert not job.cancel_requested

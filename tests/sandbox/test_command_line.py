@@ -111,7 +111,7 @@ def test_it_listens_where_a_container_publishes_it() -> None:
 
 def test_a_key_of_ones_own_stays_on_this_machine() -> None:
     """Caught: a real key accepted over plain HTTP from other machines."""
-    options = ("--port", "0", "--host", "0.0.0.0", "--api-key", "of_mine")  # noqa: S104
+    options = ("--port", "0", "--host", "0.0.0.0", "--api-key", "of_mine")  # noqa: S104 -- refused
     with _running(*options) as process:
         output, errors = process.communicate(timeout=10)
     assert (process.returncode, output) == (2, "")

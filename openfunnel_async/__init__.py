@@ -86,8 +86,13 @@ if _typing.TYPE_CHECKING or not _MODULES:
     from openfunnel_async._values.search import MAX_LIMIT as MAX_LIMIT
     from openfunnel_async._values.search import LookalikeSearch as LookalikeSearch
     from openfunnel_async._values.status import JobStatus as JobStatus
+    from openfunnel_async.book._batch import Batch as Batch
+    from openfunnel_async.book._book import Book as Book
     from openfunnel_async.errors import APIError as APIError
     from openfunnel_async.errors import AuthenticationError as AuthenticationError
+    from openfunnel_async.errors import BookError as BookError
+    from openfunnel_async.errors import BookInUseError as BookInUseError
+    from openfunnel_async.errors import BookTooNewError as BookTooNewError
     from openfunnel_async.errors import CancelConflictError as CancelConflictError
     from openfunnel_async.errors import ConfigurationError as ConfigurationError
     from openfunnel_async.errors import CreditCapError as CreditCapError
@@ -101,6 +106,7 @@ if _typing.TYPE_CHECKING or not _MODULES:
     from openfunnel_async.errors import JobFailedError as JobFailedError
     from openfunnel_async.errors import JobNotFoundError as JobNotFoundError
     from openfunnel_async.errors import OpenFunnelError as OpenFunnelError
+    from openfunnel_async.errors import OtherAccountError as OtherAccountError
     from openfunnel_async.errors import RateLimitedError as RateLimitedError
     from openfunnel_async.errors import RequestRejectedError as RequestRejectedError
     from openfunnel_async.errors import RequestTimeoutError as RequestTimeoutError
@@ -115,6 +121,7 @@ if _typing.TYPE_CHECKING or not _MODULES:
 if _typing.TYPE_CHECKING or not _MODULES:
     # After the names above, which these modules import from here.
     from openfunnel_async import agent_auth as agent_auth
+    from openfunnel_async import book as book
     from openfunnel_async import errors as errors
     from openfunnel_async import export as export
     from openfunnel_async import progress as progress

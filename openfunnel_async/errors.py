@@ -14,6 +14,10 @@ OpenFunnelError
 │   ├── RateLimitedError                 429
 │   └── ServerError                      5xx
 ├── SubmitOutcomeUnknownError            a job may be running and billing
+├── BookError                            the Book could not be read or written
+│   ├── BookInUseError                   another process runs it
+│   ├── BookTooNewError                  a newer version wrote it
+│   └── OtherAccountError                it belongs to another API key
 └── JobError
     ├── JobFailedError
     ├── JobCancelledError
@@ -35,6 +39,9 @@ if TYPE_CHECKING:
 __all__ = [
     "APIError",
     "AuthenticationError",
+    "BookError",
+    "BookInUseError",
+    "BookTooNewError",
     "CancelConflictError",
     "ConfigurationError",
     "CreditCapError",
@@ -46,6 +53,7 @@ __all__ = [
     "JobFailedError",
     "JobNotFoundError",
     "OpenFunnelError",
+    "OtherAccountError",
     "RateLimitedError",
     "RequestRejectedError",
     "RequestTimeoutError",
@@ -255,6 +263,33 @@ class SubmitOutcomeUnknownError(OpenFunnelError):
         self.accepted = accepted
         self.job_id = job_id
         self.max_exposure = max_exposure
+
+
+class BookError(OpenFunnelError):
+    """The Book could not be opened, read or written.
+
+    What is in it stays there. If it was raised before a submit, nothing was sent; jobs
+    that run continue and bill, and a later ``Batch.run()`` continues with them.
+    """
+
+
+class BookInUseError(BookError):
+    """Another process runs this Book; nothing was sent.
+
+    The message names its process id and its host. Reading the Book is possible
+    meanwhile.
+    """
+
+
+class BookTooNewError(BookError):
+    """A newer version of this package wrote the Book; nothing was changed."""
+
+
+class OtherAccountError(BookError):
+    """The Book belongs to another API key; nothing was sent or changed.
+
+    The jobs in a Book can be read only with the key that submitted them.
+    """
 
 
 class JobError(OpenFunnelError):

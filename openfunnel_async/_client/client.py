@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import EllipsisType
-from typing import Literal, NoReturn, Self, Unpack
+from typing import TYPE_CHECKING, Literal, NoReturn, Self, Unpack
 
 from openfunnel_async._client.background import BackgroundTasks
+from openfunnel_async._client.book_jobs import BookJobs, make_fingerprint
 from openfunnel_async._client.completions import Completions, distinct, wait_all
 from openfunnel_async._client.credit_cap import (
     CreditCap,
@@ -18,7 +19,7 @@ from openfunnel_async._client.credit_cap import (
 from openfunnel_async._client.extra_headers import hide_headers, read_headers
 from openfunnel_async._client.handles import Handles
 from openfunnel_async._client.options import HandleOptions, HandleSettings
-from openfunnel_async._client.run_many import Batch, JobOutcome
+from openfunnel_async._client.run_many import JobOutcome, ManySearches
 from openfunnel_async._client.running import OnExit, run_block
 from openfunnel_async._client.settings import (
     read_address,
@@ -55,6 +56,11 @@ from openfunnel_async._values.policies import PollPolicy, RetryPolicy
 from openfunnel_async._values.search import MAX_LIMIT, LookalikeSearch
 from openfunnel_async.errors import ConfigurationError, OpenFunnelError
 
+if TYPE_CHECKING:
+    from openfunnel_async.book._batch import Batch
+    from openfunnel_async.book._book import Book
+    from openfunnel_async.book._ledger import Ledger
+
 
 class OpenFunnel:
     """A client for bulk lookalike jobs; one serves a whole program.
@@ -90,6 +96,7 @@ class OpenFunnel:
             key in clear text; also ``OPENFUNNEL_INSECURE_HTTP=1``.
         on_event: Called with each ``Event``, on the event loop, so it must not block.
             What it raises is logged once and ignored.
+        book: Where ``batch()`` and ``submit(once=)`` write; closed with the client.
 
     Raises:
         ConfigurationError: An argument is invalid, or ``proxy`` or ``ca_file`` was
@@ -118,6 +125,7 @@ class OpenFunnel:
         headers: Mapping[str, str] | None = None,
         insecure_http: bool = False,
         on_event: OnEvent | None = None,
+        book: "Book | None" = None,
     ) -> None:
         api_key, proxy = hide_text(api_key), hide_text(proxy)
         headers = hide_headers(headers)
@@ -133,6 +141,8 @@ class OpenFunnel:
             read_ahead=read_ahead,
             emitter=EventEmitter(check_on_event(on_event)),
         )
+        self._ledger = None if book is None else _open_ledger(book)
+        self._fingerprint = make_fingerprint(key)
         self._transport = _open_transport(transport, proxy, ca_file)
         self._background = BackgroundTasks()
         self._resources = Resources(
@@ -160,6 +170,13 @@ class OpenFunnel:
             read_ahead=settings.read_ahead,
         )
         self._submitter = Submitter(self._resources, self._background, self._handles)
+        self._book_jobs = BookJobs(
+            self._resources,
+            self._background,
+            self._handles,
+            self._submitter,
+            self._fingerprint,
+        )
 
     def __repr__(self) -> str:
         return f"<OpenFunnel {self._address}>"
@@ -209,15 +226,26 @@ class OpenFunnel:
         """
         return self._background.orphans
 
-    async def submit(self, search: LookalikeSearch) -> BulkJob:
+    async def submit(
+        self, search: LookalikeSearch, *, once: str | None = None
+    ) -> BulkJob:
         """Start a job. It bills one credit for each company it delivers.
 
         Sent at most once over a fresh connection, and again only if nothing was
         sent before, or after a 429.
 
+        Args:
+            search: What to submit.
+            once: A key of your own, such as the id of an order. The first call with it
+                submits; later ones, also those of other processes, return a handle of
+                the same job, or raise the ``SubmitOutcomeUnknownError`` again. It needs
+                a ``book``.
+
         Raises:
-            ConfigurationError: The search is invalid; nothing was sent.
+            ConfigurationError: The search or ``once`` is invalid, or the key belongs to
+                another search; nothing was sent.
             SubmitOutcomeUnknownError: It was sent and a job may be running.
+            BookError: The Book cannot be written; nothing was sent.
             InsufficientCreditsError: Too few credits; no job was made.
             RequestRejectedError: The service refused the search; no job was made.
             AuthenticationError: The key was not accepted; no job was made.
@@ -227,11 +255,17 @@ class OpenFunnel:
 
         Cancellation: a submit that was sent is read to its end within 5 s and the
         job it made is cancelled, before the cancellation goes through; an id that
-        could not be cancelled is in ``orphans``.
+        could not be cancelled is in ``orphans``. With ``once`` the job continues, and
+        its id is in the Book.
         """
         self._resources.loop_guard.check()
         if not isinstance(search, LookalikeSearch):  # pyright: ignore[reportUnnecessaryIsInstance] -- for callers without types
             raise ConfigurationError("submit() takes a LookalikeSearch")
+        if once is not None:
+            from openfunnel_async.book._once import submit_once  # noqa: PLC0415 -- sqlite3 is for those who have a Book
+
+            ledger = self._need_ledger("once")
+            return await submit_once(ledger, self._book_jobs, search, once)
         return await self._submitter.submit(search)
 
     def job(self, job_id: str, *, limit: int | None = None) -> BulkJob:
@@ -416,7 +450,7 @@ class OpenFunnel:
             worst = worst_case(wanted, max_credits)
             check_covered(worst, (await self.credit_balance()).credits_left)
         patience = self._resources.retry.outage
-        batch = Batch(
+        run = ManySearches(
             partial(self._submitter.submit, patience=patience),
             self._handles.submitted,
             self._background,
@@ -426,10 +460,60 @@ class OpenFunnel:
             job_timeout=check_timeout(job_timeout),
             patience=patience,
         )
-        return await batch.run(wanted)
+        return await run.run(wanted)
+
+    async def batch(
+        self,
+        name: str,
+        searches: Iterable[LookalikeSearch] | None = None,
+        *,
+        max_credits: float | None = None,
+        labels: Iterable[str | None] | None = None,
+    ) -> "Batch":
+        """Plan a batch in the Book, or find it there; nothing is sent.
+
+        The same name with the same searches, in any order, is the same batch. Searches
+        that ``Batch.extend()`` has added may be missing in the list.
+
+        Args:
+            name: Its name in the Book, at most 200 characters.
+            searches: Its searches; None for a batch that is in the Book.
+            max_credits: Most credits to spend in all, also over several runs. Each
+                search then needs a ``limit``. None leaves the cap of a batch that is in
+                the Book as it is; another number replaces it.
+            labels: A name of your own for each search, which its entry shows.
+
+        Raises:
+            ConfigurationError: There is no Book, an argument is invalid, or the Book
+                has other searches under this name. Nothing was changed.
+            OtherAccountError: The Book belongs to another API key.
+            BookError: The Book cannot be read or written.
+
+        Cancellation: the batch may be planned or not; calling again is safe.
+        """
+        from openfunnel_async.book._book import open_batch  # noqa: PLC0415 -- sqlite3 is for those who have a Book
+
+        self._resources.loop_guard.check()
+        ledger = self._need_ledger("batch()")
+        return await open_batch(
+            ledger,
+            self._book_jobs,
+            name,
+            searches,
+            max_credits=max_credits,
+            labels=labels,
+        )
+
+    def _need_ledger(self, what: str) -> "Ledger":
+        if self._ledger is None:
+            msg = f"{what} needs a Book: OpenFunnel(book=Book(PATH)). Nothing was sent"
+            raise ConfigurationError(msg)
+        return self._ledger
 
     async def aclose(self) -> None:
-        """Close the connections; jobs continue. Calling again does nothing.
+        """Close the connections and the Book; jobs continue.
+
+        Calling again does nothing.
 
         Waits for 20 s at most for submits and cancels whose callers were cancelled. On
         a client that ``with_options()`` returned it does nothing.
@@ -453,7 +537,11 @@ class OpenFunnel:
 
     async def _close(self) -> None:
         await self._background.aclose()
-        await self._transport.aclose()
+        try:
+            await self._transport.aclose()
+        finally:
+            if self._ledger is not None:
+                await self._ledger.store.aclose()
 
     async def __aenter__(self) -> Self:
         self._resources.loop_guard.check()
@@ -461,6 +549,14 @@ class OpenFunnel:
 
     async def __aexit__(self, *_exc: object) -> None:
         await self.aclose()
+
+
+def _open_ledger(book: "Book") -> "Ledger":
+    from openfunnel_async.book._book import Book, ledger_of  # noqa: PLC0415 -- sqlite3 is for those who have a Book
+
+    if not isinstance(book, Book):  # pyright: ignore[reportUnnecessaryIsInstance] -- for callers without types
+        raise ConfigurationError("book must be a Book: Book(PATH)")
+    return ledger_of(book)
 
 
 def _open_transport(

@@ -80,7 +80,7 @@ class JobOutcome(Value):
         }
 
 
-class Batch:
+class ManySearches:
     """One call of ``run_many``.
 
     A slot of ``max_active`` belongs to a job for as long as it may be running: until a

@@ -10,15 +10,16 @@ ends, the end of the interpreter) is at least written to the log.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from openfunnel_async._client.background import BackgroundTasks, is_being_cancelled
 from openfunnel_async._client.handles import Handles
 from openfunnel_async._client.unfinished import UnfinishedWork
 from openfunnel_async._job.handle import BulkJob
 from openfunnel_async._job.resources import Resources
-from openfunnel_async._job.shielded import wait_shielded
+from openfunnel_async._job.shielded import cancel_and_wait, wait_shielded
 from openfunnel_async._protocol.replies import Submitted, lost_submit, unknown_submit
 from openfunnel_async._text import error_text
 from openfunnel_async._transport.wire import SendProgress
@@ -32,6 +33,8 @@ from openfunnel_async.errors import (
 
 _logger = logging.getLogger("openfunnel_async")
 _READ_WITHIN = 5.0
+
+Record = Callable[[BulkJob | OpenFunnelError], Awaitable[None]]
 
 
 class _Attempt:
@@ -117,6 +120,67 @@ class Submitter:
         unfinished.finish()
         return job
 
+    async def submit_recorded(
+        self, search: LookalikeSearch, record: Record, *, patience: float
+    ) -> BulkJob:
+        """Start the job and have its outcome written down, whatever happens.
+
+        There are three cases. A caller who waits gets the handle, or the error, after
+        it was recorded. One who is cancelled before anything was sent stops the submit,
+        which is recorded. One who is cancelled later waits for 5 s at most; the answer
+        is read and recorded in the background, and the job continues.
+
+        Args:
+            search: What to submit.
+            record: Awaited with the handle, or with the error.
+            patience: Seconds of unbroken 429s to survive.
+
+        Raises:
+            OpenFunnelError: As ``submit()``; what ``record`` raises as well.
+        """
+        attempt = _Attempt(search, patience, lambda: True)
+        unfinished = UnfinishedWork(attempt.describe)
+        send = self._background.start_background_task(self._send(attempt))
+        work = self._background.start_background_task(
+            self._record(send, attempt, record, unfinished)
+        )
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            attempt.has_caller = False
+            if not (send.done() or attempt.progress.may_be_sent):
+                send.cancel()
+            await wait_shielded([work], _READ_WITHIN)
+            raise
+
+    async def _record(
+        self,
+        send: asyncio.Task[BulkJob],
+        attempt: _Attempt,
+        record: Record,
+        unfinished: UnfinishedWork,
+    ) -> BulkJob:
+        """Record what became of a submit, also of one that was cut off."""
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([send])
+            if not send.done():
+                # The closing client has cancelled this task, and the other one as well.
+                await cancel_and_wait([send])
+            error = self._cut_off(attempt) if send.cancelled() else send.exception()
+            if error is not None and not isinstance(error, OpenFunnelError):
+                raise error
+            outcome = send.result() if error is None else error
+            recording = self._background.start_background_task(_await(record(outcome)))
+            await wait_shielded([recording])
+            unfinished.finish()
+            recording.result()
+            if error is not None:
+                raise error
+            return send.result()
+        finally:
+            unfinished.report()
+
     async def _send(self, attempt: _Attempt) -> BulkJob:
         """Send the search and own the job that it makes.
 
@@ -200,6 +264,10 @@ class Submitter:
         job = self._handles.submitted(job_id, attempt.search.limit, loop.time())
         loop.call_soon(self._report_submit, job)
         return job
+
+
+async def _await(recording: Awaitable[None]) -> None:
+    await recording
 
 
 def _limit(search: LookalikeSearch, answer: Submitted) -> int | None:

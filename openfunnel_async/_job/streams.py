@@ -1,7 +1,8 @@
 """The streams that people iterate over: rows, or whole pages."""
 
 import contextlib
-from typing import NoReturn, Self
+from collections.abc import Sequence
+from typing import NamedTuple, NoReturn, Self
 
 import anyio
 
@@ -102,6 +103,25 @@ class RowStream(_Stream):
         raise StopAsyncIteration
 
 
+class PageInStream(NamedTuple):
+    """One page of a stream.
+
+    Attributes:
+        page: The page as it was read.
+        used: How many of its rows the stream had returned before.
+        place: The position after the page.
+    """
+
+    page: PageRead
+    used: int
+    place: JobCheckpoint
+
+    @property
+    def raw_rows(self) -> Sequence[object]:
+        """The new rows as the service sent them."""
+        return self.page.answer.raw_rows[self.used :]
+
+
 class PageStream(_Stream):
     """The pages of a job, in order, each whole, as they are delivered.
 
@@ -121,16 +141,21 @@ class PageStream(_Stream):
         return self
 
     async def __anext__(self) -> JobPage:
+        read = await self.read_page()
+        return read.page.to_page(read.page.answer.rows[read.used :])
+
+    async def read_page(self) -> PageInStream:
+        """Return the next page as it was read, which also has the rows as sent."""
         self._reader.check_loop()
         with self._guard:
             reader = self._reader
             while not self._closed:
                 page = reader.page
                 if page is not None and self._is_due(page):
-                    rows, reader.used = reader.fresh, len(page.answer.rows)
+                    used, reader.used = reader.used, len(page.answer.rows)
                     self._given, self._given_cursor = page, reader.cursor
                     self._bookmark.reader = reader
-                    return page.to_page(rows)
+                    return PageInStream(page, used, reader.place)
                 await self._read_on()
         raise StopAsyncIteration
 

@@ -10,7 +10,7 @@ import functools
 import json
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar, cast
 
 import attrs
@@ -106,6 +106,7 @@ class JobAnswer:
         label: The label of the page.
         next_cursor: The label of the next page.
         rows: The companies of the page; empty if only the status was read.
+        raw_rows: The same rows as the service sent them.
     """
 
     job_id: str
@@ -118,6 +119,7 @@ class JobAnswer:
     label: str | None = None
     next_cursor: str | None = None
     rows: tuple[Company, ...] = ()
+    raw_rows: Sequence[object] = ()
 
 
 def job_answer(answer: dict[str, Any]) -> JobAnswer:
@@ -258,6 +260,7 @@ def _converter() -> Converter:
         "label": override(omit=True),
         "next_cursor": override(omit=True),
         "rows": override(omit=True),
+        "raw_rows": override(omit=True),
     }
     made.register_structure_hook(
         JobAnswer, make_dict_structure_fn(JobAnswer, made, **fields)

@@ -201,7 +201,7 @@ def read_page(job_id: str, cursor: str | None, reply: WireReply) -> JobAnswer:
     if None not in (cursor, answer.label) and answer.label != cursor:
         msg = "the answer is not the page that was requested"
         raise InvalidResponseError(msg, "$.page")
-    answer.rows = companies(rows)
+    answer.rows, answer.raw_rows = companies(rows), rows
     return answer
 
 

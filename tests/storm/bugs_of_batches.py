@@ -7,9 +7,9 @@ from weakref import WeakKeyDictionary
 from openfunnel_async import BulkJob, JobSnapshot
 from tests.storm.internals import (
     BackgroundTasks,
-    Batch,
     Completions,
     CreditCap,
+    ManySearches,
     SubmitThrottle,
     Tries,
 )
@@ -30,7 +30,7 @@ def take_unknown_bill_as_zero(original: Any) -> Any:
 
 
 def free_slot_after_submit(original: Any) -> Any:
-    async def start(batch: Batch, *rest: Any) -> BulkJob | None:
+    async def start(batch: ManySearches, *rest: Any) -> BulkJob | None:
         job: BulkJob | None = await original(batch, *rest)
         if job is not None:
             batch._read -= 1
@@ -40,7 +40,7 @@ def free_slot_after_submit(original: Any) -> Any:
 
 
 def free_slot_after_cancel(_sound: Any) -> Any:
-    async def cancel(batch: Batch, job: BulkJob, _error: object) -> None:
+    async def cancel(batch: ManySearches, job: BulkJob, _error: object) -> None:
         if not job.is_terminal:
             # The batch does not keep the task, so the job counts as terminal.
             batch._background.start_cancel(job)
@@ -49,7 +49,7 @@ def free_slot_after_cancel(_sound: Any) -> Any:
 
 
 def note_failure_late(original: Any) -> Any:
-    def note_failure(batch: Batch) -> None:
+    def note_failure(batch: ManySearches) -> None:
         asyncio.get_running_loop().call_later(1.0, original, batch)
 
     return note_failure
@@ -70,7 +70,7 @@ def delay_no_submit(_sound: Any) -> Any:
 
 
 def return_in_order_of_end(original: Any) -> Any:
-    async def run(batch: Batch, searches: Any) -> Any:
+    async def run(batch: ManySearches, searches: Any) -> Any:
         await original(batch, searches)
         return [*batch._outcomes.values()]
 
@@ -108,14 +108,14 @@ def leave_waits_running(_sound: Any) -> Any:
 
 
 def stop_submits_only(_sound: Any) -> Any:
-    def note_failure(batch: Batch) -> None:
+    def note_failure(batch: ManySearches) -> None:
         batch._failed = batch._cancel_rest
 
     return note_failure
 
 
 def release_nothing(_sound: Any) -> Any:
-    def release_all(_batch: Batch) -> list[Any]:
+    def release_all(_batch: ManySearches) -> list[Any]:
         return []
 
     return release_all

@@ -8,7 +8,7 @@ from openfunnel_async._client import submit as submit_module
 from openfunnel_async._client.background import BackgroundTasks
 from openfunnel_async._client.completions import Completions
 from openfunnel_async._client.credit_cap import CreditCap
-from openfunnel_async._client.run_many import Batch
+from openfunnel_async._client.run_many import ManySearches
 from openfunnel_async._client.running import OnExit
 from openfunnel_async._client.submit import Submitter
 from openfunnel_async._client.unfinished import UnfinishedWork
@@ -31,7 +31,6 @@ from openfunnel_async._transport.wire import SendProgress
 
 __all__ = [
     "BackgroundTasks",
-    "Batch",
     "Caller",
     "CancelAnswer",
     "Cancellation",
@@ -39,6 +38,7 @@ __all__ = [
     "CreditCap",
     "JobState",
     "Kind",
+    "ManySearches",
     "OnExit",
     "Outage",
     "PageReader",

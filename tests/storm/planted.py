@@ -26,12 +26,12 @@ from tests.storm import (
 )
 from tests.storm.internals import (
     BackgroundTasks,
-    Batch,
     Caller,
     Cancellation,
     Completions,
     CreditCap,
     JobState,
+    ManySearches,
     Outage,
     PageReader,
     PollLoop,
@@ -157,7 +157,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a cancelled batch does not cancel its jobs",
         job_invariants.every_running_job_is_known,
-        Batch, "_release_all", bugs_of_batches.release_nothing,
+        ManySearches, "_release_all", bugs_of_batches.release_nothing,
     ),
     Bug(
         "the cap ignores reservations",
@@ -172,12 +172,12 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a slot is free after the submit",
         group_invariants.a_batch_keeps_to_its_slots,
-        Batch, "_start", bugs_of_batches.free_slot_after_submit,
+        ManySearches, "_start", bugs_of_batches.free_slot_after_submit,
     ),
     Bug(
         "outcomes are in the order in which the jobs end",
         group_invariants.every_outcome_is_returned,
-        Batch, "run", bugs_of_batches.return_in_order_of_end,
+        ManySearches, "run", bugs_of_batches.return_in_order_of_end,
     ),
     Bug(
         "wait_all leaves failed jobs out",
@@ -197,7 +197,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a failure stops the submits and cancels nothing",
         group_invariants.a_failure_cancels_the_rest,
-        Batch, "_note_failure", bugs_of_batches.stop_submits_only,
+        ManySearches, "_note_failure", bugs_of_batches.stop_submits_only,
     ),
     Bug(
         "the jobs of a batch are cancelled one by one",
@@ -297,12 +297,12 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a slot is free before the cancel of its job is accepted",
         group_invariants.a_slot_is_kept_while_its_job_runs,
-        Batch, "_cancel", bugs_of_batches.free_slot_after_cancel,
+        ManySearches, "_cancel", bugs_of_batches.free_slot_after_cancel,
     ),
     Bug(
         "a failure is noted a second later",
         group_invariants.a_failure_cancels_the_rest,
-        Batch, "_note_failure", bugs_of_batches.note_failure_late,
+        ManySearches, "_note_failure", bugs_of_batches.note_failure_late,
     ),
     Bug(
         "a submit of a batch counts its attempts after a 429",

@@ -1,0 +1,26 @@
+"""The Book: what was asked for, bought and owed survives the process.
+
+Start with ``Book`` and ``OpenFunnel(book=)``; ``OpenFunnel.batch()`` returns a
+``Batch``. How it works is in docs/explanation/the-book.md.
+"""
+
+from openfunnel_async.book._batch import Batch, BatchRows
+from openfunnel_async.book._book import Book
+from openfunnel_async.book._values import (
+    BatchReport,
+    BatchStatus,
+    BookCheck,
+    BookEntry,
+    EntryState,
+)
+
+__all__ = [
+    "Batch",
+    "BatchReport",
+    "BatchRows",
+    "BatchStatus",
+    "Book",
+    "BookCheck",
+    "BookEntry",
+    "EntryState",
+]

@@ -1,0 +1,266 @@
+"""Run a batch: submit what is planned, follow what is submitted, leave the rest alone.
+
+There are three kinds of work in one task group. One task submits, a search at a time,
+so that at most one outcome can be unknown if the process ends. One task for each job
+follows it. One task reports, and watches what other processes do to the batch.
+
+A job takes a place of ``max_active`` for as long as it may be running, also if it
+cannot be read.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Callable
+
+import anyio
+
+from openfunnel_async._job.handle import BulkJob
+from openfunnel_async._protocol.retry_rules import backoff, is_curable, retry_after_of
+from openfunnel_async.book._following import Follower
+from openfunnel_async.book._jobs import Jobs
+from openfunnel_async.book._ledger import Ledger
+from openfunnel_async.book._recording import is_rejection
+from openfunnel_async.book._records import EntryRecord, Room
+from openfunnel_async.book._requests import read_request
+from openfunnel_async.book._values import BatchReport, BatchStatus, EntryState
+from openfunnel_async.errors import (
+    BookError,
+    OpenFunnelError,
+    SubmitOutcomeUnknownError,
+)
+
+OnProgress = Callable[[BatchStatus], object]
+_REPORT_EVERY = 0.5
+_WATCH_EVERY = 2.0
+
+
+class BatchRun:
+    """One run of a batch.
+
+    Args:
+        ledger: The inside of the Book.
+        jobs: The client.
+        name: The batch.
+        handles: Where the handles of its jobs are kept, by key.
+        max_active: Most jobs that may be running at a time.
+        on_progress: Called, or awaited, with the sums of the batch.
+    """
+
+    def __init__(  # noqa: PLR0913 -- what a run is made of, once
+        self,
+        ledger: Ledger,
+        jobs: Jobs,
+        name: str,
+        handles: dict[str, BulkJob],
+        *,
+        max_active: int,
+        on_progress: OnProgress | None,
+    ) -> None:
+        self._ledger = ledger
+        self._store = ledger.store
+        self._jobs = jobs
+        self._name = name
+        self._handles = handles
+        self._max_active = max_active
+        self._on_progress = on_progress
+        self._followed = 0
+        self._unreadable = 0
+        self._cancelling: set[str] = set()
+        self._changed = asyncio.Event()
+        self._failed_since: float | None = None
+        self._failures = 0
+        self._error: OpenFunnelError | None = None
+
+    async def run(self) -> BatchReport:
+        """Run the batch until nothing is left to submit or to read.
+
+        Raises:
+            OpenFunnelError: The first error that left something of it undone.
+        """
+        try:
+            async with anyio.create_task_group() as watchers:
+                watchers.start_soon(self._watch)
+                if self._on_progress is not None:
+                    watchers.start_soon(self._report_changes, self._on_progress)
+                await self._work()
+                watchers.cancel_scope.cancel()
+        except ExceptionGroup as exc:
+            raise _find_first(exc) from None
+        report = await self.report()
+        if self._on_progress is not None:
+            await _call(self._on_progress, report)
+        if self._error is not None:
+            raise self._error
+        return report
+
+    async def report(self) -> BatchReport:
+        """Return the sums of the batch."""
+        (report,) = await self._store.find_reports(self._name)
+        return report
+
+    async def _work(self) -> None:
+        async with anyio.create_task_group() as self._group:
+            for entry in await self._find(EntryState.SUBMITTED):
+                self._start_following(entry, self._jobs.attach(entry.start))
+            await self._submit_all()
+
+    async def _find(self, state: EntryState) -> list[EntryRecord]:
+        return await self._store.find_entries(batch=self._name, states=(state,))
+
+    # Submits
+
+    async def _submit_all(self) -> None:
+        """Submit the planned searches in order, while anything can be submitted.
+
+        What does not fit under a cap waits for the bills of the jobs that are followed.
+        Once there are none, only a person can give room back, and it stays planned.
+        """
+        after = 0
+        while self._error is None:
+            changed = self._changed
+            entry = await self._next_planned(after)
+            if entry is None and not self._followed:
+                return
+            if entry is None:
+                # More may be planned meanwhile, by extend() or by resolve().
+                await changed.wait()
+                after = 0
+            elif self._followed + self._unreadable >= self._max_active:
+                if not self._followed:
+                    return
+                await changed.wait()
+            elif not await self._submit(entry):
+                if self._followed:
+                    await changed.wait()
+                else:
+                    after = entry.id
+
+    async def _next_planned(self, after: int) -> EntryRecord | None:
+        found = await self._store.find_entries(
+            batch=self._name, states=(EntryState.PLANNED,), after=after, most=1
+        )
+        return found[0] if found else None
+
+    async def _submit(self, entry: EntryRecord) -> bool:
+        """Submit a search; False if it does not fit under a cap now."""
+        intent = await self._store.begin_submit(entry.id, self._ledger.owner)
+        if intent.room is Room.OVER:
+            error = "it does not fit under the cap of the batch; nothing was sent"
+            await self._store.skip_over_cap(entry.id, error)
+        elif intent.room is Room.RESERVED:
+            await self._submit_reserved(entry, intent.attempt)
+        self._note_change()
+        return intent.room is not Room.FULL
+
+    async def _submit_reserved(self, entry: EntryRecord, attempt: int) -> None:
+        """Send a search whose intent is on the disk, and follow its job."""
+        job: BulkJob | None = None
+        record = self._ledger.carry(entry.key, attempt)
+        try:
+            job = await self._jobs.submit(read_request(entry.request), record)
+        except BookError:
+            raise
+        except OpenFunnelError as exc:
+            await self._note_failed_submit(exc)
+        else:
+            self._failed_since, self._failures = None, 0
+        stored = await self._store.find_entry(entry.key)
+        if stored is not None and stored.state is EntryState.SUBMITTED:
+            job = job or self._jobs.attach(stored.start)
+            self._start_following(stored, job)
+
+    async def _note_failed_submit(self, error: OpenFunnelError) -> None:
+        """Decide whether the next search is submitted, and when.
+
+        A refused search and one of unknown outcome are no reason to stop. What would
+        meet every search stops the submits: at once if a repetition cannot cure it,
+        else after an outage.
+        """
+        if isinstance(error, SubmitOutcomeUnknownError) or is_rejection(error):
+            return
+        now = asyncio.get_running_loop().time()
+        if self._failed_since is None:
+            self._failed_since = now
+        self._failures += 1
+        pause = max(backoff(self._failures), retry_after_of(error) or 0.0)
+        left = self._failed_since + self._jobs.outage - now
+        if not is_curable(error) or pause > left:
+            self._error = self._error or error
+            return
+        await asyncio.sleep(pause)
+
+    # Jobs
+
+    def _start_following(self, entry: EntryRecord, job: BulkJob) -> None:
+        self._followed += 1
+        self._handles[entry.key] = job
+        self._group.start_soon(self._follow, entry, job)
+        if entry.wants_cancel:
+            self._start_cancel(entry.key)
+
+    async def _follow(self, entry: EntryRecord, job: BulkJob) -> None:
+        """Follow a job; one that cannot be read keeps its place and its reservation."""
+        try:
+            await Follower(self._store, entry, job).follow()
+        except BookError:
+            raise
+        except OpenFunnelError as exc:
+            await self._store.note_error(entry.id, str(exc))
+            self._error = self._error or exc
+            self._unreadable += not job.is_terminal
+        finally:
+            self._followed -= 1
+            self._note_change()
+
+    def _start_cancel(self, key: str) -> None:
+        """Cancel a job for which somebody asked for it; its follower reads the end."""
+        if key not in self._cancelling:
+            self._cancelling.add(key)
+            self._group.start_soon(self._cancel, self._handles[key])
+
+    async def _cancel(self, job: BulkJob) -> None:
+        try:
+            await job.cancel(timeout=self._jobs.outage)
+        except OpenFunnelError as exc:
+            self._error = self._error or exc
+
+    # Progress, and what others do
+
+    def _note_change(self) -> None:
+        """Wake the task that submits: a place or credits may be free."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _report_changes(self, on_progress: OnProgress) -> None:
+        last: BatchReport | None = None
+        while True:
+            report = await self.report()
+            if report != last:
+                await _call(on_progress, report)
+                last = report
+            await asyncio.sleep(_REPORT_EVERY)
+
+    async def _watch(self) -> None:
+        """Notice that another process extended, resolved or cancelled the batch."""
+        seen = await self._store.find_change()
+        while True:
+            await asyncio.sleep(_WATCH_EVERY)
+            change = await self._store.find_change()
+            if change != seen:
+                seen = change
+                for entry in await self._find(EntryState.SUBMITTED):
+                    if entry.wants_cancel and entry.key in self._handles:
+                        self._start_cancel(entry.key)
+                self._note_change()
+
+
+async def _call(on_progress: OnProgress, report: BatchReport) -> None:
+    outcome = on_progress(report.to_status())
+    if inspect.isawaitable(outcome):
+        await outcome
+
+
+def _find_first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first error of the tasks, which is the one that ended the others."""
+    first = group.exceptions[0]
+    return _find_first(first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,0 +1,263 @@
+"""``Book``: what was asked for, bought and owed, on the disk."""
+
+import os
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
+from typing import NoReturn, Self
+
+from openfunnel_async._text import escaped
+from openfunnel_async._values.checks import check_job_id
+from openfunnel_async._values.search import LookalikeSearch
+from openfunnel_async.book._batch import Batch
+from openfunnel_async.book._jobs import Jobs
+from openfunnel_async.book._ledger import Ledger
+from openfunnel_async.book._planning import (
+    check_cap,
+    check_name,
+    check_state,
+    plan_batch,
+)
+from openfunnel_async.book._records import Resolution
+from openfunnel_async.book._sqlite.store import SqliteStore
+from openfunnel_async.book._values import (
+    BatchStatus,
+    BookCheck,
+    BookEntry,
+    EntryState,
+)
+from openfunnel_async.errors import ConfigurationError
+
+
+class Book:
+    """A file that remembers every submit, every row and every bill.
+
+    An intent is on the disk before the first byte of a submit is sent, the id of the
+    job after the answer, each page of rows together with the place after it, and the
+    bill with the terminal status. So a program that was killed continues where it was:
+    no search is submitted twice, no row is lost or doubled, and a submit whose outcome
+    nobody can know is an entry in the state ``unknown``.
+
+    Give it to a client: ``OpenFunnel(book=Book("openfunnel.sqlite"))``, which closes
+    it. Used alone it can be read without a client. One process at a time runs a Book;
+    any number may read it. See docs/explanation/the-book.md.
+
+    Args:
+        path: The file; it is made when it is first used, readable by its owner alone.
+
+    Raises:
+        ConfigurationError: The path is empty or a folder.
+    """
+
+    __module__ = "openfunnel_async"
+
+    def __init__(self, path: str | PathLike[str] = "openfunnel.sqlite") -> None:
+        self._path = _check_path(path)
+        self._ledger = Ledger(SqliteStore(self._path))
+
+    @classmethod
+    def connect(cls, url: str) -> Self:
+        """Return the Book at an address.
+
+        Args:
+            url: ``sqlite:///relative/path`` or ``sqlite:////absolute/path``.
+
+        Raises:
+            ConfigurationError: The address is invalid.
+        """
+        scheme, separator, path = url.partition(":///")
+        if separator and scheme == "sqlite":
+            return cls(path)
+        msg = "a Book's address is sqlite:///PATH; its path alone is possible as well"
+        raise ConfigurationError(msg)
+
+    def __repr__(self) -> str:
+        return f"<Book {escaped(str(self._path), 200)}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Book is not pickled or copied; open it where it is used")
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the file. Calling again does nothing; jobs continue.
+
+        Cancellation: the file is closed all the same.
+        """
+        await self._ledger.store.aclose()
+
+    async def batches(self) -> list[BatchStatus]:
+        """Return the sums of every batch, in the order of planning, without network.
+
+        Raises:
+            BookError: The Book cannot be read.
+
+        Cancellation: leaves nothing behind.
+        """
+        reports = await self._ledger.store.find_reports()
+        return [report.to_status() for report in reports]
+
+    async def batch(self, name: str) -> Batch:
+        """Return a batch to read it; ``OpenFunnel.batch()`` returns one to run it.
+
+        Raises:
+            ConfigurationError: The Book has no batch of this name.
+            BookError: The Book cannot be read.
+
+        Cancellation: leaves nothing behind.
+        """
+        return await find_batch(self._ledger, name)
+
+    async def entries(
+        self, *, state: EntryState | None = None, batch: str | None = None
+    ) -> list[BookEntry]:
+        """Return entries in the order of planning, without network.
+
+        Args:
+            state: Only those in this state.
+            batch: Only those of this batch.
+
+        Raises:
+            ConfigurationError: The state is none.
+            BookError: The Book cannot be read.
+
+        Cancellation: leaves nothing behind.
+        """
+        found = await self._ledger.store.find_entries(
+            batch=batch, states=check_state(state)
+        )
+        return [record.to_entry() for record in found]
+
+    async def resolve(
+        self,
+        key: str,
+        *,
+        job_id: str | None = None,
+        skip: bool = False,
+        submit_again: bool = False,
+    ) -> BookEntry:
+        """Decide what an entry is that the Book cannot decide by itself.
+
+        Exactly one of the three:
+
+        Args:
+            key: The entry.
+            job_id: The id of the job that an ``unknown`` submit made, found for example
+                in a log of the network. The job is then followed as any other.
+            skip: Whether nothing more is done about it. What is reserved for it counts
+                as spent for ever.
+            submit_again: Whether it is submitted again by the next run. An ``unknown``
+                entry may be billed twice by that, so what was reserved for the first
+                submit counts as spent, and a second reservation is made.
+
+        Returns:
+            The entry as it is now.
+
+        Raises:
+            ConfigurationError: Not exactly one was given, there is no such entry, or it
+                is in another state. Nothing was changed.
+            BookError: The Book cannot be written.
+
+        Cancellation: it may have been decided or not; calling again shows it.
+        """
+        given = [job_id is not None, skip, submit_again]
+        if sum(map(bool, given)) != 1:
+            msg = "resolve() takes exactly one of job_id, skip=True, submit_again=True"
+            raise ConfigurationError(msg)
+        resolution: Resolution | str = Resolution.SKIP
+        if submit_again:
+            resolution = Resolution.SUBMIT_AGAIN
+        elif job_id is not None:
+            resolution = check_job_id(job_id)
+        record = await self._ledger.store.resolve(key, resolution)
+        return record.to_entry()
+
+    async def check(self) -> BookCheck:
+        """Recompute every sum from its parts, read every row, and check the file.
+
+        Raises:
+            BookError: The file cannot be read at all.
+
+        Cancellation: leaves nothing behind.
+        """
+        return await self._ledger.store.check()
+
+    async def backup(self, path: str | PathLike[str]) -> None:
+        """Write a copy into a new file, also while the Book is run.
+
+        A copy is good for reading. To run it after the original was run again would
+        submit searches twice; see docs/explanation/the-book.md, "Backups and copies".
+
+        Raises:
+            BookError: The file exists, or cannot be written.
+
+        Cancellation: the copy may be finished or not.
+        """
+        await self._ledger.store.backup(_check_path(path))
+
+
+def ledger_of(book: Book) -> Ledger:
+    """Return the inside of a Book, for the client that runs it."""
+    return book._ledger  # noqa: SLF001 -- of the class above
+
+
+async def open_batch(  # noqa: PLR0913 -- what OpenFunnel.batch() was given
+    ledger: Ledger,
+    jobs: Jobs,
+    name: str,
+    searches: Iterable[LookalikeSearch] | None,
+    *,
+    max_credits: float | None,
+    labels: Iterable[str | None] | None,
+) -> Batch:
+    """Plan a batch, or find it; see ``OpenFunnel.batch()``."""
+    name, most = check_name("name", name), check_cap(max_credits)
+    if searches is None:
+        if most is not None or labels is not None:
+            msg = "max_credits and labels are given together with the searches"
+            raise ConfigurationError(msg)
+        await ledger.store.bind_account(jobs.fingerprint)
+        return await find_batch(ledger, name, jobs)
+    planned = plan_batch(name, searches, most, labels)
+    await ledger.store.bind_account(jobs.fingerprint)
+    await ledger.store.plan(name, planned, most)
+    return Batch(ledger, name, jobs)
+
+
+async def find_batch(ledger: Ledger, name: str, jobs: Jobs | None = None) -> Batch:
+    """Return a batch that is in the Book.
+
+    Raises:
+        ConfigurationError: There is none of this name.
+    """
+    if await ledger.store.find_batch(name) is None:
+        msg = (
+            f"the Book has no batch {escaped(str(name), 100)}; give its searches to "
+            "plan it, or look for its name with Book.batches()"
+        )
+        raise ConfigurationError(msg)
+    return Batch(ledger, name, jobs)
+
+
+def _check_path(path: str | PathLike[str]) -> Path:
+    try:
+        text: object = os.fspath(path)
+    except TypeError:
+        raise ConfigurationError("the path of a Book must be a path") from None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise ConfigurationError("the path of a Book must be a text that is not empty")
+    real = Path(text).expanduser()
+    if real.is_dir():
+        raise ConfigurationError(f"{real} is a folder; give the path of a file")
+    if not real.parent.is_dir():
+        raise ConfigurationError(f"the folder {real.parent} does not exist; make it")
+    return real.absolute()

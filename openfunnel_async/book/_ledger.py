@@ -1,0 +1,87 @@
+"""The inside of a Book: its store, and what runs on it in this process."""
+
+import logging
+import os
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from openfunnel_async._job.handle import BulkJob
+from openfunnel_async._job.shared_task import SharedTask
+from openfunnel_async.book._jobs import Outcome, Record
+from openfunnel_async.book._recording import SubmitRecorder
+from openfunnel_async.book._store import Store
+from openfunnel_async.errors import ConfigurationError
+
+_logger = logging.getLogger("openfunnel_async")
+
+
+class Ledger:
+    """What ``Book`` and ``Batch`` share.
+
+    Attributes:
+        store: The transactions.
+        owner: The name of this process in the Book.
+        under_way: Keys of the submits that this process carries on.
+        running: For each batch that runs here, the handles of its jobs by key.
+        once: The submits with ``once=`` of this process, by key.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.owner = f"{os.getpid()}@{socket.gethostname()}"
+        self.under_way: set[str] = set()
+        self.running: dict[str, dict[str, BulkJob]] = {}
+        self.once: dict[str, SharedTask[BulkJob]] = {}
+
+    @asynccontextmanager
+    async def run_lock(self) -> AsyncGenerator[None]:
+        """Be the one process that submits and follows jobs, for a block.
+
+        What an earlier process has left is put in order first: ids that it could not
+        write are written, and its submits become unknown ones.
+
+        Raises:
+            BookInUseError: Another process runs the Book.
+        """
+        await self.store.acquire_run_lock()
+        try:
+            await self.store.restore_held_ids()
+            for key in await self.store.sweep(self.under_way):
+                _logger.warning(
+                    "the outcome of the submit of %s is unknown: a job may be running "
+                    "and billing; its exposure stays reserved until Book.resolve()",
+                    key,
+                )
+            yield
+        finally:
+            await self.store.release_run_lock()
+
+    def carry(self, key: str, attempt: int) -> Record:
+        """Return what writes the outcome of a submit that this process carries on."""
+        self.under_way.add(key)
+        recorder = SubmitRecorder(self.store, key, attempt)
+
+        async def record(outcome: Outcome) -> None:
+            try:
+                await recorder.record(outcome)
+            finally:
+                self.under_way.discard(key)
+
+        return record
+
+    @asynccontextmanager
+    async def running_batch(self, name: str) -> AsyncGenerator[dict[str, BulkJob]]:
+        """Note that a batch runs in this process, for a block.
+
+        Raises:
+            ConfigurationError: It runs already.
+        """
+        if name in self.running:
+            msg = f"batch {name} is being run by another task of this process"
+            raise ConfigurationError(msg)
+        handles = self.running[name] = {}
+        try:
+            yield handles
+        finally:
+            del self.running[name]

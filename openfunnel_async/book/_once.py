@@ -1,0 +1,132 @@
+"""``submit(search, once=…)``: one job for one key, however often it is called."""
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from openfunnel_async._job.handle import BulkJob
+from openfunnel_async._job.shared_task import SharedTask
+from openfunnel_async._text import escaped
+from openfunnel_async._values.checkpoint import JobCheckpoint
+from openfunnel_async._values.search import LookalikeSearch
+from openfunnel_async.book._jobs import Jobs
+from openfunnel_async.book._ledger import Ledger
+from openfunnel_async.book._planning import check_name
+from openfunnel_async.book._records import EntryRecord, Resolution, Room
+from openfunnel_async.book._requests import PlannedSearch, plan_one, read_request
+from openfunnel_async.book._rules import check_same_request
+from openfunnel_async.book._values import EntryState
+from openfunnel_async.errors import (
+    BookInUseError,
+    ConfigurationError,
+    CreditCapError,
+    SubmitOutcomeUnknownError,
+)
+
+_LOCK_WITHIN = 10.0
+_PAUSE = 0.1
+
+
+async def submit_once(
+    ledger: Ledger, jobs: Jobs, search: LookalikeSearch, once: str
+) -> BulkJob:
+    """Return the job of the key; submit the search if there is none.
+
+    There are three cases. A key whose job is known, or whose outcome is unknown, is
+    answered from the Book. Calls in this process that come during the submit share it.
+    Otherwise the entry is planned and submitted as one of a batch is.
+
+    Raises:
+        SubmitOutcomeUnknownError: It was submitted, and its outcome is unknown.
+        ConfigurationError: The key belongs to another search, or was skipped.
+        BookInUseError: Another process runs the Book; nothing was sent.
+        OpenFunnelError: As a submit; calling again is safe.
+    """
+    planned = plan_one(check_name("once", once), search)
+    await ledger.store.bind_account(jobs.fingerprint)
+    entry = await ledger.store.find_entry(planned.key)
+    if entry is not None:
+        check_same_request(entry.key, entry.request, planned.request)
+        job = _find_job(jobs, entry)
+        if job is not None:
+            return job
+    shared = ledger.once.get(planned.key)
+    if shared is None:
+        shared = SharedTask(partial(_submit, ledger, jobs, planned))
+        ledger.once[planned.key] = shared
+    return await shared.join(math.inf)
+
+
+def _find_job(jobs: Jobs, entry: EntryRecord) -> BulkJob | None:
+    """Return the job of an entry; None if the entry may be submitted.
+
+    Raises:
+        SubmitOutcomeUnknownError: Its outcome is unknown.
+        ConfigurationError: A person skipped it.
+    """
+    if entry.job_id is not None:
+        return jobs.attach(entry.start)
+    shown = escaped(entry.key, 100)
+    was_sent = entry.state is EntryState.SKIPPED and entry.attempt > 0
+    if entry.state is EntryState.UNKNOWN or was_sent:
+        raise SubmitOutcomeUnknownError(
+            f"the outcome of the submit of {shown} is unknown ({entry.error}); nothing "
+            "was sent again. Book.resolve() decides it",
+            read_request(entry.request),
+            False,
+            None,
+            None if entry.exposure is None else int(entry.exposure),
+        )
+    if entry.state is EntryState.SKIPPED:
+        msg = (
+            f"{shown} was skipped; Book.resolve(key, submit_again=True) plans it again"
+        )
+        raise ConfigurationError(msg)
+    return None
+
+
+async def _submit(ledger: Ledger, jobs: Jobs, planned: PlannedSearch) -> BulkJob:
+    """Submit the search, unless another process did so in the meantime."""
+    async with _run_lock(ledger):
+        entry = await ledger.store.plan_one(planned)
+        job = _find_job(jobs, entry)
+        if job is not None:
+            return job
+        if entry.state is EntryState.REJECTED:
+            # No job was made, and what was refused may be accepted today.
+            await ledger.store.resolve(entry.key, Resolution.SUBMIT_AGAIN)
+        intent = await ledger.store.begin_submit(entry.id, ledger.owner)
+        if intent.room is not Room.RESERVED:
+            msg = (
+                f"{escaped(entry.key, 100)} does not fit under a cap; nothing was sent"
+            )
+            raise CreditCapError(msg)
+        record = ledger.carry(entry.key, intent.attempt)
+        try:
+            return await jobs.submit(read_request(entry.request), record)
+        except SubmitOutcomeUnknownError as exc:
+            if exc.job_id is None:
+                raise
+            start = JobCheckpoint(job_id=exc.job_id, limit=exc.search.limit)
+            return jobs.attach(start)
+
+
+@asynccontextmanager
+async def _run_lock(ledger: Ledger) -> AsyncGenerator[None]:
+    """Hold the lock of the Book; another process may need it for a submit as well."""
+    until = asyncio.get_running_loop().time() + _LOCK_WITHIN
+    while True:
+        try:
+            await ledger.store.acquire_run_lock()
+            break
+        except BookInUseError:
+            if asyncio.get_running_loop().time() > until:
+                raise
+        await asyncio.sleep(_PAUSE)
+    try:
+        async with ledger.run_lock():
+            yield
+    finally:
+        await ledger.store.release_run_lock()

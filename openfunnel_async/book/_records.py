@@ -1,0 +1,167 @@
+"""What the stores read and write: plain records, the same for every database."""
+
+import enum
+import json
+import zlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, cast
+
+import attrs
+
+from openfunnel_async._protocol.codec import companies
+from openfunnel_async._values.checkpoint import JobCheckpoint
+from openfunnel_async._values.models import Company
+from openfunnel_async._values.status import JobStatus
+from openfunnel_async.book._requests import read_request
+from openfunnel_async.book._values import BookEntry, EntryState
+
+# Higher levels take three times as long and save a tenth.
+_LEVEL = 1
+
+
+@attrs.frozen(kw_only=True)
+class EntryRecord:
+    """One row of the table of searches.
+
+    Attributes:
+        id: Its number.
+        key: Its name, unique in the Book.
+        batch: The name of the batch; None for a submit with ``once=``.
+        seq: Its place in the batch.
+        request: The search, as canonical JSON.
+        label: The caller's own name for it.
+        exposure: The most credits that it can bill; None without a limit.
+        state: How far it has come.
+        attempt: How many submits were begun for it.
+        job_id: Its job.
+        job_limit: The limit of the job as far as it is known.
+        place: The checkpoint after the last stored page.
+        rows: How many rows are stored.
+        status: The terminal status.
+        billed: The bill that the service stated.
+        error: What the entry reports.
+        wants_cancel: Whether its job is to be cancelled.
+        over_cap: Whether it was skipped because it did not fit under a cap.
+        submitted_at: Seconds since 1970, in UTC.
+        settled_at: Seconds since 1970, in UTC.
+    """
+
+    id: int
+    key: str
+    batch: str | None
+    seq: int
+    request: str
+    label: str | None
+    exposure: float | None
+    state: EntryState = attrs.field(converter=EntryState)
+    attempt: int
+    job_id: str | None
+    job_limit: int | None
+    place: str | None
+    rows: int
+    status: str | None
+    billed: float | None
+    error: str | None
+    wants_cancel: bool = attrs.field(converter=bool)
+    over_cap: bool = attrs.field(converter=bool)
+    submitted_at: float | None
+    settled_at: float | None
+
+    @property
+    def start(self) -> JobCheckpoint:
+        """The place from which the rows of its job are to be read."""
+        if self.place is not None:
+            return JobCheckpoint.parse(self.place)
+        return JobCheckpoint(job_id=self.job_id or "", limit=self.job_limit)
+
+    def to_entry(self) -> BookEntry:
+        """Return the public value."""
+        return BookEntry(
+            key=self.key,
+            batch=self.batch,
+            search=read_request(self.request),
+            state=self.state,
+            job_id=self.job_id,
+            status=None if self.status is None else JobStatus(self.status),
+            rows=self.rows,
+            billed=self.billed,
+            exposure=self.exposure,
+            error=self.error,
+            label=self.label,
+            submitted_at=_to_datetime(self.submitted_at),
+            settled_at=_to_datetime(self.settled_at),
+        )
+
+
+class BatchRecord(NamedTuple):
+    """One row of the table of batches, with its cap."""
+
+    id: int
+    name: str
+    most: float | None
+
+
+class Room(enum.Enum):
+    """What became of an intent to submit."""
+
+    RESERVED = "reserved"
+    """The intent is on the disk, and the exposure is reserved."""
+    FULL = "full"
+    """It does not fit now; a bill may give room back."""
+    OVER = "over"
+    """It does not fit, whatever the other reservations become."""
+    NOT_PLANNED = "not planned"
+    """The entry is not planned: somebody else submitted or cancelled it."""
+
+
+class Intent(NamedTuple):
+    """The answer to an intent: whether to submit, and the number of the attempt."""
+
+    room: Room
+    attempt: int = 0
+
+
+class Resolution(enum.Enum):
+    """What a person decides about an entry."""
+
+    SKIP = "skip"
+    SUBMIT_AGAIN = "submit_again"
+
+
+class StoredPage(NamedTuple):
+    """One stored page.
+
+    Attributes:
+        seq: The place of its search in the batch.
+        first: How many rows of the search are before it.
+        count: How many rows it has.
+        body: The rows as the service sent them, packed.
+    """
+
+    seq: int
+    first: int
+    count: int
+    body: bytes
+
+
+def pack_rows(rows: Sequence[object]) -> bytes:
+    """Return rows as compressed JSON, as they were sent."""
+    text = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+    # A lone surrogate, which JSON may carry as an escape, has no UTF-8.
+    return zlib.compress(text.encode("utf-8", "surrogatepass"), _LEVEL)
+
+
+def unpack_rows(body: bytes) -> list[dict[str, Any]]:
+    """Return the rows of a stored page, as they were sent."""
+    text = zlib.decompress(body).decode("utf-8", "surrogatepass")
+    return cast("list[dict[str, Any]]", json.loads(text))
+
+
+def read_companies(page: StoredPage) -> tuple[Company, ...]:
+    """Return the companies of a stored page."""
+    return companies(unpack_rows(page.body))
+
+
+def _to_datetime(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

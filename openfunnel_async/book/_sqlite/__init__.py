@@ -1,0 +1,1 @@
+"""The Book in one file: SQLite, from the standard library."""

@@ -1,0 +1,108 @@
+"""Recompute every sum of the Book from its parts, and check the file."""
+
+import math
+import sqlite3
+from collections.abc import Iterator
+
+from openfunnel_async._text import escaped
+from openfunnel_async.book._records import unpack_rows
+from openfunnel_async.book._values import BookCheck, EntryState
+
+Db = sqlite3.Connection
+_MOST_PROBLEMS = 100
+_TOLERANCE = 1e-6
+
+
+def check(db: Db) -> BookCheck:
+    """Return what does not add up; an intact Book has no problems."""
+    problems = [*_check_file(db)]
+    rows = 0
+    if not problems:
+        pages, rows = _check_pages(db)
+        problems += [*pages, *_check_entries(db), *_check_caps(db)]
+    (entries,) = db.execute("SELECT count(*) FROM search").fetchone()
+    unknown = db.execute(
+        "SELECT key FROM search WHERE state = ? ORDER BY id", (EntryState.UNKNOWN,)
+    )
+    return BookCheck(
+        problems=tuple(problems[:_MOST_PROBLEMS]),
+        entries=entries,
+        rows=rows,
+        unknown=tuple(key for (key,) in unknown),
+    )
+
+
+def _check_file(db: Db) -> Iterator[str]:
+    for (line,) in db.execute(f"PRAGMA integrity_check({_MOST_PROBLEMS})"):
+        if line != "ok":
+            yield f"the file is damaged: {escaped(line, 200)}"
+    for table, row, *_ in db.execute("PRAGMA foreign_key_check"):
+        yield f"the file is damaged: row {row} of {table} refers to nothing"
+
+
+def _check_pages(db: Db) -> tuple[list[str], int]:
+    """Check that the pages of each entry follow each other, and count their rows."""
+    problems: list[str] = []
+    stored: dict[int, int] = {}
+    for search, first, count, body in db.execute(
+        "SELECT search, first, count, body FROM page ORDER BY search, first"
+    ):
+        expected = stored.get(search, 0)
+        if first != expected:
+            problems.append(f"entry {search}: rows {expected} to {first} are missing")
+        if len(unpack_rows(body)) != count:
+            problems.append(f"entry {search}: the page at row {first} is damaged")
+        stored[search] = first + count
+    for search, key, rows in db.execute("SELECT id, key, rows FROM search"):
+        if rows != stored.get(search, 0):
+            found = stored.get(search, 0)
+            problems.append(f"{key}: {rows} rows are noted and {found} are stored")
+    return problems, sum(stored.values())
+
+
+def _check_entries(db: Db) -> Iterator[str]:
+    """Check that the columns of each entry agree with its state."""
+    for key, state, job_id, status in db.execute(
+        "SELECT key, state, job_id, status FROM search"
+    ):
+        if state not in set(EntryState):
+            yield f"{key}: {escaped(str(state), 50)} is no state"
+        has_job = state in (EntryState.SUBMITTED, EntryState.SETTLED)
+        if has_job and job_id is None:
+            yield f"{key}: it is {state} and has no job"
+        if (state == EntryState.SETTLED) != (status is not None):
+            yield f"{key}: it is {state} and its status is {status}"
+    for key, state, after in db.execute(
+        "SELECT key, state, (SELECT after FROM event WHERE event.search = search.id"
+        " ORDER BY event.id DESC LIMIT 1) FROM search"
+    ):
+        if state != after:
+            yield f"{key}: it is {state} and its last event says {after}"
+
+
+def _check_caps(db: Db) -> Iterator[str]:
+    """Check that each cap is the sum of its reservations."""
+    for cap, spent, reserved, real_spent, real_reserved in db.execute(
+        "SELECT cap.id, cap.spent, cap.reserved,"
+        " coalesce(sum(reservation.spent), 0), coalesce(sum(reservation.reserved), 0)"
+        " FROM cap LEFT JOIN reservation ON reservation.cap = cap.id GROUP BY cap.id"
+    ):
+        if not _agree(spent, real_spent):
+            yield f"cap {cap}: {spent:g} spent is noted, and the sum is {real_spent:g}"
+        if not _agree(reserved, real_reserved):
+            yield (
+                f"cap {cap}: {reserved:g} reserved is noted, and the sum is "
+                f"{real_reserved:g}"
+            )
+    open_states = (EntryState.SUBMITTING, EntryState.SUBMITTED, EntryState.UNKNOWN)
+    for key, state in db.execute(
+        "SELECT DISTINCT key, state FROM search"
+        " JOIN reservation ON reservation.search = search.id"
+        " WHERE reserved > 0 AND state NOT IN (?, ?, ?)",
+        open_states,
+    ):
+        yield f"{key}: it is {state} and something is reserved for it"
+
+
+def _agree(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=1e-9, abs_tol=_TOLERANCE)

@@ -1,0 +1,192 @@
+"""The store on SQLite: each method runs one transaction of the modules beside it."""
+
+import logging
+from collections.abc import Collection, Sequence
+from functools import partial
+from os import PathLike
+from pathlib import Path
+
+from openfunnel_async.book._records import (
+    BatchRecord,
+    EntryRecord,
+    Intent,
+    Resolution,
+    StoredPage,
+)
+from openfunnel_async.book._requests import PlannedSearch
+from openfunnel_async.book._run_lock import RunLock
+from openfunnel_async.book._sqlite import checking, queries, transactions
+from openfunnel_async.book._sqlite.connection import Connection, copy_database
+from openfunnel_async.book._sqlite.spill import HeldId, SpillFile
+from openfunnel_async.book._values import BatchReport, BookCheck, EntryState
+
+_logger = logging.getLogger("openfunnel_async")
+
+
+class SqliteStore:
+    """The transactions of the Book in one file; see ``Store``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection = Connection(path)
+        self._lock = RunLock(path)
+        self._spill = SpillFile(path)
+
+    async def aclose(self) -> None:
+        """Close the file."""
+        await self._connection.aclose()
+
+    async def bind_account(self, fingerprint: str) -> None:
+        """Claim the Book for an account, or refuse an account that it is not of."""
+        await self._connection.write(transactions.bind_account, fingerprint)
+
+    async def acquire_run_lock(self) -> None:
+        """Become the one process that submits and follows jobs."""
+        self._lock.acquire()
+
+    async def release_run_lock(self) -> None:
+        """Let another process run the Book."""
+        self._lock.release()
+
+    async def plan(
+        self,
+        name: str,
+        searches: Sequence[PlannedSearch],
+        most: float | None,
+        *,
+        extends: bool = False,
+    ) -> None:
+        """Write a batch and its searches, or check that they are there."""
+        await self._connection.write(transactions.plan, name, searches, most, extends)
+
+    async def plan_one(self, planned: PlannedSearch) -> EntryRecord:
+        """Write an entry without a batch if there is none with its key; return it."""
+        return await self._connection.write(transactions.plan_one, planned)
+
+    async def begin_submit(self, entry_id: int, owner: str) -> Intent:
+        """Write that a submit begins, and reserve its exposure under every cap."""
+        return await self._connection.write(transactions.begin_submit, entry_id, owner)
+
+    async def record_submitted(
+        self, key: str, attempt: int, job_id: str, limit: int | None
+    ) -> bool:
+        """Write the id of the job, also if the outcome was taken for unknown."""
+        return await self._connection.write(
+            transactions.record_submitted, key, attempt, job_id, limit
+        )
+
+    async def record_no_job(
+        self, key: str, attempt: int, state: EntryState, error: str
+    ) -> None:
+        """Write that a submit made no job that is known."""
+        await self._connection.write(
+            transactions.record_no_job, key, attempt, state, error
+        )
+
+    async def record_page(
+        self, entry_id: int, first: int, rows: Sequence[object], place: str
+    ) -> None:
+        """Write the rows of a page and the place after it."""
+        await self._connection.write(
+            transactions.record_page, entry_id, first, rows, place
+        )
+
+    async def record_bill(
+        self, entry_id: int, status: str, billed: float | None, error: str | None
+    ) -> None:
+        """Write the terminal status and the bill, which replaces the reservation."""
+        await self._connection.write(
+            transactions.record_bill, entry_id, status, billed, error
+        )
+
+    async def note_error(self, entry_id: int, error: str | None) -> None:
+        """Write what has kept a job from being read, or that nothing does any more."""
+        await self._connection.write(transactions.note_error, entry_id, error)
+
+    async def skip_over_cap(self, entry_id: int, error: str) -> None:
+        """Write that a planned search does not fit under a cap."""
+        await self._connection.write(transactions.skip_over_cap, entry_id, error)
+
+    async def sweep(self, under_way: Collection[str]) -> list[str]:
+        """Make each submit that nobody carries on an unknown one; return their keys."""
+        return await self._connection.write(transactions.sweep, under_way)
+
+    async def request_cancel(self, name: str) -> None:
+        """Skip what a batch has planned, and mark its jobs for a cancel."""
+        await self._connection.write(transactions.request_cancel, name)
+
+    async def resolve(self, key: str, resolution: Resolution | str) -> EntryRecord:
+        """Write what a person decided; a text is the id of the entry's job."""
+        return await self._connection.write(transactions.resolve, key, resolution)
+
+    async def find_entry(self, key: str) -> EntryRecord | None:
+        """Return an entry."""
+        return await self._connection.read(queries.find_entry, key)
+
+    async def find_entries(
+        self,
+        *,
+        batch: str | None = None,
+        states: Sequence[EntryState] = (),
+        after: int = 0,
+        most: int | None = None,
+    ) -> list[EntryRecord]:
+        """Return entries in order."""
+        return await self._connection.read(
+            queries.find_entries, batch, states, after, most
+        )
+
+    async def find_batch(self, name: str) -> BatchRecord | None:
+        """Return a batch."""
+        return await self._connection.read(queries.find_batch, name)
+
+    async def find_reports(self, name: str | None = None) -> list[BatchReport]:
+        """Return the sums of a batch, or of all batches in the order of planning."""
+        return await self._connection.read(queries.find_reports, name)
+
+    async def find_pages(
+        self, name: str, after: tuple[int, int], most: int
+    ) -> list[StoredPage]:
+        """Return the next pages of a batch, in the order of its searches."""
+        return await self._connection.read(queries.find_pages, name, after, most)
+
+    async def find_change(self) -> int:
+        """Return a number that differs once another process has changed the Book."""
+        return await self._connection.call(
+            lambda db: int(db.execute("PRAGMA data_version").fetchone()[0])
+        )
+
+    async def check(self) -> BookCheck:
+        """Recompute every sum, and check the file."""
+        return await self._connection.read(checking.check)
+
+    async def backup(self, path: str | PathLike[str]) -> None:
+        """Write a copy into a new file."""
+        await self._connection.call(partial(copy_database, path=Path(path)))
+
+    async def hold_id(
+        self, key: str, attempt: int, job_id: str, limit: int | None
+    ) -> None:
+        """Keep an id outside of the database until ``record_submitted`` succeeds."""
+        held = HeldId(key, attempt, job_id, limit)
+        try:
+            # Without a thread: there may be none left, and this is the last chance.
+            self._spill.append(held)
+        except OSError as exc:
+            why = exc.strerror or exc
+            _logger.error("the id could not be kept beside the Book either: %s", why)  # noqa: TRY400 -- the id is what matters
+
+    async def restore_held_ids(self) -> None:
+        """Write the ids that were kept by a process that could not write them."""
+        held = self._spill.read()
+        lost = [one for one in held if not await self.record_submitted(*one)]
+        for one in lost:
+            _logger.error(
+                "job %s was submitted for entry %s and may be billing, and the entry "
+                "has another job or is not in this Book (%s has the id)",
+                one.job_id,
+                one.key,
+                self._spill.path,
+            )
+        if held and not lost:
+            self._spill.delete()

@@ -1,0 +1,215 @@
+"""What the Book needs of a database: one method for each transaction.
+
+Two stores implement it, and one suite of tests (tests/book/conformance) is run on both.
+Each method is one transaction: it happens in whole and is on the disk when it returns,
+or it does not happen. A cancelled call may do either.
+
+All methods raise ``BookError`` if the database cannot be read or written.
+"""
+
+from collections.abc import Collection, Sequence
+from os import PathLike
+from typing import Protocol
+
+from openfunnel_async.book._records import (
+    BatchRecord,
+    EntryRecord,
+    Intent,
+    Resolution,
+    StoredPage,
+)
+from openfunnel_async.book._requests import PlannedSearch
+from openfunnel_async.book._values import BatchReport, BookCheck, EntryState
+
+
+class Store(Protocol):
+    """The transactions of the Book."""
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...
+
+    async def bind_account(self, fingerprint: str) -> None:
+        """Claim the Book for an account, or refuse an account that it is not of.
+
+        Raises:
+            OtherAccountError: It belongs to another account.
+        """
+        ...
+
+    async def acquire_run_lock(self) -> None:
+        """Become the one process that submits and follows jobs.
+
+        Raises:
+            BookInUseError: Another process is it.
+        """
+        ...
+
+    async def release_run_lock(self) -> None:
+        """Let another process run the Book."""
+        ...
+
+    async def plan(
+        self,
+        name: str,
+        searches: Sequence[PlannedSearch],
+        most: float | None,
+        *,
+        extends: bool = False,
+    ) -> None:
+        """Write a batch and its searches, or check that they are there.
+
+        Args:
+            name: The batch.
+            searches: Its searches.
+            most: Its cap; None leaves the cap of an existing batch as it is.
+            extends: Whether to add the searches to a batch that exists.
+
+        Raises:
+            ConfigurationError: The batch has other searches.
+        """
+        ...
+
+    async def plan_one(self, planned: PlannedSearch) -> EntryRecord:
+        """Write an entry without a batch if there is none with its key; return it."""
+        ...
+
+    async def begin_submit(self, entry_id: int, owner: str) -> Intent:
+        """Write that a submit begins, and reserve its exposure under every cap."""
+        ...
+
+    async def record_submitted(
+        self, key: str, attempt: int, job_id: str, limit: int | None
+    ) -> bool:
+        """Write the id of the job, also if the outcome was taken for unknown.
+
+        Returns:
+            False if the entry has come further: the attempt is not its last one.
+        """
+        ...
+
+    async def record_no_job(
+        self, key: str, attempt: int, state: EntryState, error: str
+    ) -> None:
+        """Write that a submit made no job that is known.
+
+        Args:
+            key: The entry.
+            attempt: The number of the submit.
+            state: Planned or rejected, which return the reservation, or unknown, which
+                keeps it.
+            error: Why.
+        """
+        ...
+
+    async def record_page(
+        self, entry_id: int, first: int, rows: Sequence[object], place: str
+    ) -> None:
+        """Write the rows of a page and the place after it.
+
+        Args:
+            entry_id: The entry.
+            first: How many rows of it are stored before; anything else raises.
+            rows: The rows as the service sent them.
+            place: The checkpoint after the page.
+        """
+        ...
+
+    async def record_bill(
+        self, entry_id: int, status: str, billed: float | None, error: str | None
+    ) -> None:
+        """Write the terminal status and the bill, which replaces the reservation."""
+        ...
+
+    async def note_error(self, entry_id: int, error: str | None) -> None:
+        """Write what has kept a job from being read, or that nothing does any more."""
+        ...
+
+    async def skip_over_cap(self, entry_id: int, error: str) -> None:
+        """Write that a planned search does not fit under a cap."""
+        ...
+
+    async def sweep(self, under_way: Collection[str]) -> list[str]:
+        """Make each submit that nobody carries on an unknown one; return their keys.
+
+        Args:
+            under_way: Keys of the submits that this process carries on.
+        """
+        ...
+
+    async def request_cancel(self, name: str) -> None:
+        """Skip what a batch has planned, and mark its jobs for a cancel."""
+        ...
+
+    async def resolve(self, key: str, resolution: Resolution | str) -> EntryRecord:
+        """Write what a person decided; a text is the id of the entry's job.
+
+        Raises:
+            ConfigurationError: There is no such entry, or it is not in a state in which
+                this can be decided.
+        """
+        ...
+
+    async def find_entry(self, key: str) -> EntryRecord | None:
+        """Return an entry."""
+        ...
+
+    async def find_entries(
+        self,
+        *,
+        batch: str | None = None,
+        states: Sequence[EntryState] = (),
+        after: int = 0,
+        most: int | None = None,
+    ) -> list[EntryRecord]:
+        """Return entries in order.
+
+        Args:
+            batch: Of this batch alone.
+            states: In these states alone.
+            after: Only entries whose id is larger.
+            most: At most so many.
+        """
+        ...
+
+    async def find_batch(self, name: str) -> BatchRecord | None:
+        """Return a batch."""
+        ...
+
+    async def find_reports(self, name: str | None = None) -> list[BatchReport]:
+        """Return the sums of a batch, or of all batches in the order of planning."""
+        ...
+
+    async def find_pages(
+        self, name: str, after: tuple[int, int], most: int
+    ) -> list[StoredPage]:
+        """Return the next pages of a batch, in the order of its searches.
+
+        Args:
+            name: The batch.
+            after: ``seq`` and ``first`` of the last page; (-1, 0) at the beginning.
+            most: At most so many.
+        """
+        ...
+
+    async def find_change(self) -> int:
+        """Return a number that differs once another process has changed the Book."""
+        ...
+
+    async def check(self) -> BookCheck:
+        """Recompute every sum, and check the file."""
+        ...
+
+    async def backup(self, path: str | PathLike[str]) -> None:
+        """Write a copy into a new file."""
+        ...
+
+    async def hold_id(
+        self, key: str, attempt: int, job_id: str, limit: int | None
+    ) -> None:
+        """Keep an id outside of the database until ``record_submitted`` succeeds."""
+        ...
+
+    async def restore_held_ids(self) -> None:
+        """Write the ids that were kept by a process that could not write them."""
+        ...

@@ -40,7 +40,7 @@ class SubmitRecorder:
         self._attempt = attempt
 
     async def record(self, outcome: Outcome) -> None:
-        """Write the outcome: the id of a job, or that there is none, or that nobody knows.
+        """Write the id of a job, or that there is none, or that nobody knows.
 
         Raises:
             BookError: It could not be written that there is no job; the entry becomes

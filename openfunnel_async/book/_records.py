@@ -135,13 +135,13 @@ class StoredPage(NamedTuple):
     Attributes:
         seq: The place of its search in the batch.
         first: How many rows of the search are before it.
-        count: How many rows it has.
+        number: How many rows it has.
         body: The rows as the service sent them, packed.
     """
 
     seq: int
     first: int
-    count: int
+    number: int
     body: bytes
 
 

@@ -14,8 +14,8 @@ from openfunnel_async._values.status import JobStatus
 class EntryState(enum.StrEnum):
     """How far a search in the Book has come.
 
-    ``planned``: not submitted. ``submitting``: a submit is under way. ``submitted``: its
-    job is known. ``settled``: its job is terminal, and all of its rows and its bill are
+    ``planned``: not submitted. ``submitting``: a submit is under way. ``submitted``:
+    its job is known. ``settled``: its job is terminal, and all of its rows and its bill are
     in the Book. ``rejected``: the service refused the search, and there is no job.
     ``unknown``: a submit was sent and its outcome is unknown, so its reservation stays.
     ``skipped``: it is not submitted; the entry's ``error`` says why.

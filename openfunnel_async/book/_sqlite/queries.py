@@ -94,7 +94,7 @@ def find_reports(db: Db, name: str | None) -> list[BatchReport]:
     return [_find_report(db, *row) for row in found]
 
 
-def _find_report(  # noqa: PLR0913 -- one row
+def _find_report(  # noqa: PLR0913, PLR0917 -- one row
     db: Db, batch: int, name: str, most: float | None, spent: float, reserved: float
 ) -> BatchReport:
     states: dict[str, int] = {}

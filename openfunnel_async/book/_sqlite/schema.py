@@ -110,7 +110,7 @@ def migrate(db: sqlite3.Connection, version: int) -> None:
     script = "".join(MIGRATIONS[version:])
     instance = ""
     if version == 0:
-        instance = f"INSERT INTO meta VALUES ('instance', '{uuid.uuid4().hex}');"
+        instance = f"INSERT INTO meta VALUES ('instance', '{uuid.uuid4().hex}');"  # noqa: S608 -- digits
     try:
         db.executescript(
             f"BEGIN EXCLUSIVE;{script}{instance}"

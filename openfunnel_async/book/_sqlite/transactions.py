@@ -132,7 +132,7 @@ def begin_submit(db: Db, entry_id: int, owner: str) -> Intent:
     if entry.state is not EntryState.PLANNED:
         return Intent(Room.NOT_PLANNED)
     caps = _find_caps(db, entry)
-    room = find_room([amounts for _, *amounts in caps], entry.exposure)
+    room = find_room([cap[1:] for cap in caps], entry.exposure)
     if room is not Room.RESERVED:
         return Intent(room)
     attempt = entry.attempt + 1
@@ -193,13 +193,13 @@ def record_submitted(
         return False
     if limit is not None and limit > (entry.exposure or 0):
         _raise_reservations(db, entry, float(limit))
-    note = "a late id" if entry.state is EntryState.UNKNOWN else None
+    late = "a late id" if entry.state is EntryState.UNKNOWN else None
     _change(
         db,
         entry.id,
         EntryState.SUBMITTED,
         _WHO,
-        note,
+        late,
         job_id=job_id,
         job_limit=limit,
         error=None,
@@ -423,7 +423,7 @@ def _change(
     _note(db, entry_id, before, state, who, note)
 
 
-def _note(  # noqa: PLR0913 -- the columns of an event
+def _note(  # noqa: PLR0913, PLR0917 -- the columns of an event
     db: Db,
     entry_id: int | None,
     before: str | None,

@@ -15,8 +15,8 @@ class EntryState(enum.StrEnum):
     """How far a search in the Book has come.
 
     ``planned``: not submitted. ``submitting``: a submit is under way. ``submitted``:
-    its job is known. ``settled``: its job is terminal, and all of its rows and its bill are
-    in the Book. ``rejected``: the service refused the search, and there is no job.
+    its job is known. ``settled``: its job is terminal, and its rows and its bill are in
+    the Book. ``rejected``: the service refused the search, and there is no job.
     ``unknown``: a submit was sent and its outcome is unknown, so its reservation stays.
     ``skipped``: it is not submitted; the entry's ``error`` says why.
     """

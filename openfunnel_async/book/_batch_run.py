@@ -66,6 +66,7 @@ class BatchRun:
         self._followed = 0
         self._unreadable = 0
         self._cancelling: set[str] = set()
+        self._submitting: str | None = None
         self._changed = asyncio.Event()
         self._failed_since: float | None = None
         self._failures = 0
@@ -115,7 +116,7 @@ class BatchRun:
         What does not fit under a cap waits for the bills of the jobs that are followed.
         Once there are none, only a person can give room back, and it stays planned.
         """
-        after = 0
+        after = -1
         while self._error is None:
             changed = self._changed
             entry = await self._next_planned(after)
@@ -124,7 +125,7 @@ class BatchRun:
             if entry is None:
                 # More may be planned meanwhile, by extend() or by resolve().
                 await changed.wait()
-                after = 0
+                after = -1
             elif self._followed + self._unreadable >= self._max_active:
                 if not self._followed:
                     return
@@ -133,7 +134,7 @@ class BatchRun:
                 if self._followed:
                     await changed.wait()
                 else:
-                    after = entry.id
+                    after = entry.seq
 
     async def _next_planned(self, after: int) -> EntryRecord | None:
         found = await self._store.find_entries(
@@ -143,12 +144,14 @@ class BatchRun:
 
     async def _submit(self, entry: EntryRecord) -> bool:
         """Submit a search; False if it does not fit under a cap now."""
-        intent = await self._store.begin_submit(entry.id, self._ledger.owner)
+        self._submitting = entry.key
+        intent = await self._ledger.begin_submit(entry)
         if intent.room is Room.OVER:
             error = "it does not fit under the cap of the batch; nothing was sent"
             await self._store.skip_over_cap(entry.id, error)
         elif intent.room is Room.RESERVED:
             await self._submit_reserved(entry, intent.attempt)
+        self._submitting = None
         self._note_change()
         return intent.room is not Room.FULL
 
@@ -248,10 +251,16 @@ class BatchRun:
             change = await self._store.find_change()
             if change != seen:
                 seen = change
-                for entry in await self._find(EntryState.SUBMITTED):
-                    if entry.wants_cancel and entry.key in self._handles:
-                        self._start_cancel(entry.key)
+                await self._pick_up()
                 self._note_change()
+
+    async def _pick_up(self) -> None:
+        """Follow a job that another process made known, and cancel what it asks."""
+        for entry in await self._find(EntryState.SUBMITTED):
+            if entry.key not in self._handles and entry.key != self._submitting:
+                self._start_following(entry, self._jobs.attach(entry.start))
+            if entry.key in self._handles and entry.wants_cancel:
+                self._start_cancel(entry.key)
 
 
 async def _call(on_progress: OnProgress, report: BatchReport) -> None:

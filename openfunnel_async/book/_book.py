@@ -83,13 +83,14 @@ class Book:
         return self._path
 
     async def __aenter__(self) -> Self:
+        await self._ledger.store.find_change()
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the file. Calling again does nothing; jobs continue.
+        """Close the file; jobs continue. A later use opens it again.
 
         Cancellation: the file is closed all the same.
         """

@@ -1,5 +1,7 @@
 """The inside of a Book: its store, and what runs on it in this process."""
 
+import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -8,10 +10,13 @@ from contextlib import asynccontextmanager
 
 from openfunnel_async._job.handle import BulkJob
 from openfunnel_async._job.shared_task import SharedTask
+from openfunnel_async._job.shielded import wait_shielded
 from openfunnel_async.book._jobs import Outcome, Record
 from openfunnel_async.book._recording import SubmitRecorder
+from openfunnel_async.book._records import EntryRecord, Intent, Room
 from openfunnel_async.book._store import Store
-from openfunnel_async.errors import ConfigurationError
+from openfunnel_async.book._values import EntryState
+from openfunnel_async.errors import BookError, ConfigurationError
 
 _logger = logging.getLogger("openfunnel_async")
 
@@ -56,6 +61,29 @@ class Ledger:
             yield
         finally:
             await self.store.release_run_lock()
+
+    async def begin_submit(self, entry: EntryRecord) -> Intent:
+        """Write the intent of a submit, which the caller then sends at once.
+
+        Cancellation: nothing is sent, and the entry is planned again.
+        """
+        work = asyncio.create_task(self.store.begin_submit(entry.id, self.owner))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            undo = asyncio.create_task(self._undo_intent(entry.key, work))
+            await wait_shielded([undo])
+            raise
+
+    async def _undo_intent(self, key: str, work: asyncio.Task[Intent]) -> None:
+        """Take back an intent whose caller was cancelled before anything was sent."""
+        with contextlib.suppress(BookError):
+            intent = await work
+            if intent.room is Room.RESERVED:
+                error = "it was stopped before anything was sent"
+                await self.store.record_no_job(
+                    key, intent.attempt, EntryState.PLANNED, error
+                )
 
     def carry(self, key: str, attempt: int) -> Record:
         """Return what writes the outcome of a submit that this process carries on."""

@@ -97,7 +97,7 @@ async def _submit(ledger: Ledger, jobs: Jobs, planned: PlannedSearch) -> BulkJob
         if entry.state is EntryState.REJECTED:
             # No job was made, and what was refused may be accepted today.
             await ledger.store.resolve(entry.key, Resolution.SUBMIT_AGAIN)
-        intent = await ledger.store.begin_submit(entry.id, ledger.owner)
+        intent = await ledger.begin_submit(entry)
         if intent.room is not Room.RESERVED:
             msg = (
                 f"{escaped(entry.key, 100)} does not fit under a cap; nothing was sent"

@@ -9,6 +9,8 @@ import contextlib
 import os
 import socket
 import sys
+import threading
+import time
 from pathlib import Path
 
 from openfunnel_async._text import escaped
@@ -16,6 +18,7 @@ from openfunnel_async.errors import BookError, BookInUseError
 
 # The locked byte is far behind the text, which others may read meanwhile.
 _LOCKED_BYTE = 1 << 30
+_PAUSE = 0.02
 
 
 class RunLock:
@@ -31,14 +34,23 @@ class RunLock:
         self._file: int | None = None
         self._holders = 0
 
-    def acquire(self) -> None:
-        """Take the lock, or raise at once.
+    def acquire(self, within: float = 0.0) -> None:
+        """Take the lock.
+
+        Args:
+            within: Seconds to block until another process has released it.
 
         Raises:
             BookInUseError: Another process, or another ``Book`` object, has it.
         """
-        if self._file is None:
-            self._file = self._open()
+        until = time.monotonic() + within
+        while self._file is None:
+            try:
+                self._file = self._open()
+            except BookInUseError:
+                if time.monotonic() >= until:
+                    raise
+                threading.Event().wait(_PAUSE)
         self._holders += 1
 
     def release(self) -> None:

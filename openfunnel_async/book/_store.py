@@ -159,7 +159,7 @@ class Store(Protocol):
         *,
         batch: str | None = None,
         states: Sequence[EntryState] = (),
-        after: int = 0,
+        after: int = -1,
         most: int | None = None,
     ) -> list[EntryRecord]:
         """Return entries in order.
@@ -167,7 +167,7 @@ class Store(Protocol):
         Args:
             batch: Of this batch alone.
             states: In these states alone.
-            after: Only entries whose id is larger.
+            after: Only entries behind this one: its ``seq`` in a batch, else its id.
             most: At most so many.
         """
         ...

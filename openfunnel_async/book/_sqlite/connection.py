@@ -62,7 +62,7 @@ class Connection:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._db: sqlite3.Connection | None = None
-        self._executor: ThreadPoolExecutor | None = ThreadPoolExecutor(1, "book")
+        self._executor: ThreadPoolExecutor | None = None
 
     async def write(
         self,
@@ -92,7 +92,8 @@ class Connection:
         self, begin: str | None, function: Callable[[sqlite3.Connection], T]
     ) -> T:
         if self._executor is None:
-            raise BookError(f"the Book {self.path} is closed; make a new one")
+            # Also after a close: the client closes a Book that may be read later.
+            self._executor = ThreadPoolExecutor(1, "book")
         run = asyncio.get_running_loop().run_in_executor
         # A cancelled caller leaves, and the transaction is finished all the same.
         return await asyncio.shield(run(self._executor, self._do, begin, function))
@@ -143,7 +144,8 @@ def open_database(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA fullfsync = 1")
-        if version < len(MIGRATIONS) or is_new:
+        (mode,) = db.execute("PRAGMA journal_mode").fetchone()
+        if is_new or version < len(MIGRATIONS) or mode != "wal":
             _bring_up_to_date(db, path)
     except BaseException:
         db.close()
@@ -174,10 +176,11 @@ def _create(path: Path) -> bool:
 def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
     """Make or migrate the tables while no other process runs the Book."""
     lock = RunLock(path)
-    lock.acquire()
+    # Another process may be making the same file at this moment.
+    lock.acquire(_BUSY_FOR)
     try:
         version = find_version(db, str(path))
-        if version:
+        if 0 < version < len(MIGRATIONS):
             now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
             copy_database(db, path.with_name(f"{path.name}.v{version}-{now}"))
         db.execute("PRAGMA journal_mode = WAL")

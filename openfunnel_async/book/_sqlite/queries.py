@@ -57,15 +57,16 @@ def find_entries(
     most: int | None,
 ) -> list[EntryRecord]:
     """Return entries in the order in which they were planned."""
-    query, values = f"{_ENTRIES} WHERE search.id > ?", [after]
-    arguments: list[object] = list(values)
+    order = "search.id" if batch is None else "seq"
+    query = f"{_ENTRIES} WHERE {order} > ?"
+    arguments: list[object] = [after]
     if batch is not None:
-        query += " AND batch.name = ?"
+        query += " AND search.batch = (SELECT id FROM batch WHERE name = ?)"
         arguments.append(batch)
     if states:
         query += f" AND state IN ({', '.join('?' * len(states))})"
         arguments += states
-    query += " ORDER BY search.id"
+    query += f" ORDER BY {order}"
     if most is not None:
         query += " LIMIT ?"
         arguments.append(most)

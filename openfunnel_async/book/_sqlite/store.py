@@ -128,7 +128,7 @@ class SqliteStore:
         *,
         batch: str | None = None,
         states: Sequence[EntryState] = (),
-        after: int = 0,
+        after: int = -1,
         most: int | None = None,
     ) -> list[EntryRecord]:
         """Return entries in order."""

@@ -26,6 +26,7 @@ from openfunnel_async.book._values import BatchReport, BatchStatus, EntryState
 from openfunnel_async.errors import (
     BookError,
     OpenFunnelError,
+    RateLimitedError,
     SubmitOutcomeUnknownError,
 )
 
@@ -70,6 +71,7 @@ class BatchRun:
         self._changed = asyncio.Event()
         self._failed_since: float | None = None
         self._failures = 0
+        self._is_stopped = False
         self._error: OpenFunnelError | None = None
 
     async def run(self) -> BatchReport:
@@ -117,7 +119,7 @@ class BatchRun:
         Once there are none, only a person can give room back, and it stays planned.
         """
         after = -1
-        while self._error is None:
+        while not self._is_stopped:
             changed = self._changed
             entry = await self._next_planned(after)
             if entry is None and not self._followed:
@@ -152,7 +154,6 @@ class BatchRun:
         elif intent.room is Room.RESERVED:
             await self._submit_reserved(entry, intent.attempt)
         self._submitting = None
-        self._note_change()
         return intent.room is not Room.FULL
 
     async def _submit_reserved(self, entry: EntryRecord, attempt: int) -> None:
@@ -176,8 +177,8 @@ class BatchRun:
         """Decide whether the next search is submitted, and when.
 
         A refused search and one of unknown outcome are no reason to stop. What would
-        meet every search stops the submits: at once if a repetition cannot cure it,
-        else after an outage.
+        meet every search stops the submits: at once if a repetition cannot cure it, or
+        was tried already (a 429), else after an outage.
         """
         if isinstance(error, SubmitOutcomeUnknownError) or is_rejection(error):
             return
@@ -187,7 +188,9 @@ class BatchRun:
         self._failures += 1
         pause = max(backoff(self._failures), retry_after_of(error) or 0.0)
         left = self._failed_since + self._jobs.outage - now
-        if not is_curable(error) or pause > left:
+        was_patient = isinstance(error, RateLimitedError)
+        if was_patient or not is_curable(error) or pause > left:
+            self._is_stopped = True
             self._error = self._error or error
             return
         await asyncio.sleep(pause)

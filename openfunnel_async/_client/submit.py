@@ -144,6 +144,7 @@ class Submitter:
         work = self._background.start_background_task(
             self._record(send, attempt, record, unfinished)
         )
+        work.add_done_callback(_retrieve)
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -264,6 +265,11 @@ class Submitter:
         job = self._handles.submitted(job_id, attempt.search.limit, loop.time())
         loop.call_soon(self._report_submit, job)
         return job
+
+
+def _retrieve(work: asyncio.Task[BulkJob]) -> None:
+    """Retrieve an error that nobody waits for; it was recorded."""
+    _ = work.cancelled() or work.exception()
 
 
 async def _await(recording: Awaitable[None]) -> None:

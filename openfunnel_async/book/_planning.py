@@ -46,10 +46,13 @@ def check_name(what: str, name: object) -> str:
     """Return the name of a batch, or a key.
 
     Raises:
-        ConfigurationError: It is no text, empty or too long.
+        ConfigurationError: It is no text, empty, too long, or has a control character.
     """
     check_text(what, name, _LONGEST_NAME)
-    return str(name)
+    text = str(name)
+    if not text.isprintable():
+        raise ConfigurationError(f"{what} must be printable, on one line")
+    return text
 
 
 def check_cap(most: object) -> float | None:

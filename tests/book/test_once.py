@@ -1,0 +1,182 @@
+"""``submit(search, once=…)``: one job for one key, whoever calls, and how often."""
+
+import asyncio
+from pathlib import Path
+
+import anyio
+import pytest
+
+from openfunnel_async import (
+    Book,
+    BookInUseError,
+    ConfigurationError,
+    OtherAccountError,
+    RequestRejectedError,
+    SubmitOutcomeUnknownError,
+)
+from openfunnel_async.book import EntryState
+from openfunnel_async.sandbox import LostAnswer, StatusFault
+from tests.book.account import BookAccount
+from tests.fleet.account import Account, lasting, search
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.virtual_time,
+    pytest.mark.usefixtures("inline"),
+]
+
+
+async def test_the_same_key_is_the_same_job(book_path: Path) -> None:
+    async with BookAccount(book_path, lasting(20)) as account:
+        first = await account.client.submit(search(limit=50), once="crm-4711")
+        again = await account.client.submit(search(limit=50), once="crm-4711")
+        assert (again.id, again.limit) == (first.id, 50)
+        assert len((await again.result()).rows) == 50
+        assert len(account.seen("submit")) == 1
+
+
+async def test_another_process_gets_the_same_job(book_path: Path) -> None:
+    async with BookAccount(book_path, lasting(20)) as account:
+        first = await account.client.submit(search(), once="crm-4711")
+        await account.book.aclose()
+        account.client._ledger.once.clear()  # type: ignore[union-attr]
+        again = await account.client.submit(search(), once="crm-4711")
+        assert again.id == first.id
+        assert len(account.seen("submit")) == 1
+
+
+async def test_calls_at_the_same_time_share_one_submit(book_path: Path) -> None:
+    async with BookAccount(book_path, lasting(20), latency=[2.0]) as account:
+        submits = (account.client.submit(search(), once="k") for _ in range(5))
+        jobs = await asyncio.gather(*submits)
+        assert len({job.id for job in jobs}) == 1
+        assert len(account.seen("submit")) == 1
+
+
+async def test_one_of_two_callers_who_is_cancelled_takes_nothing_away(
+    book_path: Path,
+) -> None:
+    async with BookAccount(book_path, lasting(20), latency=[2.0]) as account:
+        first = asyncio.create_task(account.client.submit(search(), once="k"))
+        second = asyncio.create_task(account.client.submit(search(), once="k"))
+        await anyio.sleep(0.5)
+        first.cancel()
+        job = await second
+        assert account.views[0].id == job.id
+        assert account.seen("cancel") == []
+
+
+async def test_a_cancelled_submit_leaves_its_job_and_its_id_in_the_book(
+    book_path: Path,
+) -> None:
+    """Caught: the job cancelled, as that of a submit without a key is."""
+    async with BookAccount(book_path, lasting(20), latency=[2.0]) as account:
+        submit = asyncio.create_task(account.client.submit(search(), once="k"))
+        await anyio.sleep(0.5)
+        submit.cancel()
+        await asyncio.wait([submit])
+        assert submit.cancelled()
+        (entry,) = await account.book.entries()
+        assert entry.job_id == account.views[0].id
+        job = await account.client.submit(search(), once="k")
+        assert job.id == entry.job_id
+        assert account.seen("cancel") == []
+
+
+async def test_an_unknown_outcome_is_raised_again_and_never_sent_again(
+    book_path: Path,
+) -> None:
+    faults = [LostAnswer(on="submit")]
+    async with BookAccount(book_path, lasting(20), faults=faults) as account:
+        for _ in range(3):
+            with pytest.raises(SubmitOutcomeUnknownError) as caught:
+                await account.client.submit(search(limit=70), once="k")
+        assert caught.value.max_exposure == 70
+        assert caught.value.search == search(limit=70)
+        assert len(account.seen("submit")) == 1
+        await account.book.resolve("k", job_id=account.views[0].id)
+        job = await account.client.submit(search(limit=70), once="k")
+        assert job.id == account.views[0].id
+
+
+async def test_an_unknown_outcome_that_was_skipped_stays_unknown(
+    book_path: Path,
+) -> None:
+    faults = [LostAnswer(on="submit")]
+    async with BookAccount(book_path, lasting(20), faults=faults) as account:
+        with pytest.raises(SubmitOutcomeUnknownError):
+            await account.client.submit(search(), once="k")
+        await account.book.resolve("k", skip=True)
+        with pytest.raises(SubmitOutcomeUnknownError):
+            await account.client.submit(search(), once="k")
+        assert len(account.seen("submit")) == 1
+
+
+async def test_a_refused_search_may_be_submitted_again(book_path: Path) -> None:
+    faults = [StatusFault(status=422, on="submit")]
+    async with BookAccount(book_path, lasting(20), faults=faults) as account:
+        with pytest.raises(RequestRejectedError):
+            await account.client.submit(search(), once="k")
+        (entry,) = await account.book.entries()
+        assert entry.state is EntryState.REJECTED
+        await account.client.submit(search(), once="k")
+        assert len(account.views) == 1
+
+
+async def test_another_search_under_the_key_is_refused(book_path: Path) -> None:
+    async with BookAccount(book_path, lasting(20)) as account:
+        await account.client.submit(search(1), once="k")
+        with pytest.raises(ConfigurationError, match="another search"):
+            await account.client.submit(search(2), once="k")
+        assert len(account.seen("submit")) == 1
+
+
+@pytest.mark.parametrize("once", ["", "x" * 201, "a\nb", 7])
+async def test_an_invalid_key_is_refused(book_path: Path, once: str) -> None:
+    async with BookAccount(book_path, lasting(20)) as account:
+        with pytest.raises(ConfigurationError):
+            await account.client.submit(search(), once=once)
+        assert account.seen("submit") == []
+        assert await account.book.entries() == []
+
+
+async def test_without_a_book_a_key_is_refused() -> None:
+    async with Account(lasting(20)) as account:
+        with pytest.raises(ConfigurationError, match="Book"):
+            await account.client.submit(search(), once="k")
+        with pytest.raises(ConfigurationError, match="Book"):
+            await account.client.batch("q4", [search()])
+        assert account.service.requests == []
+
+
+async def test_a_book_of_another_key_is_refused(book_path: Path) -> None:
+    async with BookAccount(book_path, lasting(20)) as account:
+        await account.client.submit(search(), once="k")
+    async with Book(book_path) as book:
+        await book.aclose()
+    stranger = BookAccount(book_path, lasting(20))
+    stranger.client._book_jobs.fingerprint = "0" * 8
+    async with stranger as account:
+        with pytest.raises(OtherAccountError):
+            await account.client.submit(search(), once="other")
+        with pytest.raises(OtherAccountError):
+            await account.client.batch("q4", [search()])
+        assert account.seen("submit") == []
+
+
+async def test_while_another_process_runs_the_book_nothing_is_sent(
+    book_path: Path,
+) -> None:
+    async with BookAccount(book_path, lasting(20)) as account, Book(book_path) as other:
+        known = await account.client.submit(search(1), once="known")
+        async with other._ledger.run_lock():
+            with pytest.raises(BookInUseError, match="pid"):
+                await account.client.submit(search(), once="new")
+            # A job that is known needs no lock.
+            again = await account.client.submit(search(1), once="known")
+            assert again.id == known.id
+            batch = await account.client.batch("q4", [search()])
+            with pytest.raises(BookInUseError):
+                await batch.run()
+        assert len(account.seen("submit")) == 1
+        assert (await batch.run()).settled == 1

@@ -1,0 +1,344 @@
+"""The file of a Book: whose it is, who may run it, and what is refused."""
+
+import asyncio
+import logging
+import os
+import sqlite3
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from openfunnel_async import (
+    Book,
+    BookError,
+    BookInUseError,
+    BookTooNewError,
+    ConfigurationError,
+)
+from openfunnel_async.book._run_lock import RunLock
+from openfunnel_async.book._sqlite import connection
+from openfunnel_async.book._sqlite.connection import Connection, find_file_system
+from openfunnel_async.book._sqlite.schema import MIGRATIONS
+from openfunnel_async.book._sqlite.spill import HeldId, SpillFile
+from openfunnel_async.book._sqlite.store import SqliteStore
+from tests.book.conformance.planned import entry_of, plan, submitting
+
+pytestmark = pytest.mark.anyio
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+async def test_all_files_are_for_their_owner_alone(book_path: Path) -> None:
+    store = SqliteStore(book_path)
+    await plan(store, "a")
+    await store.acquire_run_lock()
+    await store.hold_id("a", 1, "job-1", 60)
+    found = {path.name: mode(path) for path in book_path.parent.iterdir()}
+    assert found == dict.fromkeys(
+        (
+            "book.sqlite",
+            "book.sqlite-wal",
+            "book.sqlite-shm",
+            "book.sqlite.lock",
+            "book.sqlite.spill",
+        ),
+        384,
+    )
+    await store.release_run_lock()
+    await store.aclose()
+
+
+async def test_each_commit_waits_for_the_disk(book_path: Path) -> None:
+    """A kill cannot show it: what is written is in the memory of the system."""
+    opened = Connection(book_path)
+    pragmas = ("synchronous", "journal_mode", "fullfsync", "foreign_keys")
+    values = [
+        await opened.call(
+            lambda db, name=name: db.execute(f"PRAGMA {name}").fetchone()[0]  # type: ignore[misc]
+        )
+        for name in pragmas
+    ]
+    assert values == [2, "wal", 1, 1]
+    await opened.aclose()
+
+
+async def test_a_closed_book_is_opened_again_when_it_is_used(book_path: Path) -> None:
+    store = SqliteStore(book_path)
+    await plan(store, "a")
+    await store.aclose()
+    assert not book_path.with_name("book.sqlite-wal").exists()
+    assert (await entry_of(store, "a")).key == "a"
+    await store.aclose()
+    await store.aclose()
+
+
+@pytest.mark.parametrize("path", ["", "a\0b", 7, "no/such/folder/book.sqlite", "."])
+def test_paths_that_are_refused(path: str) -> None:
+    with pytest.raises(ConfigurationError):
+        Book(path)
+
+
+@pytest.mark.parametrize("url", ["", "mysql:///x", "sqlite://x", "sqlite:///"])
+def test_addresses_that_are_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError):
+        Book.connect(url)
+
+
+def test_an_address_of_a_file(book_path: Path) -> None:
+    assert Book.connect(f"sqlite:///{book_path}").path == book_path
+
+
+async def refused(path: Path) -> BookError:
+    async with _closing(Book(path)) as book:
+        with pytest.raises(BookError) as caught:
+            await book.batches()
+    return caught.value
+
+
+class _closing:  # noqa: N801 -- reads as contextlib.aclosing
+    def __init__(self, book: Book) -> None:
+        self._book = book
+
+    async def __aenter__(self) -> Book:
+        return self._book
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self._book.aclose()
+
+
+async def test_a_file_that_is_no_database(book_path: Path) -> None:
+    book_path.write_text("query,limit\n" * 1000)
+    before = book_path.read_bytes()
+    assert "not a database" in str(await refused(book_path))
+    assert book_path.read_bytes() == before
+
+
+async def test_a_database_that_is_no_book(book_path: Path) -> None:
+    other = sqlite3.connect(book_path)
+    other.execute("CREATE TABLE customers (name)")
+    other.close()
+    before = book_path.read_bytes()
+    assert "not a Book" in str(await refused(book_path))
+    assert book_path.read_bytes() == before
+
+
+async def test_a_newer_book(book_path: Path) -> None:
+    async with Book(book_path):
+        pass
+    db = sqlite3.connect(book_path)
+    db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    db.close()
+    assert isinstance(await refused(book_path), BookTooNewError)
+
+
+async def test_an_older_book_is_copied_and_migrated(
+    book_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteStore(book_path)
+    await plan(store, "a")
+    await store.aclose()
+    longer = (*MIGRATIONS, "ALTER TABLE batch ADD COLUMN tried TEXT;")
+    for module in (connection, sys.modules[migrate_module]):
+        monkeypatch.setattr(module, "MIGRATIONS", longer)
+    assert (await entry_of(store, "a")).key == "a"
+    await store.aclose()
+    (copy,) = book_path.parent.glob(f"book.sqlite.v{len(MIGRATIONS)}-*")
+    assert mode(copy) == 0o600
+    monkeypatch.undo()
+    old = SqliteStore(copy)
+    assert (await entry_of(old, "a")).key == "a"
+    await old.aclose()
+    assert isinstance(await refused(book_path), BookTooNewError)
+
+
+migrate_module = "openfunnel_async.book._sqlite.schema"
+
+
+async def test_a_migration_that_fails_changes_nothing(
+    book_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteStore(book_path)
+    await plan(store, "a")
+    await store.aclose()
+    broken = (*MIGRATIONS, "ALTER TABLE batch ADD COLUMN tried TEXT; SELECT nothing;")
+    for module in (connection, sys.modules[migrate_module]):
+        monkeypatch.setattr(module, "MIGRATIONS", broken)
+    with pytest.raises(BookError, match="nothing"):
+        await store.find_reports()
+    await store.aclose()
+    monkeypatch.undo()
+    assert (await entry_of(store, "a")).key == "a"
+    await store.aclose()
+
+
+async def test_a_damaged_page_is_reported(book_path: Path) -> None:
+    store = SqliteStore(book_path)
+    entries = await plan(store, *[f"key-{number}" for number in range(200)])
+    assert len(entries) == 200
+    await store.aclose()
+    data = bytearray(book_path.read_bytes())
+    for place in range(4096, len(data), 4096):
+        data[place : place + 600] = b"\xff" * 600
+    book_path.write_bytes(data)
+    error = await refused(book_path)
+    assert "malformed" in str(error)
+    assert "backup" in str(error)
+
+
+async def test_the_lock_names_its_holder(book_path: Path) -> None:
+    first, second = SqliteStore(book_path), SqliteStore(book_path)
+    await first.acquire_run_lock()
+    with pytest.raises(BookInUseError, match=rf"pid {os.getpid()} on "):
+        await second.acquire_run_lock()
+    await first.acquire_run_lock()
+    await first.release_run_lock()
+    with pytest.raises(BookInUseError):
+        await second.acquire_run_lock()
+    await first.release_run_lock()
+    await second.acquire_run_lock()
+    await second.release_run_lock()
+
+
+async def test_a_forked_child_does_not_keep_the_lock_of_its_parent(
+    book_path: Path,
+) -> None:
+    """Caught: the lock held by a child of a process that was killed."""
+    lock = RunLock(book_path)
+    lock.acquire()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(writer)
+        os.read(reader, 1)
+        os._exit(0)
+    lock.release()
+    RunLock(book_path).acquire()
+    os.write(writer, b"x")
+    os.waitpid(child, 0)
+    os.close(reader)
+    os.close(writer)
+
+
+async def test_a_lock_that_is_a_link_is_refused(
+    book_path: Path, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    book_path.with_name("book.sqlite.lock").symlink_to(victim)
+    with pytest.raises(BookError):
+        RunLock(book_path).acquire()
+    assert victim.read_text() == "mine"
+
+
+MOUNTS = """\
+/dev/vda / ext4 rw 0 0
+tmpfs /tmp tmpfs rw 0 0
+server:/export /mnt/share nfs4 rw 0 0
+//nas/x /mnt/share/my\\040files cifs rw 0 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/home/me/book.sqlite", "ext4"),
+        ("/tmp/book.sqlite", "tmpfs"),  # noqa: S108 -- no file is made
+        ("/mnt/share/book.sqlite", "nfs4"),
+        ("/mnt/shared/book.sqlite", "ext4"),
+        ("/mnt/share/my files/book.sqlite", "cifs"),
+    ],
+)
+def test_file_systems(path: str, kind: str) -> None:
+    assert find_file_system(Path(path), MOUNTS.splitlines()) == kind
+
+
+async def test_a_network_file_system_is_refused(
+    book_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"server:/export {tmp_path} nfs4 rw 0 0\n")
+    monkeypatch.setattr(connection, "_MOUNTS", mounts)
+    assert "network file system (nfs4)" in str(await refused(book_path))
+    assert not book_path.exists()
+
+
+async def test_a_file_system_without_locks_is_refused(
+    book_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = sqlite3.connect
+
+    def connect(path: Path, **options: object) -> sqlite3.Connection:
+        database = ":memory:" if options.get("timeout") == 0 else path
+        return real(database, isolation_level=None)
+
+    monkeypatch.setattr(connection.sqlite3, "connect", connect)
+    assert "does not lock" in str(await refused(book_path))
+
+
+async def test_a_backup_has_everything(book_path: Path, tmp_path: Path) -> None:
+    store = SqliteStore(book_path)
+    await plan(store, "a")
+    copy = tmp_path / "copy.sqlite"
+    await store.backup(copy)
+    with pytest.raises(BookError, match="exists"):
+        await store.backup(copy)
+    with pytest.raises(BookError):
+        await store.backup(tmp_path / "no" / "folder")
+    assert mode(copy) == 0o600
+    await store.aclose()
+    other = SqliteStore(copy)
+    assert (await entry_of(other, "a")).key == "a"
+    assert (await other.check()).is_ok
+    await other.aclose()
+
+
+async def test_ids_that_were_held_are_written_by_the_next_run(
+    book_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = SqliteStore(book_path)
+    await plan(store, "a")
+    attempt = await submitting(store, "a")
+    await store.hold_id("a", attempt, "job-1", 60)
+    spill = SpillFile(book_path)
+    with spill.path.open("a") as file:
+        file.write('{"key": "a", "attem')
+    await store.hold_id("a", attempt, "job-1", 60)
+    await store.restore_held_ids()
+    assert (await entry_of(store, "a")).job_id == "job-1"
+    assert not spill.path.exists()
+    # One that has no place is kept, and reported each time.
+    await store.hold_id("gone", 1, "job-2", None)
+    with caplog.at_level(logging.ERROR):
+        await store.restore_held_ids()
+    assert "job-2" in caplog.text
+    assert spill.read() == [HeldId("gone", 1, "job-2", None)]
+    await store.aclose()
+
+
+async def test_a_call_that_is_cancelled_does_not_cut_a_transaction(
+    book_path: Path,
+) -> None:
+    """Caught: a commit that is missing; the next transaction broken by this one."""
+    store = SqliteStore(book_path)
+    for number in range(30):
+        task = asyncio.create_task(plan(store, f"k{number}", name=f"b{number}"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+    await plan(store, "last", name="last")
+    assert (await store.check()).is_ok
+    assert (await store.find_reports("last"))[0].planned == 1
+    await store.aclose()
+
+
+async def test_many_books_can_be_made_at_the_same_moment(book_path: Path) -> None:
+    """Caught: one process that makes the file refuses the others."""
+    stores = [SqliteStore(book_path) for _ in range(6)]
+    await asyncio.gather(*(store.bind_account("11111111") for store in stores))
+    for store in stores:
+        await store.aclose()

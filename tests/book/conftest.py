@@ -17,7 +17,7 @@ def book_path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run each transaction on the loop: a clock that jumps does not wait for threads."""
+    """Run each transaction on the loop: a clock that jumps waits for no thread."""
 
     async def run(
         self: Connection,

@@ -144,7 +144,8 @@ class Caller:
                 rate_limit_timeout=rate_limit_timeout,
                 job_is_known=job_is_known,
             )
-            pause = tries.pause(error, asyncio.get_running_loop().time())
+            now, accepted = asyncio.get_running_loop().time(), self._throttle.accepted
+            pause = tries.pause(error, now, accepted)
             if pause is None or not is_wanted():
                 raise error
             on_failure(error)
@@ -179,11 +180,13 @@ class Caller:
                     "the submit was withdrawn; nothing was sent", False
                 )
             try:
-                return await self._once(call, progress or SendProgress(), events)
+                answer = await self._once(call, progress or SendProgress(), events)
             except RateLimitedError as exc:
                 asked = retry_after_of(exc)
                 self._throttle.delay_all(exc, backoff(1) if asked is None else asked)
                 raise
+            self._throttle.accepted += 1
+            return answer
 
     async def _once(
         self,

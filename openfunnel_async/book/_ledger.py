@@ -62,12 +62,16 @@ class Ledger:
         finally:
             await self.store.release_run_lock()
 
-    async def begin_submit(self, entry: EntryRecord) -> Intent:
+    async def begin_submit(
+        self, entry: EntryRecord, budget: str | None
+    ) -> Intent:
         """Write the intent of a submit, which the caller then sends at once.
 
         Cancellation: nothing is sent, and the entry is planned again.
         """
-        work = asyncio.create_task(self.store.begin_submit(entry.id, self.owner))
+        work = asyncio.create_task(
+            self.store.begin_submit(entry.id, self.owner, budget)
+        )
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:

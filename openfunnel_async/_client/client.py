@@ -453,6 +453,7 @@ class OpenFunnel:
 
     async def _close(self) -> None:
         await self._background.aclose()
+        self._resources.caller.close()
         await self._transport.aclose()
 
     async def __aenter__(self) -> Self:

@@ -23,6 +23,7 @@ from openfunnel_async._job.requests import JobRequests, Outage, PageRead
 from openfunnel_async._job.shared_task import copy_error
 from openfunnel_async._job.shielded import cancel_and_wait
 from openfunnel_async._protocol.endpoints import Kind
+from openfunnel_async._protocol.retry_rules import with_jitter
 from openfunnel_async._values.models import JobSnapshot
 from openfunnel_async.errors import (
     AuthenticationError,
@@ -114,6 +115,7 @@ class PollLoop:
         "_counted_from",
         "_due",
         "_followers",
+        "_not_before",
         "_outage",
         "_reading",
         "_requests",
@@ -128,6 +130,7 @@ class PollLoop:
         self._outage = Outage(requests.state)
         self._due = -math.inf
         self._counted_from: tuple[float | None, float | None] = (None, None)
+        self._not_before = -math.inf
         self._reading: WantedPage | None = None
         self._stall: tuple[float, OpenFunnelError] | None = None
         self._task: asyncio.Task[PageRead | None] | None = None
@@ -195,7 +198,8 @@ class PollLoop:
         if not self._followers:
             self._requests.state.listener = None
         self._cancel_timer()
-        task, self._task, self._stall = self._task, None, None
+        # What the service has asked to wait for still holds for the next request.
+        task, self._task = self._task, None
         if task is not None:
             await cancel_and_wait([task])
         self._schedule()
@@ -240,7 +244,7 @@ class PollLoop:
             if answered_at is not None:
                 start = max(answered_at, accepted_at or 0.0)
                 self._due = start + state.draw_delay()
-        return self._due
+        return max(self._due, self._not_before)
 
     async def _request(self) -> PageRead | None:
         """Read the wanted page, or else the status, through an outage."""
@@ -317,6 +321,8 @@ class PollLoop:
     def _note_stall(self, _kind: Kind, until: float, cause: OpenFunnelError) -> None:
         """End those who would stop waiting before the service allows a request."""
         self._stall = until, cause
+        now = asyncio.get_running_loop().time()
+        self._not_before = now + with_jitter(until - now)
         for follower in self._followers:
             self._refuse_beyond_deadline(follower)
 

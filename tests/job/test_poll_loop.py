@@ -13,6 +13,7 @@ from openfunnel_async import (
     OpenFunnel,
     OpenFunnelError,
     PollPolicy,
+    RateLimitedError,
     RequestRejectedError,
     ServerError,
     TransportError,
@@ -84,6 +85,40 @@ async def test_no_page_is_read_for_a_stream_that_was_left() -> None:
     assert transport.now < 80
     late = [seen for seen in transport.of("read") if seen.cursor and seen.at > 20]
     assert late == []
+
+
+async def test_a_stream_that_leaves_does_not_undercut_a_retry_after() -> None:
+    """Caught: the pause of its page forgotten, and the status read at once."""
+    limited = reply(429, {"detail": "slow down"}, {"retry-after": "30"})
+    transport = ScriptedTransport(read=two_pages(limited))
+    async with connect(transport, polling=PACE) as client:
+        job = client.job(JOB)
+
+        async def read() -> None:
+            with anyio.CancelScope() as scope:
+                asyncio.get_running_loop().call_later(12, scope.cancel)
+                await names(job)
+
+        await asyncio.gather(job.wait_until_terminal(), read())
+    times = transport.times("read")
+    limited_at = next(at for at in times if at > 5)
+    assert [at for at in times if limited_at < at < limited_at + 30] == []
+
+
+async def test_a_wait_that_comes_later_does_not_undercut_a_retry_after() -> None:
+    """Caught: the pause forgotten with the last caller who waited."""
+    limited = reply(429, {"detail": "slow down"}, {"retry-after": "30"})
+    transport = ScriptedTransport(read=[limited, job_reply("completed")])
+    async with connect(transport, polling=PACE) as client:
+        job = client.job(JOB)
+        with anyio.CancelScope() as scope:
+            asyncio.get_running_loop().call_later(1, scope.cancel)
+            await job.wait_until_terminal()
+        with pytest.raises(RateLimitedError):
+            await job.wait_until_terminal(timeout=10)
+        assert transport.now == pytest.approx(1)
+        await job.wait_until_terminal()
+    assert transport.times("read")[1] >= 30
 
 
 async def test_each_of_several_waits_survives_an_outage_of_its_own() -> None:

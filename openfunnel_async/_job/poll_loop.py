@@ -15,7 +15,6 @@ import inspect
 import math
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 
 import anyio
 
@@ -23,6 +22,7 @@ from openfunnel_async._job.requests import JobRequests, Outage, PageRead
 from openfunnel_async._job.shared_task import copy_error
 from openfunnel_async._job.shielded import cancel_and_wait
 from openfunnel_async._protocol.endpoints import Kind
+from openfunnel_async._protocol.retry_loop import OnFailure, OnStall
 from openfunnel_async._protocol.retry_rules import with_jitter
 from openfunnel_async._values.models import JobSnapshot
 from openfunnel_async.errors import (
@@ -115,6 +115,7 @@ class PollLoop:
         "_counted_from",
         "_due",
         "_followers",
+        "_has_begun",
         "_not_before",
         "_outage",
         "_reading",
@@ -130,6 +131,7 @@ class PollLoop:
         self._outage = Outage(requests.state)
         self._due = -math.inf
         self._counted_from: tuple[float | None, float | None] = (None, None)
+        self._has_begun = False
         self._not_before = -math.inf
         self._reading: WantedPage | None = None
         self._stall: tuple[float, OpenFunnelError] | None = None
@@ -225,6 +227,7 @@ class PollLoop:
             self._timer = loop.call_at(due, self._schedule)
             return
         self._reading = next((each.page for each in waiting if each.page), None)
+        self._has_begun = False
         # Its answer is for all, so it runs in no context of a caller.
         context = contextvars.Context()
         self._task = asyncio.create_task(self._request(), context=context)
@@ -248,16 +251,19 @@ class PollLoop:
 
     async def _request(self) -> PageRead | None:
         """Read the wanted page, or else the status, through an outage."""
-        requests, wanted = self._requests, self._reading
-        if wanted is not None:
-            return await requests.persist(
-                partial(requests.read_page, wanted.cursor),
-                self._outage,
-                on_stall=self._note_stall,
-            )
-        await requests.persist(
-            requests.read_status, self._outage, on_stall=self._note_stall
+        return await self._requests.persist(
+            self._read, self._outage, on_stall=self._note_stall
         )
+
+    async def _read(
+        self, on_failure: OnFailure, on_stall: OnStall | None
+    ) -> PageRead | None:
+        """Send one request, now that its turn has come."""
+        self._has_begun = True
+        wanted = self._reading
+        if wanted is not None:
+            return await self._requests.read_page(wanted.cursor, on_failure, on_stall)
+        await self._requests.read_status(on_failure, on_stall)
         return None
 
     def _end_request(self, task: asyncio.Task[PageRead | None]) -> None:
@@ -306,14 +312,17 @@ class PollLoop:
                 follower.changes.append(now)
                 follower.wake()
             # A page that is being read comes with its own answer.
-            is_coming = self._task is not None and self._is_reading(follower)
+            is_under_way = self._task is not None and self._has_begun
+            is_coming = is_under_way and self._is_reading(follower)
             if is_terminal and not is_coming:
                 follower.end()
         task = self._task
         is_own_answer = task is not None and asyncio.current_task() is task
-        if task is not None and not is_own_answer and not self._has_waiting():
-            # Another caller was answered: nobody waits for this request any more, and
-            # a caller who comes before it has ended must not get its cancellation.
+        is_wanted = self._has_begun and self._has_waiting()
+        if task is not None and not is_own_answer and not is_wanted:
+            # Another caller was answered. Either nobody waits for this request any
+            # more, or it waits for its turn, and the answer has made it unneeded for
+            # now. A caller who comes before it has ended must not get its cancellation.
             self._task = None
             task.cancel()
         self._schedule()

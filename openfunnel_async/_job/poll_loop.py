@@ -23,12 +23,13 @@ from openfunnel_async._job.shared_task import copy_error
 from openfunnel_async._job.shielded import cancel_and_wait
 from openfunnel_async._protocol.endpoints import Kind
 from openfunnel_async._protocol.retry_loop import OnFailure, OnStall
-from openfunnel_async._protocol.retry_rules import with_jitter
+from openfunnel_async._protocol.retry_rules import retry_after_of, with_jitter
 from openfunnel_async._values.models import JobSnapshot
 from openfunnel_async.errors import (
     AuthenticationError,
     InvalidResponseError,
     OpenFunnelError,
+    RateLimitedError,
 )
 
 OnProgress = Callable[[JobSnapshot], object]
@@ -116,6 +117,7 @@ class PollLoop:
         "_due",
         "_followers",
         "_has_begun",
+        "_has_status",
         "_not_before",
         "_outage",
         "_reading",
@@ -132,6 +134,7 @@ class PollLoop:
         self._due = -math.inf
         self._counted_from: tuple[float | None, float | None] = (None, None)
         self._has_begun = False
+        self._has_status = False
         self._not_before = -math.inf
         self._reading: WantedPage | None = None
         self._stall: tuple[float, OpenFunnelError] | None = None
@@ -258,13 +261,48 @@ class PollLoop:
     async def _read(
         self, on_failure: OnFailure, on_stall: OnStall | None
     ) -> PageRead | None:
-        """Send one request, now that its turn has come."""
-        self._has_begun = True
-        wanted = self._reading
-        if wanted is not None:
-            return await self._requests.read_page(wanted.cursor, on_failure, on_stall)
+        """Read the wanted page or the status, now that the turn has come.
+
+        Where the page fails and others wait for the status alone, it is read at once:
+        they must not learn of the end of the job after the outage of a page.
+        """
+        self._has_begun, self._has_status = True, False
+        if self._reading is None:
+            await self._requests.read_status(on_failure, on_stall)
+            return None
+
+        def note(error: OpenFunnelError) -> None:
+            on_failure(error)
+            if self._is_status_due(error):
+                raise error
+
+        try:
+            cursor = self._reading.cursor
+            return await self._requests.read_page(cursor, note, on_stall)
+        except OpenFunnelError as exc:
+            if not self._is_status_due(exc):
+                raise
+            failed = exc
+        await self._take_turn()
         await self._requests.read_status(on_failure, on_stall)
-        return None
+        self._has_status = True
+        raise failed
+
+    def _is_status_due(self, error: OpenFunnelError) -> bool:
+        """Whether a page's failure keeps others from a status that may be readable."""
+        is_limited = isinstance(error, RateLimitedError)
+        if is_limited or retry_after_of(error) is not None:
+            return False
+        if not (self._is_about_page(error) and self._requests.may_be_cured(error)):
+            return False
+        return any(each.page is None and not each.is_done for each in self._followers)
+
+    async def _take_turn(self) -> None:
+        """Wait for the poll limiter, which is no part of an outage."""
+        time = asyncio.get_running_loop().time
+        before = time()
+        await self._requests.take_turn()
+        self._outage.exclude(time() - before)
 
     def _end_request(self, task: asyncio.Task[PageRead | None]) -> None:
         """Give the answer, or the error, to those who wait for it."""
@@ -282,7 +320,8 @@ class PollLoop:
                 follower.end()
             elif error is not None and (has_page or not self._is_about_page(error)):
                 follower.end(error)
-        if not self._has_waiting():
+        if self._has_status or not self._has_waiting():
+            # An outage of a page is none of the status.
             self._outage.end()
         self._schedule()
 

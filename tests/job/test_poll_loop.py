@@ -15,6 +15,7 @@ from openfunnel_async import (
     PollPolicy,
     RateLimitedError,
     RequestRejectedError,
+    RetryPolicy,
     ServerError,
     TransportError,
     WaitTimeoutError,
@@ -28,6 +29,7 @@ from tests.support.scripted import (
     Later,
     ScriptedTransport,
     Seen,
+    broken,
     connect,
     job_reply,
     manifest,
@@ -40,10 +42,12 @@ pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 PACE = PollPolicy.fixed(10)
 
 
-def two_pages(fault: WireReply) -> Callable[[Seen], WireReply]:
+def two_pages(
+    fault: WireReply | TransportError,
+) -> Callable[[Seen], WireReply | TransportError]:
     """Answer with two pages of a job that ends after a minute; the second one fails."""
 
-    def read(seen: Seen) -> WireReply:
+    def read(seen: Seen) -> WireReply | TransportError:
         if seen.cursor is not None:
             return page(1, 10, 12, ends=True) if seen.at < 5 else fault
         if seen.at < 5:
@@ -68,6 +72,60 @@ async def test_a_page_that_is_refused_does_not_end_a_wait() -> None:
     assert isinstance(read, RequestRejectedError)
     assert isinstance(waited, JobSnapshot)
     assert transport.now < 80
+
+
+@pytest.mark.parametrize("fault", [reply(504), broken()], ids=["504", "broken"])
+async def test_a_page_that_fails_does_not_hold_up_a_wait(
+    fault: WireReply | TransportError,
+) -> None:
+    """Caught: the end of the job reported after 120 s of a page's outage."""
+    transport = ScriptedTransport(read=two_pages(fault))
+    ended: dict[str, float] = {}
+
+    async def note(name: str, work: Awaitable[object]) -> object:
+        try:
+            return await work
+        finally:
+            ended[name] = transport.now
+
+    async with connect(transport, polling=PACE) as client:
+        job, seen = client.job(JOB), list[JobSnapshot]()
+        waiting = job.wait_until_terminal(on_progress=seen.append)
+        waited, read = await asyncio.gather(
+            note("wait", waiting), note("rows", names(job)), return_exceptions=True
+        )
+    assert isinstance(waited, JobSnapshot)
+    assert 60 < ended["wait"] < 80
+    assert isinstance(read, ServerError | TransportError)
+    assert ended["rows"] > 120
+
+
+async def test_a_wait_beside_a_failing_page_survives_an_outage_of_its_own() -> None:
+    """Caught: one lost status after the page's outage, raised as if it had lasted."""
+    lost = [False]
+
+    def read(seen: Seen) -> WireReply | TransportError:
+        if seen.cursor is not None:
+            ends = page(1, 10, 12, ends=True)
+            return ends if seen.at < 5 else reply(504)
+        if seen.at < 5:
+            return page(0, 0, 10)
+        if 135 < seen.at < 160 and not lost[0]:
+            lost[0] = True
+            return reply(503)
+        status = "completed" if seen.at > 200 else "running"
+        return job_reply(status, page="page_0000", next_cursor="page_0001")
+
+    transport = ScriptedTransport(read=read)
+    retry = RetryPolicy(attempts=1)
+    async with connect(transport, polling=PACE, retry=retry) as client:
+        job = client.job(JOB)
+        waited, failed = await asyncio.gather(
+            job.wait_until_terminal(), names(job), return_exceptions=True
+        )
+    assert isinstance(failed, ServerError)
+    assert lost == [True]
+    assert isinstance(waited, JobSnapshot)
 
 
 async def test_no_page_is_read_for_a_stream_that_was_left() -> None:

@@ -235,7 +235,9 @@ def _follows_another(evidence: Evidence, record: ErrorRecord) -> bool:
 def _was_tried(evidence: Evidence, record: ErrorRecord) -> bool:
     """Whether a failed cancel was sent, by this step or by one that it joined."""
     step, exchanges = record.step, evidence.event_log.exchanges
-    if not step.description.startswith("cancel") or record.error is WaitTimeoutError:
+    # A closed client, which raises a ConfigurationError, sends none.
+    has_own_cause = record.error in {WaitTimeoutError, ConfigurationError}
+    if not step.description.startswith("cancel") or has_own_cause:
         return True
     cancelling = {
         exchange.task

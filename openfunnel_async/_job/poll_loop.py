@@ -283,8 +283,14 @@ class PollLoop:
             if not self._is_status_due(exc):
                 raise
             failed = exc
-        await self._take_turn()
+        time = asyncio.get_running_loop().time
+        before = time()
+        await self._requests.take_turn()
+        self._outage.exclude(time() - before)
+        before = time()
         await self._requests.read_status(on_failure, on_stall)
+        # An answer, however slow, is no part of the outage of the page.
+        self._outage.exclude(time() - before)
         self._has_status = True
         raise failed
 
@@ -296,13 +302,6 @@ class PollLoop:
         if not (self._is_about_page(error) and self._requests.may_be_cured(error)):
             return False
         return any(each.page is None and not each.is_done for each in self._followers)
-
-    async def _take_turn(self) -> None:
-        """Wait for the poll limiter, which is no part of an outage."""
-        time = asyncio.get_running_loop().time
-        before = time()
-        await self._requests.take_turn()
-        self._outage.exclude(time() - before)
 
     def _end_request(self, task: asyncio.Task[PageRead | None]) -> None:
         """Give the answer, or the error, to those who wait for it."""

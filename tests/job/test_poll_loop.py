@@ -128,6 +128,29 @@ async def test_a_wait_beside_a_failing_page_survives_an_outage_of_its_own() -> N
     assert isinstance(waited, JobSnapshot)
 
 
+async def test_a_slow_status_is_no_part_of_the_outage_of_a_page() -> None:
+    """Caught: a page given up after one failure and a slow answer about the job."""
+    transport = ScriptedTransport(
+        read=[
+            page(0, 0, 10),
+            page(1, 10, 12, ends=True),
+            reply(504),
+            Later(job_reply("running", page="page_0000"), after=20),
+            page(1, 10, 12, status="completed", ends=True, count=12),
+        ]
+    )
+    retry = RetryPolicy(outage=10)
+    async with connect(transport, polling=PACE, retry=retry) as client:
+        job = client.job(JOB)
+
+        async def wait() -> JobSnapshot:
+            await anyio.sleep(1)
+            return await job.wait_until_terminal()
+
+        found, _ = await asyncio.gather(names(job), wait())
+    assert len(found) == 12
+
+
 async def test_no_page_is_read_for_a_stream_that_was_left() -> None:
     """Caught: its page read on and on, and the wait ended by the page's outage."""
     transport = ScriptedTransport(read=two_pages(reply(504)))

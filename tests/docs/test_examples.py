@@ -20,6 +20,7 @@ RUN_BY = {
     "how-to/take-what-you-need.md": "test_howto_take.py",
     "how-to/test-your-own-code.md": "test_howto_testing.py",
     "how-to/web-app.md": "test_howto_web.py",
+    "how-to/web-app-aiohttp.md": "test_howto_web.py",
     "how-to/worker-pool.md": "test_howto_worker.py",
     "reference/buy.md": "test_reference_programs.py",
     "reference/events.md": "test_reference_programs.py",

@@ -126,12 +126,16 @@ class App:
 async def serving(
     page: Page, folder: Path, sandbox: WatchedSandbox
 ) -> AsyncGenerator[App]:
-    """Run an app; a test that leaves it running stops it."""
+    """Run an app, and kill it at the end if it is still running."""
     port = free_port()
     script = write_program(page.name, folder)
     async with await start(script, sandbox, PORT=str(port)) as process:
-        await until_said(process, "unning on")
-        yield App(port, process)
+        try:
+            await until_said(process, "unning on")
+            yield App(port, process)
+        finally:
+            if process.returncode is None:
+                process.kill()
 
 
 @asynccontextmanager

@@ -77,21 +77,13 @@ async def process_of(*words: str, output: Path) -> AsyncGenerator[Process]:
 @asynccontextmanager
 async def real_proxy(folder: Path) -> AsyncGenerator[int]:
     """Run proxy.py, which wants the credentials of the page; give its port."""
-    words = (
-        "--hostname",
-        "127.0.0.1",
-        "--port",
-        "0",
-        "--port-file",
-        str(folder / "port"),
-    )
+    words = ("--hostname", "127.0.0.1", "--port", "0")
+    file = ("--port-file", str(folder / "port"))
     one = ("--threadless", "--num-acceptors", "1", "--num-workers", "1")
     secret = ("--basic-auth", "ada:password")
-    async with process_of("proxy", *words, *one, *secret, output=folder / "proxy.log"):
-        with anyio.fail_after(LONGEST):
-            while not (port := text_of(folder / "port").strip()):
-                await anyio.sleep(0.02)
-        yield int(port)
+    log = folder / "proxy.log"
+    async with process_of("proxy", *words, *one, *file, *secret, output=log):
+        yield int(await until_written(folder / "port", "\n"))
 
 
 @asynccontextmanager
@@ -100,10 +92,16 @@ async def socks_server(folder: Path) -> AsyncGenerator[int]:
     port = free_port()
     words = ("-l", f"socks5://127.0.0.1:{port}", "-v")
     async with process_of("pproxy", *words, output=folder / "socks.log"):
-        with anyio.fail_after(LONGEST):
-            while "Serving on" not in text_of(folder / "socks.log"):
-                await anyio.sleep(0.02)
+        await until_written(folder / "socks.log", "Serving on")
         yield port
+
+
+async def until_written(path: Path, words: str) -> str:
+    """Wait until a server has written these words into a file; return the text."""
+    with anyio.fail_after(LONGEST):
+        while words not in text_of(path):
+            await anyio.sleep(0.02)
+    return text_of(path)
 
 
 def text_of(path: Path) -> str:

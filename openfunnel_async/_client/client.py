@@ -67,7 +67,8 @@ class OpenFunnel:
     ``ConfigurationError``, before anything is sent.
 
     Args:
-        api_key: The key; ``OPENFUNNEL_API_KEY`` by default.
+        api_key: The key; ``OPENFUNNEL_API_KEY`` by default. A ``.env`` file is not
+            read: docs/reference/client.md, "The key in a .env file".
         base_url: ``https://HOST[:PORT][/PATH]``, or http to a loopback address;
             ``OPENFUNNEL_BASE_URL`` or the service by default. The path is put before
             that of each request.

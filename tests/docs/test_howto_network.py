@@ -99,7 +99,7 @@ async def socks_server(folder: Path) -> AsyncGenerator[int]:
 async def until_written(path: Path, words: str) -> str:
     """Wait until a server has written these words into a file; return the text."""
     with anyio.fail_after(LONGEST):
-        while words not in text_of(path):
+        while words not in text_of(path):  # noqa: ASYNC110 -- a process writes it
             await anyio.sleep(0.02)
     return text_of(path)
 

@@ -57,7 +57,9 @@ def ca(tmp_path: Path) -> trustme.CA:
 
 def server_context(ca: trustme.CA) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("127.0.0.1").configure_cert(context)
+    own = ca.issue_cert("127.0.0.1")
+    with own.private_key_and_cert_chain_pem.tempfile() as path:
+        context.load_cert_chain(path)
     return context
 
 
@@ -187,7 +189,7 @@ async def test_a_client_certificate(
     mine.private_key_pem.write_to_path(str(tmp_path / "client.key"))
     context = server_context(ca)
     context.verify_mode = ssl.CERT_REQUIRED
-    ca.configure_trust(context)
+    context.load_verify_locations(cadata=ca.cert_pem.bytes().decode())
     program = replaced(
         CERTIFICATE, {"/etc/ssl/company-ca.pem": str(tmp_path / "ca.pem")}
     )

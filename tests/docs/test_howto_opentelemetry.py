@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 from opentelemetry.util.http import get_excluded_urls
 
-from openfunnel_async import LookalikeSearch, OpenFunnel, PollPolicy
+from openfunnel_async import BulkJob, LookalikeSearch, OpenFunnel, PollPolicy
 from openfunnel_async.sandbox import JobLife, Sandbox, StatusFault
 from tests.docs.pages import DOCS, blocks
 from tests.docs.programs import environment_of, run_program
@@ -104,7 +104,7 @@ async def test_each_job_has_a_span_under_the_one_that_submitted_it(
         Sandbox(lives=[AT_ONCE] * 2) as sandbox,
         client_of(sandbox, on_event=job_spans) as client,
     ):
-        jobs = {}
+        jobs = dict[str, BulkJob]()
         for name in ("a", "b"):
             with tracer.start_as_current_span(name):
                 jobs[name] = await client.with_options(label=name).submit(SEARCH)

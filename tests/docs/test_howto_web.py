@@ -131,7 +131,7 @@ async def serving(
     script = write_program(page.name, folder)
     async with await start(script, sandbox, PORT=str(port)) as process:
         try:
-            await until_said(process, "unning on")
+            await until_said(process, "http://127.0.0.1:")
             yield App(port, process)
         finally:
             if process.returncode is None:

@@ -116,8 +116,7 @@ def _write_parquet(
 def _check_polars() -> None:
     if find_spec("polars") is None:
         raise ConfigurationError(
-            "Parquet and dataframes need polars, which is not installed: "
-            "pip install polars"
+            "Parquet and dataframes need polars: pip install 'openfunnel-async[frames]'"
         )
 
 

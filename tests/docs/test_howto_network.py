@@ -73,7 +73,8 @@ async def process_of(*words: str, output: Path) -> AsyncGenerator[Process]:
             try:
                 yield process
             finally:
-                process.kill()
+                process.terminate()  # proxy.py then ends its workers
+                await process.wait()
 
 
 @asynccontextmanager

@@ -110,6 +110,7 @@ def _draw_table(lines: Sequence[JobLine], width: int) -> Table:
         ids=max((len(line.job_id) for line in lines), default=0),
         statuses=max([len("Status"), *map(len, statuses)]),
     )
+    has_bars = has_bars and any(_fraction(line) is not None for line in lines)
     drawn = Table(
         box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0)
     )
@@ -148,7 +149,10 @@ def shorten_id(job_id: str, width: int) -> str:
 
 
 def _describe(line: JobLine) -> str:
-    return ", ".join(filter(None, (line.description, line.silence)))
+    if not line.silence:
+        return line.description
+    word = "" if line.status is JobStatus.UNKNOWN else f"{line.status.value}, "
+    return f"{word}{line.silence}"
 
 
 def _one_line(text: str, style: str = "") -> Text:
@@ -157,12 +161,16 @@ def _one_line(text: str, style: str = "") -> Text:
 
 def _draw_bar(line: JobLine, style: str) -> ProgressBar | Text:
     """Return a bar of the delivered fraction; empty if it is not known."""
-    fraction = None if line.snapshot is None else line.snapshot.fraction
+    fraction = _fraction(line)
     if fraction is None:
         return Text()
     return ProgressBar(
         1.0, fraction, style="dim", complete_style=style or "bar.complete"
     )
+
+
+def _fraction(line: JobLine) -> float | None:
+    return None if line.snapshot is None else line.snapshot.fraction
 
 
 _FIGURES: dict[str, Callable[[JobLine], str]] = {

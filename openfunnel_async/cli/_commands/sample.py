@@ -117,7 +117,7 @@ async def _read_sample(
     manifest = None if job.snapshot is None else job.snapshot.manifest
     return Sample(
         job_id=job.id,
-        path=str(purchase.path),
+        path=str(purchase.path.resolve()),
         companies=companies,
         matches=matches if conditions else None,
         rest=rest,

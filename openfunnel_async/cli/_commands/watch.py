@@ -29,7 +29,7 @@ from openfunnel_async.cli._output.live_status import (
 )
 from openfunnel_async.cli._output.printer import Printer
 from openfunnel_async.cli._settings import Account, ServiceFlags
-from openfunnel_async.errors import OpenFunnelError
+from openfunnel_async.errors import JobNotFoundError, OpenFunnelError
 
 
 def watch_jobs(
@@ -60,7 +60,7 @@ async def _watch(
             code = await interrupts.run(partial(_wait, jobs, show, printer))
         if code is not None:
             return code
-        running = [job for job in jobs if not job.is_terminal]
+        running = [job for job in jobs if _may_run(job)]
         if not running:
             return interrupts.code
         resume = service.format_command("watch", *(job.id for job in running))
@@ -95,6 +95,10 @@ async def _wait(
         for job in jobs:
             group.start_soon(wait_for, job, group)
     return worst_of(codes)
+
+
+def _may_run(job: BulkJob) -> bool:
+    return not (job.is_terminal or isinstance(job.error, JobNotFoundError))
 
 
 def _report_end(job: BulkJob, printer: Printer) -> ExitCode:

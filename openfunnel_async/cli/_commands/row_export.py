@@ -172,7 +172,9 @@ class RowExport:
     def _exit_code(self) -> ExitCode:
         snapshot = self.job.snapshot
         if snapshot is None or not self.job.is_terminal:
-            self.printer.print_hint("The job continues; --follow waits for the rest.")
+            words = ("fetch", self.job.id, "-o", str(self.path))
+            command = self.service.format_command(*words, "--follow", "--overwrite")
+            self.printer.print_hint(f"The job continues. For all its rows: {command}")
             return ExitCode.PARTIAL
         code = exit_code_of_job(snapshot)
         if self._cancel_failed:

@@ -99,7 +99,7 @@ class JobLine:
 
     @property
     def patience(self) -> str:
-        """For how long the wait goes on without an answer; empty if it is unknown."""
+        """For how long the wait continues without an answer; empty if it is unknown."""
         if self.outage_since is None or math.isinf(self.longest_outage):
             return ""
         left = self.longest_outage - (self.now() - self.outage_since)

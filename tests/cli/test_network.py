@@ -79,7 +79,7 @@ async def test_a_private_ca_is_trusted_if_it_is_named(
 
 
 async def test_doctor_checks_the_network_without_a_key(terminal: Terminal) -> None:
-    """Caught: a first look at a new machine that ends at the missing key."""
+    """Caught: a check of a new machine that ended at the missing key."""
     outcome = await terminal.run("doctor", "--json", OPENFUNNEL_API_KEY="")
     found = {each["check"]: each["ok"] for each in outcome.objects}
     assert found == {

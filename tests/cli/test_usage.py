@@ -28,7 +28,7 @@ async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
 @pytest.mark.parametrize(
     ("words", "message", "helped"),
     [
-        (("sumbit",), 'Unknown command "sumbit". Did you mean "submit"?', ""),
+        (("smubit",), 'Unknown command "smubit". Did you mean "submit"?', ""),
         (("--versoin",), 'Unknown flag "--versoin".', ""),
         (("qqq",), 'Unknown command "qqq".', ""),
         (("balance", "x", "y"), "Unexpected argument: x y.", " balance"),
@@ -107,15 +107,11 @@ async def test_a_watch_shows_that_a_job_is_not_found(terminal: Terminal) -> None
     assert "nobodys" in outcome.err
 
 
-@pytest.mark.parametrize(
-    "program", [("-m", "openfunnel_async"), ("-m", "openfunnel_async.cli")]
-)
+@pytest.mark.parametrize("module", ["openfunnel_async", "openfunnel_async.cli"])
 @pytest.mark.parametrize("flag", ["-V", "--version"])
-async def test_the_version(
-    terminal: Terminal, program: tuple[str, ...], flag: str
-) -> None:
+async def test_the_version(terminal: Terminal, module: str, flag: str) -> None:
     ended = await anyio.run_process(
-        [sys.executable, *program, flag], cwd=terminal.folder, env=inherited()
+        [sys.executable, "-m", module, flag], cwd=terminal.folder, env=inherited()
     )
     assert ended.stdout.decode().strip() == __version__
 
@@ -135,12 +131,13 @@ async def test_completion_prints_a_script_and_changes_nothing(
 async def test_bash_completes_a_command_and_a_flag(terminal: Terminal) -> None:
     script = (await terminal.run("completion", "bash")).out
     (terminal.folder / "complete.sh").write_text(script)
-    for words, expected in ((["openfunnel-async", "est"], "estimate"),
-                            (["openfunnel-async", "run", "--max-c"], "--max-credits")):  # fmt: skip
-        line = " ".join(words)
+    for line, expected in (
+        ("openfunnel-async est", "estimate"),
+        ("openfunnel-async run --max-c", "--max-credits"),
+    ):
         asked = (
             "source ./complete.sh; "
-            f"COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; "
+            f"COMP_WORDS=({line}); COMP_CWORD={line.count(' ')}; "
             f'COMP_LINE="{line}"; COMP_POINT={len(line)}; '
             "_openfunnel_async; echo ${COMPREPLY[@]}"
         )

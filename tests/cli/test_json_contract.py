@@ -70,13 +70,12 @@ async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
 
 @attrs.frozen(kw_only=True)
 class SlowPages(SlowAnswer):
-    """Answers the first read at once, and the others late."""
+    """Answers the first read of a sandbox at once, and the others late."""
 
-    moments: list[float] = attrs.field(factory=list[float])
+    sandbox: WatchedSandbox
 
     def strikes(self, exchange: Exchange) -> bool:
-        self.moments.append(exchange.moment)
-        return exchange.moment > self.moments[0]
+        return exchange.kind == "read" and self.sandbox.count("read") > 1
 
 
 async def interrupt(
@@ -133,7 +132,9 @@ async def watch_interrupted(terminal: Terminal) -> Objects:
 async def fetch_interrupted(terminal: Terminal) -> Objects:
     """Press Ctrl-C when the job has ended, and its rows are still read."""
     job_id = await terminal.submit(900)
-    terminal.sandbox.faults.append(SlowPages(delay=60.0, times=99))
+    terminal.sandbox.faults.append(
+        SlowPages(sandbox=terminal.sandbox, delay=60.0, times=99)
+    )
     fetch = ("fetch", job_id, "-o", "slow.csv")
     return await interrupt(terminal, *fetch, after=('"completed"',), code=130)
 

@@ -7,7 +7,6 @@ import signal
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -152,14 +151,14 @@ async def local_sandbox(terminal: Terminal) -> Objects:
     process = start(["sandbox", "--port", "0", "--json"], folder=terminal.folder)
     with process:
         assert process.stdout is not None
-        read = partial(anyio.to_thread.run_sync, process.stdout.readline)
+        read = process.stdout.readline
         with contextlib.ExitStack() as undo:
             undo.callback(process.terminate)
-            first = json.loads(await read())
+            first = json.loads(await anyio.to_thread.run_sync(read))
             url = first["base_url"]
             flags = ("--email", ADA, "--base-url", url, "--env-file", "other.env")
             await terminal.run("sign-up", *flags)
-            return [first, json.loads(await read())]
+            return [first, json.loads(await anyio.to_thread.run_sync(read))]
 
 
 async def plain_commands(terminal: Terminal) -> Objects:

@@ -9,6 +9,7 @@ import contextlib
 import inspect
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from openfunnel_async._values.events import (
@@ -66,30 +67,37 @@ class EventEmitter:
         self, event_type: type[Event], job_id: str | None, /, **facts: object
     ) -> None:
         """Build the event and deliver it, if anything receives it; never raises."""
-        if not self.is_wanted(event_type):
-            return
-        at = asyncio.get_running_loop().time()
-        build = cast("Callable[..., Event]", event_type)
-        event = build(at=at, job_id=job_id, label=self.label, **facts)
-        self._deliver(_write, event)
-        if self.on_event is not None:
-            self._deliver(self.on_event, event)
+        event: Event | None = None
 
-    def _deliver(self, receive: OnEvent, event: Event) -> None:
-        """Call the receiver; what it raises is logged once and ignored.
+        def build() -> None:
+            nonlocal event
+            if self.is_wanted(event_type):
+                at = asyncio.get_running_loop().time()
+                new = cast("Callable[..., Event]", event_type)
+                event = new(at=at, job_id=job_id, label=self.label, **facts)
+
+        self._guard(event_type, build)
+        if event is None:
+            return
+        self._guard(event_type, partial(_write, event))
+        if self.on_event is not None:
+            self._guard(event_type, partial(_deliver, self.on_event, event))
+
+    def _guard(self, event_type: type[Event], step: Callable[[], None]) -> None:
+        """Do one step of an emission; what it raises is logged once and ignored.
 
         A CancelledError that it raises is an error of the receiver: our code does not
         await anything here. A KeyboardInterrupt reaches the event loop a moment later,
         when it cannot cost the id of a job any more.
         """
         try:
-            _refuse_awaitable(receive(event))
+            step()
         except (KeyboardInterrupt, SystemExit) as exc:
             asyncio.get_running_loop().call_soon(_raise, exc)
         except BaseException as exc:  # noqa: BLE001 -- a seam: foreign code must not break a submit
-            self._log_failure(event, exc)
+            self._log_failure(event_type, exc)
 
-    def _log_failure(self, event: Event, exc: BaseException) -> None:
+    def _log_failure(self, event_type: type[Event], exc: BaseException) -> None:
         if self._has_failed:
             return
         self._has_failed = True
@@ -98,7 +106,7 @@ class EventEmitter:
             _logger.error(
                 "a receiver of events failed with a %s, which is ignored; further "
                 "failures are not logged",
-                type(event).__name__,
+                event_type.__name__,
                 exc_info=exc,
             )
 
@@ -111,8 +119,9 @@ def _write(event: Event) -> None:
     _logger.log(_level(type(event)), "%s", event)
 
 
-def _refuse_awaitable(outcome: object) -> None:
-    """Raise if the receiver was a coroutine by accident, which nobody awaits."""
+def _deliver(receive: OnEvent, event: Event) -> None:
+    """Call the receiver; raise if it was a coroutine by accident, never awaited."""
+    outcome = receive(event)
     if inspect.isawaitable(outcome):
         if inspect.iscoroutine(outcome):
             outcome.close()

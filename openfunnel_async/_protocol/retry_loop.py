@@ -1,6 +1,7 @@
 """Send calls, and repeat those that may be repeated: the only module that does."""
 
 import asyncio
+import contextlib
 import copy
 from collections.abc import Callable
 from typing import TypeVar, cast
@@ -144,7 +145,8 @@ class Caller:
                 rate_limit_timeout=rate_limit_timeout,
                 job_is_known=job_is_known,
             )
-            pause = tries.pause(error, asyncio.get_running_loop().time())
+            now, accepted = asyncio.get_running_loop().time(), self._throttle.accepted
+            pause = tries.pause(error, now, accepted)
             if pause is None or not is_wanted():
                 raise error
             on_failure(error)
@@ -179,11 +181,13 @@ class Caller:
                     "the submit was withdrawn; nothing was sent", False
                 )
             try:
-                return await self._once(call, progress or SendProgress(), events)
+                answer = await self._once(call, progress or SendProgress(), events)
             except RateLimitedError as exc:
                 asked = retry_after_of(exc)
                 self._throttle.delay_all(exc, backoff(1) if asked is None else asked)
                 raise
+            self._throttle.accepted += 1
+            return answer
 
     async def _once(
         self,
@@ -265,7 +269,7 @@ class Caller:
         A foreign exception is not chained: its frames and its values may contain the
         request's headers. Only the texts among its arguments are shown.
         """
-        if isinstance(exc, TransportError):
+        if isinstance(exc, TransportError) and _is_sound(exc):
             return exc
         sent = reply is not None or progress.may_be_sent
         if isinstance(exc, TimeoutError) and limit.has_expired:
@@ -288,6 +292,17 @@ class Caller:
             fresh_connection=request.fresh_connection,
             progress=progress,
         )
+
+
+def _is_sound(error: TransportError) -> bool:
+    """Whether an error, which a user's transport may have made, has its facts.
+
+    A class without the ``__init__`` of its base has none: to show it would raise.
+    """
+    with contextlib.suppress(Exception):
+        facts: tuple[object, str] = (error.request_sent, str(error))
+        return isinstance(facts[0], bool)
+    return False
 
 
 def _raise_if_cancelled(cancels: int) -> None:

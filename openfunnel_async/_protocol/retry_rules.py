@@ -87,22 +87,25 @@ class Tries:
         self._rate_limit_timeout = rate_limit_timeout
         self._job_is_known = job_is_known
         self._failures = 0
+        self._refusals = 0
+        self._others_accepted = 0
         self._limited_since: float | None = None
         self._invalid_answers = {True: 0, False: 0}
 
-    def pause(self, error: OpenFunnelError, now: float) -> float | None:
+    def pause(
+        self, error: OpenFunnelError, now: float, others_accepted: int = 0
+    ) -> float | None:
         """Return the seconds until the next try, or None if there is none.
 
         Args:
             error: The failure.
             now: The loop's time.
+            others_accepted: How many submits of the client the service has accepted.
         """
-        self._failures += 1
-        if not isinstance(error, RateLimitedError):
-            self._limited_since = None
+        self._count(error, others_accepted)
         if not self._may_repeat(error):
             return None
-        pause = backoff(self._failures)
+        pause = backoff(self._failures + self._refusals)
         if self._kind is Kind.CANCEL:
             pause = min(pause, _LONGEST_CANCEL_PAUSE)
         asked = retry_after_of(error)
@@ -120,10 +123,27 @@ class Tries:
             return max(pause, asked) if asked <= most else None
         return pause if self._is_allowed(error) else None
 
+    def _count(self, error: OpenFunnelError, others_accepted: int) -> None:
+        """Count a failure.
+
+        Of the submits that wait together, one is refused in each second of the limit,
+        and it may be the same one every time. So the refusals of a submit count from
+        the last moment at which the service accepted another one.
+        """
+        if not isinstance(error, RateLimitedError):
+            self._limited_since = None
+            self._failures += 1
+            return
+        if self._kind is Kind.SUBMIT and others_accepted != self._others_accepted:
+            self._others_accepted = others_accepted
+            self._limited_since = None
+            self._refusals = 0
+        self._refusals += 1
+
     def _has_no_attempt_left(self) -> bool:
         """Whether the policy's attempts are used up; a cancel has none."""
         is_counted = self._kind is not Kind.CANCEL
-        return is_counted and self._failures >= self._policy.attempts
+        return is_counted and self._failures + self._refusals >= self._policy.attempts
 
     def _is_allowed(self, error: OpenFunnelError) -> bool:
         """Take one of the shared retries, if this retry counts."""

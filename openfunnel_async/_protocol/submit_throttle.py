@@ -24,9 +24,13 @@ class SubmitThrottle:
 
     Args:
         longest: Most seconds of delay; a submit with a longer delay fails at once.
+
+    Attributes:
+        accepted: How many submits the service has accepted.
     """
 
     def __init__(self, longest: float) -> None:
+        self.accepted: int = 0
         self._longest = longest
         self._delayed_until = -math.inf
         self._refusal: RateLimitedError | None = None

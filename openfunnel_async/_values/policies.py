@@ -49,7 +49,8 @@ class RetryPolicy(Value):
     """How often, and for how long, a request that may be repeated is repeated.
 
     Attributes:
-        attempts: Most times one call sends its request, including the first.
+        attempts: Most times one call sends its request, including the first. The 429s
+            of a submit count anew once the service has accepted another submit.
         outage: Seconds of unbroken failure after which a wait or a stream fails.
         max_retry_after: Longest Retry-After to wait for, in seconds; if it is longer,
             the error is raised at once.

@@ -28,6 +28,7 @@ from openfunnel_async import (
     SubmitOutcomeUnknownError,
     Throttled,
 )
+from openfunnel_async._protocol.event_emitter import EventEmitter
 from tests.support.scripted import (
     JOB,
     KEY,
@@ -310,6 +311,16 @@ async def test_a_handler_of_the_log_that_raises_breaks_nothing() -> None:
         logger.removeHandler(handler)
         logger.setLevel(before)
     assert names(events)[-1] == "JobSettled"
+
+
+async def test_an_event_that_cannot_be_built_breaks_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Caught: an event built outside of the guard."""
+    events: list[Event] = []
+    EventEmitter(events.append).emit(JobSubmitted, JOB, no_such_fact=1)
+    assert events == []
+    assert "failed with a JobSubmitted" in caplog.text
 
 
 async def test_a_callback_that_is_a_coroutine_by_accident_is_reported(

@@ -163,6 +163,31 @@ async def test_what_a_transport_may_raise_is_raised_as_it_is(
     assert caught.value is error
 
 
+class HollowError(TransportError):
+    """An error of a user's transport that has none of the facts of its base."""
+
+    def __init__(self) -> None:
+        Exception.__init__(self, "it broke")
+
+
+async def test_an_error_without_its_facts_is_one_like_any_foreign_exception() -> None:
+    """Caught: an AttributeError in place of the id in the part of the answer."""
+
+    class Breaks(Raises):
+        async def send(self, request: WireRequest, /) -> WireReply:
+            request.progress.sent()
+            body = {"job_id": JOB, "status": "pending"}
+            request.progress.partial = reply(202, body)
+            return await super().send(request)
+
+    async with client_over(Breaks(HollowError())) as client:
+        with pytest.raises(SubmitOutcomeUnknownError, match="it broke") as caught:
+            await client.submit(SEARCH)
+        assert caught.value.job_id == JOB
+        with pytest.raises(TransportError, match="it broke"):
+            await client.job(JOB).poll()
+
+
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
 async def test_what_ends_the_program_is_not_held_up(kind: type[BaseException]) -> None:
     caller = caller_over(Raises(kind()))

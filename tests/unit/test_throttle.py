@@ -54,6 +54,41 @@ async def test_a_hundred_submits_at_ten_a_second_are_all_accepted() -> None:
     assert len({repr(one) for one in outcomes}) == 100
 
 
+def refuses_one(times: int, *, pause: float) -> Callable[[Seen], WireReply]:
+    """Refuse the unlucky submit N times; accept each other one."""
+    refusals = 0
+
+    def answer(seen: Seen) -> WireReply:
+        nonlocal refusals
+        if b"unlucky" not in (seen.request.body or b""):
+            return submit_reply(f"job-{seen.at}")
+        refusals += 1
+        return limited(pause) if refusals <= times else submit_reply("last")
+
+    return answer
+
+
+async def test_a_submit_that_is_refused_while_others_pass_is_not_given_up() -> None:
+    """Caught: one of a hundred was the refused one in four seconds, and failed."""
+    transport = ScriptedTransport(submit=refuses_one(10, pause=1))
+    async with connect(transport) as client:
+        unlucky = asyncio.create_task(client.submit(LookalikeSearch(query="unlucky")))
+        for _ in range(30):
+            await client.submit(SEARCH)
+            await anyio.sleep(0.5)
+        assert (await unlucky).id == "last"
+
+
+async def test_a_submit_that_is_refused_while_no_other_passes_is_given_up() -> None:
+    """Caught: an acceptance long ago that keeps resetting the count."""
+    transport = ScriptedTransport(submit=refuses_one(10, pause=1))
+    async with connect(transport) as client:
+        await client.submit(SEARCH)
+        with pytest.raises(RateLimitedError):
+            await client.submit(LookalikeSearch(query="unlucky"))
+    assert transport.count("submit") == 1 + 4
+
+
 async def test_those_that_were_refused_together_do_not_come_back_together() -> None:
     """Caught: a Retry-After without jitter: 100 submits within 11 ms."""
     transport = ScriptedTransport(

@@ -11,6 +11,7 @@ from typing import Any, cast
 import attrs
 
 from openfunnel_async._text import brief, cut, escaped
+from openfunnel_async._values.json_form import Value
 
 _MOST_ROWS = 10
 _LONGEST_IN_ROW = 80
@@ -49,13 +50,11 @@ def card(title: str, facts: Mapping[str, object]) -> str:
 
 def _facts_of(value: Any) -> Iterator[tuple[str, object]]:  # noqa: ANN401 -- any attrs value
     """Return the fields of a value, with those of a value in it in their place."""
-    kind: type[Any] = type(value)
-    for field in attrs.fields(kind):
+    for field in attrs.fields(cast("type[attrs.AttrsInstance]", type(value))):
         fact: Any = getattr(value, field.name)
-        kind_of_fact: type[Any] = type(fact)
         if callable(field.repr):
             yield field.name, field.repr(fact)
-        elif attrs.has(kind_of_fact):
+        elif isinstance(fact, Value):
             yield from _facts_of(fact)
         elif field.repr:
             yield field.name, fact

@@ -8,6 +8,7 @@ import pytest
 
 from openfunnel_async.sandbox import JobLife, LostAnswer
 from tests.docs.pages import DOCS, blocks
+from tests.docs.programs import QUICK_POLLS
 from tests.fleet.programs import WatchedSandbox, output_of, start, write_program
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +29,7 @@ def life(rows: int | None = None, *, fails: bool = False) -> JobLife:
 
 async def run(folder: Path, sandbox: WatchedSandbox) -> tuple[int | None, list[str]]:
     script = write_program("batch-script.md", folder)
-    async with await start(script, sandbox) as process:
+    async with await start(script, sandbox, **QUICK_POLLS) as process:
         said = await output_of(process)
     return process.returncode, said.splitlines()
 

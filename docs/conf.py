@@ -43,6 +43,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 # What people search for, and the page whose title, heading or index entry it has to be.
 findable = {
+    "agent": "reference/cli",
     "cancel": "explanation/life-of-a-job",
     "command line": "reference/cli",
     "csv": "how-to/export",

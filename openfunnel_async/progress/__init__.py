@@ -57,7 +57,7 @@ class Progress:
         self._in_notebook = file is None and is_notebook()
         if not self._in_notebook and find_spec("rich") is None:
             raise ConfigurationError(
-                "progress needs rich: pip install 'openfunnel-async[cli]'"
+                "progress needs rich: install the extra, openfunnel-async[cli]"
             )
         self._jobs = {job.id: job for job in jobs}
         self._lines = {job_id: JobLine(job_id=job_id) for job_id in self._jobs}

@@ -48,7 +48,8 @@ async def test_its_commands_work_one_after_the_other(terminal: Terminal) -> None
         words = [job if word == "JOB" else word for word in command]
         outcome = outcomes[command[0]] = await terminal.run(*words)
         assert (outcome.code, outcome.errors) == (0, []), command
-        job = job or next((o["job_id"] for o in outcome.objects if "job_id" in o), "")
+        assert all("event" in each for each in outcome.objects), command
+        job = job or outcome.objects[0].get("job_id", "")
     assert outcomes["watch"].objects[-1]["credits_consumed"] == 200
     assert outcomes["cancel"].find("cancel")["already_terminal"]
     assert outcomes["fetch"].find("exported")["rows"] == 200

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from openfunnel_async.sandbox import Unknowns
+from openfunnel_async.sandbox import StatusFault, Unknowns
 from tests.cli.command import Terminal, inherited, life
 from tests.fleet.programs import WatchedSandbox
 
@@ -178,6 +178,15 @@ async def test_a_terminal_that_is_gone_ends_no_purchase(terminal: Terminal) -> N
         async with process:
             assert await process.wait() == 1
     assert lines(terminal) == 100
+
+
+async def test_a_key_that_goes_bad_leaves_the_id_on_stdout(terminal: Terminal) -> None:
+    """Caught: an error about a job that did not name it, on a stderr that failed."""
+    terminal.sandbox.plan = lambda _number, _limit: life(pages=1)
+    terminal.sandbox.faults.append(StatusFault(on="read", status=401))
+    ended = await run_in_shell(terminal, RUN, "2> /dev/full")
+    assert ended.returncode == 6
+    assert f"fetch {only_job(terminal)} -o out.jsonl" in ended.stdout.decode()
 
 
 async def test_a_closed_stream_s_number_is_given_to_no_file(

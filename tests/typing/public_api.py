@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any, assert_type
 
 from openfunnel_async import (
+    CA_FILE_VARIABLE,
+    INSECURE_HTTP_VARIABLE,
+    PROXY_VARIABLE,
     AiohttpTransport,
     APIError,
     AuthenticationError,
@@ -67,6 +70,12 @@ class OwnTransport:
         return WireReply(status_code=200, headers={"content-type": "x/y"}, body=b"")
 
     async def aclose(self) -> None: ...
+
+
+def variables() -> None:
+    assert_type(PROXY_VARIABLE, str)
+    assert_type(CA_FILE_VARIABLE, str)
+    assert_type(INSECURE_HTTP_VARIABLE, str)
 
 
 def client_arguments() -> None:

@@ -72,10 +72,8 @@ class OwnTransport:
     async def aclose(self) -> None: ...
 
 
-def variables() -> None:
-    assert_type(PROXY_VARIABLE, str)
-    assert_type(CA_FILE_VARIABLE, str)
-    assert_type(INSECURE_HTTP_VARIABLE, str)
+def variables() -> list[str]:
+    return [PROXY_VARIABLE, CA_FILE_VARIABLE, INSECURE_HTTP_VARIABLE]
 
 
 def client_arguments() -> None:

@@ -14,6 +14,7 @@ AT_ONCE = JobLife(queue=0, first_page_after=0, seconds_per_page=0, closing=0)
 # Who runs the programs of a page, and the fragments that are not run in here.
 RUN_BY = {
     "README.md": "test_readme.py",
+    "index.md": "test_readme.py",
     "tutorial.md": "test_tutorial.py",
     "how-to/batch-script.md": "test_howto_batch.py",
     "how-to/export.md": "test_howto_export.py",

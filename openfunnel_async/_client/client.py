@@ -47,7 +47,9 @@ from openfunnel_async._transport.wire import SecretText, Transport
 from openfunnel_async._values.checkpoint import JobCheckpoint
 from openfunnel_async._values.checks import (
     check_job_id,
+    check_kind,
     check_seconds,
+    check_text,
     check_timeout,
     check_whole,
 )
@@ -73,7 +75,8 @@ class OpenFunnel:
     ``ConfigurationError``, before anything is sent.
 
     Args:
-        api_key: The key; ``OPENFUNNEL_API_KEY`` by default.
+        api_key: The key; ``OPENFUNNEL_API_KEY`` by default. A ``.env`` file is not
+            read: docs/reference/client.md, "The key in a .env file".
         base_url: ``https://HOST[:PORT][/PATH]``, or http to a loopback address;
             ``OPENFUNNEL_BASE_URL`` or the service by default. The path is put before
             that of each request.
@@ -97,6 +100,8 @@ class OpenFunnel:
         on_event: Called with each ``Event``, on the event loop, so it must not block.
             What it raises is logged once and ignored.
         book: Where ``batch()`` and ``submit(once=)`` write; closed with the client.
+        budget: A budget of the Book (``Book.set_budget()``), under which every submit
+            of this client is reserved, also those of ``run_many()`` and ``running()``.
 
     Raises:
         ConfigurationError: An argument is invalid, or ``proxy`` or ``ca_file`` was
@@ -126,6 +131,7 @@ class OpenFunnel:
         insecure_http: bool = False,
         on_event: OnEvent | None = None,
         book: "Book | None" = None,
+        budget: str | None = None,
     ) -> None:
         api_key, proxy = hide_text(api_key), hide_text(proxy)
         headers = hide_headers(headers)
@@ -133,6 +139,7 @@ class OpenFunnel:
         address = read_address(base_url, key, insecure_http=insecure_http)
         self._address = str(address)
         extra = read_headers(headers)
+        retry = check_kind("retry", retry, RetryPolicy)
         seconds = check_seconds("request_timeout", request_timeout, above_zero=True)
         limiter = poll_limiter(max_polls_per_second)
         settings = HandleSettings(
@@ -143,6 +150,7 @@ class OpenFunnel:
         )
         self._ledger = None if book is None else _open_ledger(book)
         self._fingerprint = make_fingerprint(key)
+        self._budget = _check_budget(budget, self._ledger)
         self._transport = _open_transport(transport, proxy, ca_file)
         self._background = BackgroundTasks()
         self._resources = Resources(
@@ -176,6 +184,7 @@ class OpenFunnel:
             self._handles,
             self._submitter,
             self._fingerprint,
+            self._budget,
         )
 
     def __repr__(self) -> str:
@@ -468,6 +477,8 @@ class OpenFunnel:
         searches: Iterable[LookalikeSearch] | None = None,
         *,
         max_credits: float | None = None,
+        distinct: int | None = None,
+        reuse_days: float | None = None,
         labels: Iterable[str | None] | None = None,
     ) -> "Batch":
         """Plan a batch in the Book, or find it there; nothing is sent.
@@ -481,6 +492,11 @@ class OpenFunnel:
             max_credits: Most credits to spend in all, also over several runs. Each
                 search then needs a ``limit``. None leaves the cap of a batch that is in
                 the Book as it is; another number replaces it.
+            distinct: Stop at this many companies that the Book did not know, over all
+                searches: nothing more is submitted, and running jobs are cancelled and
+                read to their end. A cancel lags, so a few more are delivered and billed.
+            reuse_days: A search that is identical to one that was settled in this many
+                days is answered from the Book, for 0 credits.
             labels: A name of your own for each search, which its entry shows.
 
         Raises:
@@ -492,6 +508,7 @@ class OpenFunnel:
         Cancellation: the batch may be planned or not; calling again is safe.
         """
         from openfunnel_async.book._book import open_batch  # noqa: PLC0415 -- sqlite3 is for those who have a Book
+        from openfunnel_async.book._planning import check_options  # noqa: PLC0415 -- as above
 
         self._resources.loop_guard.check()
         ledger = self._need_ledger("batch()")
@@ -500,8 +517,8 @@ class OpenFunnel:
             self._book_jobs,
             name,
             searches,
-            max_credits=max_credits,
-            labels=labels,
+            check_options(max_credits, distinct, reuse_days),
+            labels,
         )
 
     def _need_ledger(self, what: str) -> "Ledger":
@@ -537,6 +554,7 @@ class OpenFunnel:
 
     async def _close(self) -> None:
         await self._background.aclose()
+        self._resources.caller.close()
         try:
             await self._transport.aclose()
         finally:
@@ -549,6 +567,16 @@ class OpenFunnel:
 
     async def __aexit__(self, *_exc: object) -> None:
         await self.aclose()
+
+
+def _check_budget(budget: str | None, ledger: "Ledger | None") -> str | None:
+    if budget is None:
+        return None
+    if ledger is None:
+        msg = "a budget is in a Book: OpenFunnel(book=Book(PATH), budget=NAME)"
+        raise ConfigurationError(msg)
+    check_text("budget", budget, 200)
+    return budget
 
 
 def _open_ledger(book: "Book") -> "Ledger":
@@ -570,7 +598,13 @@ def _open_transport(
         return AiohttpTransport(
             proxy=read_proxy_setting(proxy), ca_file=read_ca_file_setting(ca_file)
         )
+    if isinstance(transport, type) or not _has_methods(transport):
+        raise ConfigurationError("transport must be an object with send() and aclose()")
     if proxy is not None or ca_file is not None:
         msg = "proxy and ca_file are not for a transport of your own: set them there"
         raise ConfigurationError(msg)
     return transport
+
+
+def _has_methods(transport: object) -> bool:
+    return all(callable(getattr(transport, name, None)) for name in ("send", "aclose"))

@@ -27,6 +27,26 @@ class _Stream:
             "continue with OpenFunnel.resume()"
         )
 
+    def __repr__(self) -> str:
+        place = self.checkpoint()
+        state = "closed at" if self._closed else "at"
+        row = place.rows_before + place.offset
+        return f"<{type(self).__name__} {state} row {row} of job {place.job_id}>"
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook: its position, without I/O."""
+        from openfunnel_async._values.notebook import card  # noqa: PLC0415 -- notebooks alone
+
+        place = self.checkpoint()
+        facts = {
+            "job_id": place.job_id,
+            "row": place.rows_before + place.offset,
+            "page": place.page,
+            "limit": place.limit,
+            "closed": self._closed,
+        }
+        return card(type(self).__name__, facts)
+
     def __del__(self) -> None:
         # A stream that was left without closing it; its loop may be closed by now.
         with contextlib.suppress(RuntimeError):
@@ -93,7 +113,7 @@ class RowStream(_Stream):
             reader = self._reader
             while not self._closed:
                 page = reader.page
-                if page is not None and reader.used < len(page.answer.rows):
+                if page is not None and reader.used < len(page.answer.raw_rows):
                     row = page.answer.rows[reader.used]
                     reader.used += 1
                     self.delivered += 1
@@ -152,7 +172,7 @@ class PageStream(_Stream):
             while not self._closed:
                 page = reader.page
                 if page is not None and self._is_due(page):
-                    used, reader.used = reader.used, len(page.answer.rows)
+                    used, reader.used = reader.used, len(page.answer.raw_rows)
                     self._given, self._given_cursor = page, reader.cursor
                     self._bookmark.reader = reader
                     return PageInStream(page, used, reader.place)

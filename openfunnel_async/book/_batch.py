@@ -236,9 +236,7 @@ class Batch:
         """
         most = (await self.report()).cap
         planned = plan_batch(self.name, searches, most, labels)
-        await self._ledger.store.plan(
-            self.name, planned, BatchOptions(), extends=True
-        )
+        await self._ledger.store.plan(self.name, planned, BatchOptions(), extends=True)
 
     async def cancel(self, *, wait: bool = False) -> list[CancelReceipt]:
         """Submit nothing more, and cancel the jobs that run.

@@ -49,7 +49,9 @@ class Identity(NamedTuple):
     def lookups(self) -> tuple[str, ...]:
         """The marks of which one suffices to know the company."""
         if self.page is None:
-            return () if self.domain is None else (f"d:{self.domain}", f"a:{self.domain}")
+            return (
+                () if self.domain is None else (f"d:{self.domain}", f"a:{self.domain}")
+            )
         if self.domain is None:
             return (f"p:{self.page}",)
         return (f"p:{self.page}", f"d:{self.domain}")

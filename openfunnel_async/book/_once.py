@@ -14,8 +14,8 @@ from openfunnel_async._values.search import LookalikeSearch
 from openfunnel_async.book._jobs import Jobs
 from openfunnel_async.book._ledger import Ledger
 from openfunnel_async.book._planning import check_name
-from openfunnel_async.book._records import EntryRecord, Resolution, Room
-from openfunnel_async.book._requests import PlannedSearch, plan_one, read_request
+from openfunnel_async.book._records import EntryRecord, Intent, Resolution, Room
+from openfunnel_async.book._requests import PlannedSearch, plan_one
 from openfunnel_async.book._rules import check_same_request
 from openfunnel_async.book._values import EntryState
 from openfunnel_async.errors import (
@@ -74,7 +74,7 @@ def _find_job(jobs: Jobs, entry: EntryRecord) -> BulkJob | None:
         raise SubmitOutcomeUnknownError(
             f"the outcome of the submit of {shown} is unknown ({entry.error}); nothing "
             "was sent again. Book.resolve() decides it",
-            read_request(entry.request),
+            entry.search,
             False,
             None,
             None if entry.exposure is None else int(entry.exposure),
@@ -97,20 +97,23 @@ async def _submit(ledger: Ledger, jobs: Jobs, planned: PlannedSearch) -> BulkJob
         if entry.state is EntryState.REJECTED:
             # No job was made, and what was refused may be accepted today.
             await ledger.store.resolve(entry.key, Resolution.SUBMIT_AGAIN)
-        intent = await ledger.begin_submit(entry)
+        intent = await ledger.begin_submit(entry, jobs.budget)
         if intent.room is not Room.RESERVED:
-            msg = (
-                f"{escaped(entry.key, 100)} does not fit under a cap; nothing was sent"
-            )
-            raise CreditCapError(msg)
+            raise CreditCapError(_refusal(entry, intent))
         record = ledger.carry(entry.key, intent.attempt)
         try:
-            return await jobs.submit(read_request(entry.request), record)
+            return await jobs.submit(entry.search, record)
         except SubmitOutcomeUnknownError as exc:
             if exc.job_id is None:
                 raise
             start = JobCheckpoint(job_id=exc.job_id, limit=exc.search.limit)
             return jobs.attach(start)
+
+
+def _refusal(entry: EntryRecord, intent: Intent) -> str:
+    most = "an unknown number of" if entry.exposure is None else f"{entry.exposure:g}"
+    where = "a cap" if intent.budget is None else f"the budget {intent.budget}"
+    return f"{most} credits do not fit under {where} now; nothing was sent"
 
 
 @asynccontextmanager

@@ -27,13 +27,13 @@ class AnyCap(Protocol):
     """What the rule needs of a cap."""
 
     @property
-    def budget(self) -> str | None: ...  # noqa: D102 -- the budget that it is of
+    def budget(self) -> str | None: ...
     @property
-    def most(self) -> float | None: ...  # noqa: D102 -- the most credits
+    def most(self) -> float | None: ...
     @property
-    def spent(self) -> float: ...  # noqa: D102 -- what was billed
+    def spent(self) -> float: ...
     @property
-    def reserved(self) -> float: ...  # noqa: D102 -- what may still be billed
+    def reserved(self) -> float: ...
 
 
 def find_room(

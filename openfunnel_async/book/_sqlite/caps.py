@@ -48,7 +48,7 @@ def find_caps(db: Db, entry: EntryRecord, budget: str | None, now: float) -> lis
     if budget is not None:
         for period in _open_periods(db, budget, now):
             found += db.execute(
-                f"{query} budget = ? AND period = ?",  # noqa: S608 -- our text
+                f"{query} budget = ? AND period = ?",
                 (budget, period),
             ).fetchall()
     return [Cap(*row) for row in found]

@@ -5,7 +5,8 @@ import sqlite3
 from collections.abc import Iterator
 
 from openfunnel_async._text import escaped
-from openfunnel_async.book._records import unpack_rows
+from openfunnel_async.book._records import RESTORE, DamagedBookError, unpack_rows
+from openfunnel_async.book._sqlite.queries import find_entry
 from openfunnel_async.book._values import BookCheck, EntryState
 
 Db = sqlite3.Connection
@@ -32,6 +33,18 @@ def check(db: Db) -> BookCheck:
     )
 
 
+def check_quickly(db: Db) -> None:
+    """Check the structure of the file.
+
+    Raises:
+        DamagedBookError: It is damaged.
+    """
+    (line,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    if line != "ok":
+        msg = f"the Book is damaged: {escaped(line, 200)}; {RESTORE}"
+        raise DamagedBookError(msg)
+
+
 def _check_file(db: Db) -> Iterator[str]:
     for (line,) in db.execute(f"PRAGMA integrity_check({_MOST_PROBLEMS})"):
         if line != "ok":
@@ -51,7 +64,7 @@ def _check_pages(db: Db) -> tuple[list[str], int]:
         expected = stored.get(search, 0)
         if first != expected:
             problems.append(f"entry {search}: rows {expected} to {first} are missing")
-        if len(unpack_rows(body)) != count:
+        if _count_rows(body) != count:
             problems.append(f"entry {search}: the page at row {first} is damaged")
         stored[search] = first + count
         bits = int.from_bytes(new, "little").bit_count()
@@ -67,6 +80,14 @@ def _check_pages(db: Db) -> tuple[list[str], int]:
     return problems, sum(stored.values())
 
 
+def _count_rows(body: bytes) -> int | None:
+    """Return the number of rows of a page; None if it is damaged."""
+    try:
+        return len(unpack_rows(body))
+    except DamagedBookError:
+        return None
+
+
 def _check_entries(db: Db) -> Iterator[str]:
     """Check that the columns of each entry agree with its state."""
     for key, state, job_id, status in db.execute(
@@ -79,12 +100,23 @@ def _check_entries(db: Db) -> Iterator[str]:
             yield f"{key}: it is {state} and has no job"
         if (state == EntryState.SETTLED) != (status is not None):
             yield f"{key}: it is {state} and its status is {status}"
+        yield from _check_texts(db, key)
     for key, state, after in db.execute(
         "SELECT key, state, (SELECT after FROM event WHERE event.search = search.id"
         " ORDER BY event.id DESC LIMIT 1) FROM search"
     ):
         if state != after:
             yield f"{key}: it is {state} and its last event says {after}"
+
+
+def _check_texts(db: Db, key: str) -> Iterator[str]:
+    """Check that the search and the place of an entry can be read."""
+    try:
+        entry = find_entry(db, key)
+        if entry is not None:
+            _ = entry.search, entry.place and entry.start
+    except DamagedBookError as exc:
+        yield str(exc)
 
 
 def _check_caps(db: Db) -> Iterator[str]:

@@ -5,7 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from openfunnel_async.book._records import BatchRecord, EntryRecord, StoredPage
+from openfunnel_async.book._records import (
+    BatchRecord,
+    EntryRecord,
+    StoredPage,
+    read_record,
+)
 from openfunnel_async.book._values import BatchReport, EntryState
 
 Db = sqlite3.Connection
@@ -43,7 +48,7 @@ _ENTRIES = (
 
 
 def _to_record(row: Sequence[Any]) -> EntryRecord:
-    return EntryRecord(**dict(zip(_COLUMNS, row, strict=True)))
+    return read_record(dict(zip(_COLUMNS, row, strict=True)))
 
 
 def find_entry(db: Db, key: str) -> EntryRecord | None:

@@ -74,7 +74,9 @@ class SqliteStore:
         extends: bool = False,
     ) -> None:
         """Write a batch and its searches, or check that they are there."""
-        await self._connection.write(transactions.plan, name, searches, options, extends)
+        await self._connection.write(
+            transactions.plan, name, searches, options, extends
+        )
 
     async def plan_one(self, planned: PlannedSearch) -> EntryRecord:
         """Write an entry without a batch if there is none with its key; return it."""
@@ -84,7 +86,9 @@ class SqliteStore:
         self, entry_id: int, owner: str, budget: str | None = None
     ) -> Intent:
         """Write that a submit begins, and reserve its exposure under every cap."""
-        return await self._connection.write(transactions.begin_submit, entry_id, owner)
+        return await self._connection.write(
+            transactions.begin_submit, entry_id, owner, budget
+        )
 
     async def record_submitted(
         self, key: str, attempt: int, job_id: str, limit: int | None
@@ -137,6 +141,10 @@ class SqliteStore:
     async def skip_over_cap(self, entry_id: int, error: str) -> None:
         """Write that a planned search does not fit under a cap."""
         await self._connection.write(transactions.skip_over_cap, entry_id, error)
+
+    async def check_file(self) -> None:
+        """Check quickly that the file is intact, before anything is sent."""
+        await self._connection.read(checking.check_quickly)
 
     async def sweep(self, under_way: Collection[str]) -> list[str]:
         """Make each submit that nobody carries on an unknown one; return their keys."""

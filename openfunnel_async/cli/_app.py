@@ -54,7 +54,7 @@ _COMMANDS = {
 }
 _GROUPS = {
     "batch": (
-        "Buy many searches, and continue after a crash; see batch --help.",
+        "Buy many searches as one batch, which continues after a crash.",
         {
             "plan": "batch_plan:plan_batch",
             "run": "batch_run:run_batch",

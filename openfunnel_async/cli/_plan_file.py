@@ -98,10 +98,7 @@ def read_plan(path: Path, *, needs_limits: bool) -> list[PlanLine]:
     broken: list[BrokenLine] = []
     for number, read in records:
         try:
-            line = _build_line(number, read())
-            if needs_limits and line.search.limit is None:
-                raise _BadLineError("under --max-credits every search needs a limit")
-            lines.append(line)
+            lines.append(_build_line(number, read(), needs_limits=needs_limits))
         except _BadLineError as error:
             broken.append(BrokenLine(number, str(error)))
     if not (lines or broken):
@@ -140,7 +137,7 @@ def _read_text(path: Path) -> str:
         raise BrokenPlanError([BrokenLine(number, text)]) from None
 
 
-def _build_line(number: int, fields: _Fields) -> PlanLine:
+def _build_line(number: int, fields: _Fields, *, needs_limits: bool) -> PlanLine:
     """Return the search of a line.
 
     Raises:
@@ -154,6 +151,8 @@ def _build_line(number: int, fields: _Fields) -> PlanLine:
         search = LookalikeSearch(**cast("dict[str, Any]", given))
     except ConfigurationError as error:
         raise _BadLineError(str(error)) from None
+    if needs_limits and search.limit is None:
+        raise _BadLineError("under --max-credits every search needs a limit")
     return PlanLine(number=number, search=search, label=cast("str | None", label))
 
 
@@ -289,8 +288,11 @@ class _JsonLine:
             fields = json.loads(
                 self.text, object_pairs_hook=_join_pairs, parse_constant=_refuse
             )
+        except json.JSONDecodeError as error:
+            text = f"it is not JSON: {error.msg} at character {error.colno}"
+            raise _BadLineError(text) from None
         except (ValueError, RecursionError) as error:
-            raise _BadLineError(f"it is not JSON: {error}") from None
+            raise _BadLineError(f"it cannot be read: {error}") from None
         if not isinstance(fields, dict):
             raise _BadLineError('it must be an object, such as {"query": "..."}')
         found = cast("dict[str, object]", fields)

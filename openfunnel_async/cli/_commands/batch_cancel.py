@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from openfunnel_async import Book, CancelReceipt
-from openfunnel_async.cli._commands.book_flags import BatchName, BookFlags
+from openfunnel_async.cli._commands.book_flags import BatchName, BookFlags, check_batch
 from openfunnel_async.cli._interrupts import Interrupts, run_command
 from openfunnel_async.cli._output.batch_reports import exit_code_of_batch, print_batch
 from openfunnel_async.cli._output.exit_codes import ExitCode
@@ -49,6 +49,7 @@ async def _cancel(  # noqa: PLR0913, PLR0917 -- what the flags named
     interrupts: Interrupts,
 ) -> ExitCode:
     async with account.open_client(book=book) as client:
+        await check_batch(book, name)
         batch = await client.batch(name)
         receipts: Sequence[CancelReceipt] | None = await interrupts.run(
             partial(batch.cancel, wait=wait)

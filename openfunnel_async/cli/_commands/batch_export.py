@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from openfunnel_async import Book, export
 from openfunnel_async.book import BatchReport
-from openfunnel_async.cli._commands.book_flags import BatchName, BookFlags
+from openfunnel_async.cli._commands.book_flags import BatchName, BookFlags, check_batch
 from openfunnel_async.cli._commands.output_file import Overwrite, check_output
 from openfunnel_async.cli._commands.row_export import Columns, split_columns
 from openfunnel_async.cli._interrupts import Interrupts, run_command
@@ -74,6 +74,7 @@ class _Export:
 
 async def _run(work: _Export, printer: Printer, interrupts: Interrupts) -> ExitCode:
     async with work.book:
+        await check_batch(work.book, work.name)
         try:
             outcome = await interrupts.run(work.write)
         except OSError as error:
@@ -91,8 +92,8 @@ async def _run(work: _Export, printer: Printer, interrupts: Interrupts) -> ExitC
     done = "" if report.is_done else "; the batch is not done, so more may come"
     printer.print_result(
         "batch_exported",
-        f"{format_amount(written.rows)} companies of batch {one_line(work.name)} are in "
-        f"{work.path}{done}.",
+        f"{format_amount(written.rows)} companies of batch {one_line(work.name)} are "
+        f"in {work.path}{done}.",
         name=work.name,
         path=str(written.path),
         rows=written.rows,

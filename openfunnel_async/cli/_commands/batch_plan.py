@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import anyio
+import attrs
 from cyclopts import Parameter
 
 from openfunnel_async import Book
@@ -56,9 +57,16 @@ def plan_batch(
     printer = Printer(json=service.json)
     lines = _read(file, printer, needs_limits=max_credits is not None)
     account, book = service.find_account(), place.open_book()
-    name = file.stem if name is None else name
-    is_new = anyio.run(_plan, account, book, name, lines, max_credits)
-    _print_plan(printer, name, lines, max_credits, book, service, is_new=is_new)
+    plan = _Plan(
+        name=file.stem if name is None else name,
+        lines=lines,
+        max_credits=max_credits,
+        book=book,
+    )
+    is_new, cap = anyio.run(plan.write, account)
+    plan.print_written(printer, cap, is_new=is_new)
+    command = format_batch_command("run", plan.name, book, service)
+    printer.print_hint(f"Nothing was sent. To buy it:\n  {command}")
     return ExitCode.OK
 
 
@@ -86,80 +94,67 @@ def _read(path: Path, printer: Printer, *, needs_limits: bool) -> list[PlanLine]
     raise CommandError(f"{found}{more} Nothing was written or sent", path=str(path))
 
 
-async def _plan(
-    account: Account,
-    book: Book,
-    name: str,
-    lines: Sequence[PlanLine],
-    max_credits: float | None,
-) -> bool:
-    """Write the batch; return whether it is new."""
-    async with account.open_client(book=book) as client:
-        is_new = not book.path.exists() or name not in {
-            status.name for status in await book.batches()
-        }
-        await client.batch(
-            name,
-            [line.search for line in lines],
-            labels=[line.label for line in lines],
-            max_credits=max_credits,
-        )
-    return is_new
+@attrs.frozen(kw_only=True)
+class _Plan:
+    """A batch that is written into the Book."""
 
+    name: str
+    lines: Sequence[PlanLine]
+    max_credits: float | None
+    book: Book
 
-def _print_plan(  # noqa: PLR0913 -- what was planned
-    printer: Printer,
-    name: str,
-    lines: Sequence[PlanLine],
-    max_credits: float | None,
-    book: Book,
-    service: ServiceFlags,
-    *,
-    is_new: bool,
-) -> None:
-    worst = sum(worst_case(line.search) for line in lines)
-    unlimited = sum(line.search.limit is None for line in lines)
-    duplicates = _count_duplicates(lines)
-    verb = "Planned" if is_new else "It was planned before:"
-    texts = [
-        f"{verb} {format_amount(len(lines))} searches as batch {one_line(name)} in "
-        f"{book.path}.",
-        f"They can bill up to {format_amount(worst)} credits"
-        + _describe_cap(worst, max_credits),
-    ]
-    if unlimited:
-        texts.append(
-            f"{format_amount(unlimited)} of them have no limit, and can bill up to the "
-            "service's own limit each."
+    async def write(self, account: Account) -> tuple[bool, float | None]:
+        """Write it; return whether it is new, and its cap."""
+        async with account.open_client(book=self.book) as client:
+            is_new = not self.book.path.exists() or self.name not in {
+                status.name for status in await self.book.batches()
+            }
+            batch = await client.batch(
+                self.name,
+                [line.search for line in self.lines],
+                labels=[line.label for line in self.lines],
+                max_credits=self.max_credits,
+            )
+            return is_new, (await batch.status()).cap
+
+    def print_written(
+        self, printer: Printer, cap: float | None, *, is_new: bool
+    ) -> None:
+        """Print what is in the Book now, and what it can cost."""
+        searches = [line.search for line in self.lines]
+        worst = sum(map(worst_case, searches))
+        unlimited = sum(search.limit is None for search in searches)
+        duplicates = len(searches) - len({search.to_json() for search in searches})
+        count = f"{len(searches):,} search{'' if len(searches) == 1 else 'es'}"
+        verb = "Planned" if is_new else "Planned before:"
+        texts = [
+            f"{verb} {count} as batch {one_line(self.name)} in {self.book.path}.",
+            f"Worst case: {format_amount(worst)} credits{_describe_cap(worst, cap)}.",
+        ]
+        if unlimited:
+            texts.append(
+                f"Without a limit of its own: {unlimited:,}; each can bill up to the "
+                "service's limit."
+            )
+        if duplicates:
+            texts.append(f"Repeats of an earlier search, billed again: {duplicates:,}.")
+        printer.print_result(
+            "planned",
+            "\n".join(texts),
+            name=self.name,
+            searches=len(searches),
+            worst_case_credits=worst,
+            unlimited=unlimited,
+            duplicates=duplicates,
+            max_credits=cap,
+            is_new=is_new,
+            book=str(self.book.path),
         )
-    if duplicates:
-        texts.append(
-            f"{format_amount(duplicates)} of them repeat an earlier one, and are billed "
-            "again."
-        )
-    command = format_batch_command("run", name, book, service)
-    printer.print_result(
-        "planned",
-        "\n".join(texts),
-        name=name,
-        searches=len(lines),
-        worst_case_credits=worst,
-        unlimited=unlimited,
-        duplicates=duplicates,
-        max_credits=max_credits,
-        is_new=is_new,
-        book=str(book.path),
-    )
-    printer.print_hint(f"Nothing was sent. To buy it:\n  {command}")
 
 
 def _describe_cap(worst: int, cap: float | None) -> str:
     if cap is None:
-        return "."
+        return ""
     if cap < worst:
-        return f"; the cap stops at {format_amount(cap)}, before all are bought."
-    return f", within the cap of {format_amount(cap)}."
-
-
-def _count_duplicates(lines: Sequence[PlanLine]) -> int:
-    return len(lines) - len({line.search.to_json() for line in lines})
+        return f"; the cap stops the batch at {format_amount(cap)}"
+    return f", within the cap of {format_amount(cap)}"

@@ -13,6 +13,7 @@ from openfunnel_async.book import BatchReport, EntryState
 from openfunnel_async.cli._commands.book_flags import (
     BatchName,
     BookFlags,
+    check_batch,
     format_batch_command,
 )
 from openfunnel_async.cli._interrupts import Interrupts, run_command
@@ -82,6 +83,7 @@ class _Run:
     async def run(self, interrupts: Interrupts) -> ExitCode:
         events = EventRelay()
         async with self.account.open_client(events, self.book) as client:
+            await check_batch(self.book, self.name)
             batch = await client.batch(self.name)
             with show_batch(self.printer, sys.stderr) as display:
                 events.receive = display.show_event
@@ -94,6 +96,10 @@ class _Run:
                 return interrupts.code
         print_batch(self.printer, report)
         code = exit_code_of_batch(report)
+        if report.planned and report.cap is not None:
+            self.printer.print_hint(
+                "What is planned does not fit under the cap beside what is reserved."
+            )
         self._print_unknown(report)
         if isinstance(outcome, OpenFunnelError):
             code = worst_of([code, self._print_failure(outcome)])
@@ -130,8 +136,8 @@ class _Run:
         """End the process; the Book is good for that at any time."""
         display.close()
         self._print_commands(
-            f"Batch {self.name} was stopped at once; its jobs continue and bill what "
-            "they deliver. If a submit was sent at this moment, its outcome is unknown.",
+            f"Batch {self.name} was stopped at once.\nIts jobs continue and bill what "
+            "they deliver; a submit\nthat was just sent may be of unknown outcome.",
             job_ids=None,
             planned=None,
         )
@@ -144,10 +150,9 @@ class _Run:
         jobs = "1 job continues and bills what it delivers"
         if len(ids) != 1:
             jobs = f"{len(ids)} jobs continue and bill what they deliver"
-        searches = "search" if report.planned == 1 else "searches"
         self._print_commands(
-            f"Batch {self.name} is stopped: {jobs}; {report.planned} {searches} stay "
-            "planned.",
+            f"Batch {self.name} is stopped.\n{jobs}; {report.planned} of its searches "
+            "are not submitted.",
             job_ids=ids,
             planned=report.planned,
         )

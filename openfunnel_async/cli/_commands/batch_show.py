@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from openfunnel_async import Book
 from openfunnel_async.book import BatchReport, BatchStatus, BookEntry, EntryState
-from openfunnel_async.cli._commands.book_flags import BatchName, BookFlags
+from openfunnel_async.cli._commands.book_flags import BatchName, BookFlags, check_batch
 from openfunnel_async.cli._output.batch_reports import (
     print_batch,
     print_batches,
@@ -62,6 +62,7 @@ async def _read_batch(
     book: Book, name: str, state: EntryState | None
 ) -> tuple[BatchReport, list[BookEntry]]:
     async with book:
+        await check_batch(book, name)
         batch = await book.batch(name)
         return await batch.report(), await batch.searches(state=state)
 

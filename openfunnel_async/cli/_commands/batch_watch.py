@@ -7,7 +7,7 @@ import anyio
 
 from openfunnel_async import Book
 from openfunnel_async.book import BatchReport
-from openfunnel_async.cli._commands.book_flags import BatchName, BookFlags
+from openfunnel_async.cli._commands.book_flags import BatchName, BookFlags, check_batch
 from openfunnel_async.cli._interrupts import Interrupts, run_command
 from openfunnel_async.cli._output.batch_progress import BatchDisplay, show_batch
 from openfunnel_async.cli._output.batch_reports import (
@@ -41,6 +41,7 @@ async def _watch(
     book: Book, name: str, printer: Printer, interrupts: Interrupts
 ) -> ExitCode:
     async with book:
+        await check_batch(book, name)
         with show_batch(printer, sys.stdout) as display:
             report = await interrupts.run(
                 partial(_follow, book, name, display, printer)

@@ -3,6 +3,7 @@
 import os
 import secrets
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,7 +35,7 @@ class BookFlags:
     book: Annotated[
         str | None,
         Parameter(
-            help=f"The file of the Book; {BOOK_VARIABLE} or ./{DEFAULT_BOOK} by default."
+            help=f"The Book's file; {BOOK_VARIABLE} or ./{DEFAULT_BOOK} by default."
         ),
     ] = None
 
@@ -79,6 +80,20 @@ class BookFlags:
         if self._named is None and not Path(DEFAULT_BOOK).is_file():
             return None
         return self.open_book()
+
+
+async def check_batch(book: "Book", name: str) -> None:
+    """Check that the Book has a batch of this name.
+
+    Raises:
+        CommandError: It has none.
+        BookError: It cannot be read.
+    """
+    names = [status.name for status in await book.batches()]
+    if name not in names:
+        similar = get_close_matches(name, names, n=1)
+        advice = f"did you mean {similar[0]}?" if similar else "see batch list"
+        raise CommandError(f"the Book at {book.path} has no batch {name}: {advice}")
 
 
 def make_key() -> str:

@@ -54,12 +54,8 @@ def describe_batch(report: BatchReport) -> str:
     name, count = one_line(report.name), _count(report.searches, "search", "searches")
     lines = [f"Batch {name}: {count}, {_join(states)}.", f"{_describe_sums(report)}."]
     if report.over_cap:
-        lines.append(
-            f"{_count(report.over_cap, 'search does', 'searches do')} not fit under the "
-            "cap, and will not be submitted."
-        )
-    elif report.planned and report.cap is not None:
-        lines.append("What is planned is submitted only if it fits under the cap.")
+        over = _count(report.over_cap, "search does", "searches do")
+        lines.append(f"{over} not fit under the cap, and will not be submitted.")
     return "\n".join(lines)
 
 
@@ -67,8 +63,8 @@ def _describe_sums(status: BatchStatus) -> str:
     reserved = f", {format_amount(status.reserved)} reserved" if status.reserved else ""
     cap = "" if status.cap is None else f", cap {format_amount(status.cap)}"
     return (
-        f"{format_amount(status.rows)} companies; {format_amount(status.spent)} credits "
-        f"spent{reserved}{cap}"
+        f"{format_amount(status.rows)} companies; {format_amount(status.spent)} "
+        f"credits spent{reserved}{cap}"
     )
 
 

@@ -51,6 +51,10 @@ async def _cancel(  # noqa: PLR0913, PLR0917 -- what the flags named
     async with account.open_client(book=book) as client:
         await check_batch(book, name)
         batch = await client.batch(name)
+        if wait:
+            printer.print_hint(
+                "Cancelling, and waiting for the bills; Ctrl-C ends the wait ..."
+            )
         receipts: Sequence[CancelReceipt] | None = await interrupts.run(
             partial(batch.cancel, wait=wait)
         )

@@ -47,6 +47,7 @@ async def _watch(
                 partial(_follow, book, name, display, printer)
             )
     if report is None:
+        printer.print_hint("\nOnly the display has ended; the batch is as it was.")
         return interrupts.code
     print_batch(printer, report)
     return exit_code_of_batch(report)

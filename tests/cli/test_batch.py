@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from openfunnel_async.book import EntryState
 from openfunnel_async.sandbox import LostAnswer, StatusFault, Unknowns
 from tests.cli.batches import (
     NAME,
@@ -188,7 +189,9 @@ async def test_an_unknown_submit_ends_with_7_until_it_is_resolved(
         assert refused.code == 2
     assert "--yes" in refused.err
     assert (await terminal.run_in_thread(*resolve, "--job-id", "a/b")).code == 2
-    assert [each.state for each in await read_entries(terminal)].count("unknown") == 1
+    assert [each.state for each in await read_entries(terminal)].count(
+        EntryState.UNKNOWN
+    ) == 1
     done = await terminal.run_in_thread(*resolve, "--job-id", lost, "--json")
     assert (done.find("entry")["state"], done.code) == ("submitted", 0)
     outcome = await terminal.run(*RUN)

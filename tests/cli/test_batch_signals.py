@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -137,6 +138,10 @@ async def test_twice_in_a_submit_ends_at_once(terminal: Terminal) -> None:
     assert count_submits(terminal) == 2
 
 
+def _has_jobs(terminal: Terminal, number: int) -> bool:
+    return len(terminal.sandbox.jobs) >= number
+
+
 async def test_ten_kills_buy_nothing_twice(terminal: Terminal) -> None:
     """Caught: a run that starts from the first search."""
     terminal.sandbox.plan = lambda _number, _limit: life()
@@ -144,10 +149,7 @@ async def test_ten_kills_buy_nothing_twice(terminal: Terminal) -> None:
     await plan(terminal, 30)
     for kill in range(10):
         async with await terminal.start(*RUN, "--max-active", "3") as process:
-            target = min(30, 3 * (kill + 1))
-            await terminal.sandbox.until(
-                lambda most=target: len(terminal.sandbox.jobs) >= most
-            )
+            await terminal.sandbox.until(partial(_has_jobs, terminal, 3 * kill + 3))
             process.kill()
             await process.wait()
     with anyio.fail_after(60):

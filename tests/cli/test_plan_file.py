@@ -117,7 +117,7 @@ async def test_all_broken_lines_of_a_csv_file_are_named(terminal: Terminal) -> N
 @pytest.mark.parametrize(
     ("header", "faults"),
     [
-        ("query,limt", ["no column 'limt': did you mean limit?"]),
+        ("query,limitt", ["no column 'limitt': did you mean limit?"]),
         ("Query,limit", ["no column 'Query': did you mean query?"]),
         ("qwzx,query,foo", ["no column 'qwzx': use query", "no column 'foo'"]),
         ("query,limit,limit", ["the column limit is there twice"]),
@@ -143,7 +143,7 @@ async def test_all_broken_json_lines_are_named(terminal: Terminal) -> None:
     lines = [
         '{"query":"a","limit":100}',
         "",
-        '{"query":"b","limt":1}',
+        '{"query":"b","limitt":1}',
         '{"query":"c","limit":true}',
         "nope",
         '{"query":"d","seed_domains":"x.example"}',
@@ -158,7 +158,7 @@ async def test_all_broken_json_lines_are_named(terminal: Terminal) -> None:
     write(terminal, "bad.jsonl", "\n".join(lines))
     faults = await find_faults(terminal, "bad.jsonl")
     assert [*faults] == [*range(3, 14)]
-    assert "no key 'limt': did you mean limit?" in faults[3]
+    assert "no key 'limitt': did you mean limit?" in faults[3]
     assert "not JSON: Expecting value at character 1" in faults[5]
     assert "the key 'query' is there twice" in faults[7]
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
 from rich import box
@@ -16,11 +16,12 @@ from openfunnel_async import JobStatus
 from openfunnel_async.progress._line import JobLine, format_time
 
 _REFRESHES_PER_SECOND = 4
-_MIN_WIDTH_OF_RATE = 100
 _BAR_WIDTH = 16
 _GAP = 2
 _SHORTEST = 13
 """Characters of an id at least, if it has as many."""
+_LEAST_IMPORTANT = {"Rate": 43, "ETA": 26}
+"""Figures that are left out if an id and a status have fewer characters."""
 _LINES_AROUND = 5
 """Lines above and below the jobs: the head of the table, sums, outages, the cursor."""
 _STYLES = {
@@ -97,13 +98,8 @@ def _describe_outages(lines: Sequence[JobLine]) -> list[str]:
 
 def _draw_table(lines: Sequence[JobLine], width: int) -> Table:
     """Return a table with a line for each job; no text is read as markup."""
-    names = [name for name in _FIGURES if name != "Rate" or width >= _MIN_WIDTH_OF_RATE]
-    figures = [[_FIGURES[name](line) for name in names] for line in lines]
-    widths = [
-        max([len(name), *(len(texts[place]) for texts in figures)])
-        for place, name in enumerate(names)
-    ]
-    room = width - sum(widths) - _GAP * (len(names) + 1)
+    figures = _choose_figures(lines, width)
+    room = _room_beside(figures, width)
     statuses = [_describe(line) for line in lines]
     for_id, for_status, has_bars = _divide(
         room,
@@ -118,14 +114,35 @@ def _draw_table(lines: Sequence[JobLine], width: int) -> Table:
     drawn.add_column("Status", width=for_status, no_wrap=True)
     if has_bars:
         drawn.add_column("", width=_BAR_WIDTH)
-    for name, widest in zip(names, widths, strict=True):
+    for name, texts in figures.items():
+        widest = _widest(name, texts)
         drawn.add_column(name, justify="right", width=widest, no_wrap=True)
-    for line, status, texts in zip(lines, statuses, figures, strict=True):
+    for place, (line, status) in enumerate(zip(lines, statuses, strict=True)):
         style = _STYLES.get(line.status, "")
         bar = [_draw_bar(line, style)] if has_bars else []
         job = Text(shorten_id(line.job_id, for_id))
-        drawn.add_row(job, _one_line(status, style), *bar, *map(Text, texts))
+        shown = [Text(texts[place]) for texts in figures.values()]
+        drawn.add_row(job, _one_line(status, style), *bar, *shown)
     return drawn
+
+
+def _choose_figures(lines: Sequence[JobLine], width: int) -> dict[str, list[str]]:
+    """Return the figures of all jobs by column, without those that have no room."""
+    figures = {name: [get(line) for line in lines] for name, get in _FIGURES.items()}
+    for name, enough in _LEAST_IMPORTANT.items():
+        if _room_beside(figures, width) < enough:
+            del figures[name]
+    return figures
+
+
+def _room_beside(figures: Mapping[str, Sequence[str]], width: int) -> int:
+    """Return the characters that are left for the id and the status."""
+    widths = [_widest(name, texts) for name, texts in figures.items()]
+    return width - sum(widths) - _GAP * (len(widths) + 1)
+
+
+def _widest(name: str, texts: Sequence[str]) -> int:
+    return max(map(len, (name, *texts)))
 
 
 def _divide(room: int, *, ids: int, statuses: int) -> tuple[int, int, bool]:

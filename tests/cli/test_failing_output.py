@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from openfunnel_async.sandbox import Unknowns
+from openfunnel_async.sandbox import StatusFault, Unknowns
 from tests.cli.command import Terminal, inherited, life
 from tests.fleet.programs import WatchedSandbox
 
@@ -180,9 +180,28 @@ async def test_a_terminal_that_is_gone_ends_no_purchase(terminal: Terminal) -> N
     assert lines(terminal) == 100
 
 
-async def test_rows_do_not_get_into_each_other_s_files(terminal: Terminal) -> None:
-    """Caught: the .part opened with the number of a stderr that was closed."""
-    ended = await run_in_shell(terminal, (*RUN, "--verbose"), ">&- 2>&-")
-    assert (ended.returncode, lines(terminal)) == (1, 100)
-    rows = (terminal.folder / "out.jsonl").read_text(encoding="utf-8").splitlines()
-    assert all(row.startswith('{"name"') for row in rows)
+async def test_a_key_that_goes_bad_leaves_the_id_on_stdout(terminal: Terminal) -> None:
+    """Caught: an error about a job that did not name it, on a stderr that failed."""
+    terminal.sandbox.plan = lambda _number, _limit: life(pages=1)
+    terminal.sandbox.faults.append(StatusFault(on="read", status=401))
+    ended = await run_in_shell(terminal, RUN, "2> /dev/full")
+    assert ended.returncode == 6
+    assert f"fetch {only_job(terminal)} -o out.jsonl" in ended.stdout.decode()
+
+
+async def test_a_closed_stream_s_number_is_given_to_no_file(
+    terminal: Terminal,
+) -> None:
+    """Caught: the .part opened with the number of stderr, where libraries write."""
+    program = (
+        "import os, sys; from openfunnel_async.cli import main; "
+        "code = main(['balance']); os.write(2, b'odd'); sys.exit(code)"
+    )
+    command = shlex.join((sys.executable, "-c", program))
+    ended = await anyio.run_process(
+        ["/bin/sh", "-c", f"{command} 2>&-"],
+        cwd=terminal.folder,
+        env=environment(terminal),
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")

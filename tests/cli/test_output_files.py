@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from openfunnel_async import export
+from openfunnel_async import Company, export
 from openfunnel_async.sandbox import Unknowns
 from tests.cli.command import Terminal, life
 from tests.fleet.programs import WatchedSandbox
@@ -103,12 +103,16 @@ async def test_the_rows_stay_if_the_service_has_lost_the_job(
 
 
 async def test_a_part_without_a_job_is_refused(terminal: Terminal) -> None:
-    async def rows() -> AsyncIterator[object]:
-        raise RuntimeError("stopped")
-        yield
+    stop = RuntimeError("stopped")
+
+    async def rows() -> AsyncIterator[Company]:
+        for name in ("one", ""):
+            if not name:
+                raise stop
+            yield Company(name=name)
 
     with pytest.raises(RuntimeError):
-        await export.to_file(rows(), terminal.folder / "out.csv")  # type: ignore[arg-type]
+        await export.to_file(rows(), terminal.folder / "out.csv")
     assert (terminal.folder / "out.csv.part").exists()
     outcome = await terminal.run("run", *SEARCH, "-o", "out.csv", "--json")
     assert outcome.code == 2

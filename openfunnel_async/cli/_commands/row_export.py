@@ -166,7 +166,7 @@ class RowExport:
             self.printer.print_error(
                 f"{error}; the job may still bill. Cancel it: {command}",
                 code=int(ExitCode.FAILED),
-                **error_fields(error),
+                **error_fields(error, self.job.id),
             )
 
     def _exit_code(self) -> ExitCode:
@@ -190,8 +190,8 @@ class RowExport:
         else:
             running = "" if self.job.is_terminal else " The job continues and bills."
             text = f"{text}.{running} To continue with the next row: {self._command}"
-        path = str(self.path)
-        self.printer.print_error(text, code=int(code), path=path, **error_fields(error))
+        fields = {"path": str(self.path)} | error_fields(error, self.job.id)
+        self.printer.print_error(text, code=int(code), **fields)
         return code
 
     async def _report_write_error(

@@ -47,7 +47,7 @@ async def _poll_jobs(ids: Sequence[str], client: OpenFunnel) -> dict[str, Answer
 def _report(job_id: str, answer: Answer, printer: Printer) -> ExitCode:
     if isinstance(answer, OpenFunnelError):
         code = exit_code_of(answer)
-        fields = {"job_id": job_id} | error_fields(answer)
+        fields = error_fields(answer, job_id)
         printer.print_error(str(answer), code=int(code), **fields)
         return code
     printer.print_result("job", describe_job(answer), **job_fields(answer))

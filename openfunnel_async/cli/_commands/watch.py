@@ -86,7 +86,8 @@ async def _wait(
             await job.wait_until_terminal(timeout=None, on_progress=on_progress)
         except OpenFunnelError as error:
             code = exit_code_of(error)
-            printer.print_error(str(error), code=int(code), **error_fields(error))
+            fields = error_fields(error, job.id)
+            printer.print_error(str(error), code=int(code), **fields)
             codes.append(code)
         else:
             codes.append(_report_end(job, printer))

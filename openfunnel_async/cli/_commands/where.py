@@ -42,8 +42,8 @@ class Condition:
     def is_met_by(self, company: Company) -> bool:
         """Whether the company has a value, and it matches."""
         value: object = getattr(company, self.field)
-        values = cast("tuple[object, ...]", value) if isinstance(value, tuple) else None
-        if values is not None:
+        if isinstance(value, tuple):
+            values = cast("tuple[object, ...]", value)
             return any(self.matches(each) for each in values)
         return value is not None and self.matches(value)
 

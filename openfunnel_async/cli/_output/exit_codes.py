@@ -104,9 +104,16 @@ def exit_code_of(error: OpenFunnelError) -> ExitCode:
     return next(codes, ExitCode.FAILED)
 
 
-def error_fields(error: OpenFunnelError) -> dict[str, object]:
-    """Return what ``--json`` prints of an error beside its message."""
-    fields: dict[str, object] = {}
+def error_fields(
+    error: OpenFunnelError, job_id: str | None = None
+) -> dict[str, object]:
+    """Return what ``--json`` prints of an error beside its message.
+
+    Args:
+        error: The error.
+        job_id: The job that it is about, if the error itself does not name it.
+    """
+    fields: dict[str, object] = {} if job_id is None else {"job_id": job_id}
     if isinstance(error, APIError):
         fields["status_code"] = error.status_code
         fields["retry_after"] = error.retry_after

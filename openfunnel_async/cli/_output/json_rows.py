@@ -67,7 +67,7 @@ async def _print_rows(
                 rows += 1
     except OpenFunnelError as error:
         code = exit_code_of(error)
-        printer.print_error(str(error), code=int(code), **error_fields(error))
+        printer.print_error(str(error), code=int(code), **error_fields(error, job.id))
         return code
     status = str(job.status)
     printer.print_event(

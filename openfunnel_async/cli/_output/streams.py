@@ -84,6 +84,7 @@ _guards: dict[StreamName, GuardedStream] = {}
 def guard_streams() -> Generator[None, None, None]:
     """Replace stdout and stderr by guarded ones while the body runs."""
     _open_closed_descriptors()
+    before: dict[StreamName, TextIO | None]
     before = {name: getattr(sys, name) for name in NAMES}
     for name in NAMES:
         _escape_unencodable_characters(before[name])

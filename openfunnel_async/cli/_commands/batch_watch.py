@@ -64,7 +64,7 @@ async def _follow(
         fields = batch_fields(report)
         if fields != shown:
             shown = fields
-            display.show(report)
+            display.show(report.to_status())
         if report.is_done or not printer.stdout_is_open:
             return report
         await anyio.sleep(_READ_EVERY)

@@ -28,7 +28,7 @@ def running_of(status: BatchStatus) -> int:
 
 def batch_fields(status: BatchStatus) -> dict[str, object]:
     """Return what ``--json`` prints of a batch."""
-    return status.to_dict() | {"is_done": status.is_done}
+    return {**status.to_dict(), "is_done": status.is_done}
 
 
 def print_batch(printer: Printer, report: BatchReport) -> None:

@@ -197,9 +197,9 @@ class _Run:
                 "show", self.name, self.book, ServiceFlags(), "--state", "unknown"
             )
             self.printer.print_hint(
-                "Nobody can know whether the submits of unknown outcome made jobs. "
-                "Their credits stay reserved, and they are not repeated, until you "
-                f"decide with batch resolve. To see them:\n  {show}"
+                "Nobody can know whether a submit of unknown outcome made a job.\n"
+                "Its credits stay reserved, and it is not repeated, until batch\n"
+                f"resolve decides. To see them:\n  {show}"
             )
 
     def _print_failure(self, error: OpenFunnelError) -> ExitCode:

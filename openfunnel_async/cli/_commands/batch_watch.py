@@ -20,6 +20,12 @@ from openfunnel_async.cli._output.printer import Printer
 from openfunnel_async.cli._settings import Json
 
 _READ_EVERY = 0.5
+_STALLED_AFTER = 60
+"""Readings without a change."""
+_STALLED = (
+    "Nothing has changed for half a minute. If no process runs the batch any more, "
+    "batch run\ncontinues with it."
+)
 
 
 def watch_batch(
@@ -59,12 +65,16 @@ async def _follow(
     """Read the Book until the batch is done, or stdout has no reader."""
     batch = await book.batch(name)
     shown: dict[str, object] | None = None
+    readings = 0
     while True:
         report = await batch.report()
         fields = batch_fields(report)
         if fields != shown:
-            shown = fields
+            shown, readings = fields, 0
             display.show(report.to_status())
         if report.is_done or not printer.stdout_is_open:
             return report
+        readings += 1
+        if readings == _STALLED_AFTER:
+            printer.print_hint(_STALLED)
         await anyio.sleep(_READ_EVERY)

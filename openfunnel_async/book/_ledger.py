@@ -44,7 +44,7 @@ class Ledger:
         self.once: dict[str, SharedTask[BulkJob]] = {}
 
     async def record_settled(self, job_id: str, facts: Mapping[str, Any]) -> None:
-        """Write the bill of a job that a handle has seen to be terminal.
+        """Write the bill of a job that a handle has read to be terminal.
 
         The rows of such a job went to the caller. A bill that the answer did not state
         is not written: another handle may read it later.

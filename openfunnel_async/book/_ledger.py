@@ -35,8 +35,8 @@ class Ledger:
     """
 
     def __init__(self, store: Store) -> None:
-        self.store = store
-        self.owner = f"{os.getpid()}@{socket.gethostname()}"
+        self.store: Store = store
+        self.owner: str = f"{os.getpid()}@{socket.gethostname()}"
         self._is_checked = False
         self.under_way: set[str] = set()
         self.running: dict[str, dict[str, BulkJob]] = {}

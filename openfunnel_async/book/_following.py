@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from openfunnel_async._job.handle import BulkJob
+from openfunnel_async._job.streams import read_raw_page
 from openfunnel_async._values.status import JobStatus
 from openfunnel_async.book._records import EntryRecord, PageSums
 from openfunnel_async.book._store import Store
@@ -64,7 +65,7 @@ class Follower:
         async with self._job.pages() as stream:
             while True:
                 try:
-                    read = await stream.read_page()
+                    read = await read_raw_page(stream)
                 except StopAsyncIteration:
                     return
                 rows = read.raw_rows

@@ -218,7 +218,7 @@ class Store(Protocol):
             batch: Of this batch alone.
             states: In these states alone.
             after: Only entries behind this one: its ``seq`` in a batch, else its id.
-            most: At most so many.
+            most: At most this number of them.
         """
         ...
 
@@ -238,7 +238,7 @@ class Store(Protocol):
         Args:
             name: The batch.
             after: ``seq`` and ``first`` of the last page; (-1, 0) at the beginning.
-            most: At most so many.
+            most: At most this number of them.
         """
         ...
 

@@ -34,6 +34,7 @@ class BookJobs:
         background: BackgroundTasks,
         handles: Handles,
         submitter: Submitter,
+        *,
         fingerprint: str,
         budget: str | None,
     ) -> None:

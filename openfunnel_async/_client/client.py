@@ -1,7 +1,7 @@
 """``OpenFunnel``: the client that holds the key, the connections and the policies."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import EllipsisType
@@ -186,8 +186,8 @@ class OpenFunnel:
             self._background,
             self._handles,
             self._submitter,
-            self._fingerprint,
-            self._budget,
+            fingerprint=self._fingerprint,
+            budget=self._budget,
         )
 
     def __repr__(self) -> str:
@@ -278,7 +278,24 @@ class OpenFunnel:
 
             ledger = self._need_ledger("once")
             return await submit_once(ledger, self._book_jobs, search, once)
-        return await self._submitter.submit(search)
+        return await self._submit(search)
+
+    async def _submit(
+        self,
+        search: LookalikeSearch,
+        *,
+        patience: float | None = None,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> BulkJob:
+        """Start a job, under the budget of the client if it has one."""
+        if self._ledger is None or self._budget is None:
+            submit = self._submitter.submit
+            return await submit(search, patience=patience, is_wanted=is_wanted)
+        from openfunnel_async.book._budgeted import submit_budgeted  # noqa: PLC0415 -- sqlite3 is for those who have a Book
+
+        return await submit_budgeted(
+            self._ledger, self._book_jobs, search, self._background.cancel_for_caller
+        )
 
     def job(self, job_id: str, *, limit: int | None = None) -> BulkJob:
         """Attach to a job by its id, without I/O.
@@ -463,7 +480,7 @@ class OpenFunnel:
             check_covered(worst, (await self.credit_balance()).credits_left)
         patience = self._resources.retry.outage
         run = ManySearches(
-            partial(self._submitter.submit, patience=patience),
+            partial(self._submit, patience=patience),
             self._handles.submitted,
             self._background,
             CreditCap(max_credits),
@@ -474,7 +491,7 @@ class OpenFunnel:
         )
         return await run.run(wanted)
 
-    async def batch(
+    async def batch(  # noqa: PLR0913 -- all but two by name, each with a default
         self,
         name: str,
         searches: Iterable[LookalikeSearch] | None = None,
@@ -497,8 +514,8 @@ class OpenFunnel:
                 the Book as it is; another number replaces it.
             distinct: Stop at this many companies that the Book did not know, over all
                 searches: nothing more is submitted, and running jobs are cancelled and
-                read to their end. A cancel lags, so a few more are delivered and billed.
-            reuse_days: A search that is identical to one that was settled in this many
+                read to their end. A cancel lags, so a few more are billed.
+            reuse_days: A search that is identical to one that was settled in so few
                 days is answered from the Book, for 0 credits.
             labels: A name of your own for each search, which its entry shows.
 
@@ -511,7 +528,7 @@ class OpenFunnel:
         Cancellation: the batch may be planned or not; calling again is safe.
         """
         from openfunnel_async.book._book import open_batch  # noqa: PLC0415 -- sqlite3 is for those who have a Book
-        from openfunnel_async.book._planning import check_options  # noqa: PLC0415 -- as above
+        from openfunnel_async.book._planning import check_options  # noqa: PLC0415 -- too
 
         self._resources.loop_guard.check()
         ledger = self._need_ledger("batch()")
@@ -520,8 +537,8 @@ class OpenFunnel:
             self._book_jobs,
             name,
             searches,
-            check_options(max_credits, distinct, reuse_days),
-            labels,
+            options=check_options(max_credits, distinct, reuse_days),
+            labels=labels,
         )
 
     def _note_settled(self, job_id: str, facts: Mapping[str, Any]) -> None:

@@ -301,10 +301,10 @@ class Book:
 
         Cancellation: it may be written or not; calling again is safe.
         """
-        given = {"per_day": per_day, "per_month": per_month, "total": total}
-        limits = tuple(
-            None if limit is None else check_amount(what, limit)
-            for what, limit in given.items()
+        limits = (
+            _check_limit("per_day", per_day),
+            _check_limit("per_month", per_month),
+            _check_limit("total", total),
         )
         if limits == (None, None, None):
             msg = "a budget needs per_day, per_month, total, or several of them"
@@ -345,6 +345,10 @@ class Book:
         await self._ledger.store.backup(_check_path(path))
 
 
+def _check_limit(name: str, limit: float | None) -> float | None:
+    return None if limit is None else check_amount(name, limit)
+
+
 def _identify(place: int, company: Company | Mapping[str, str]) -> Identity:
     """Return the marks of a company that is to be known.
 
@@ -375,6 +379,7 @@ async def open_batch(  # noqa: PLR0913 -- what OpenFunnel.batch() was given
     jobs: Jobs,
     name: str,
     searches: Iterable[LookalikeSearch] | None,
+    *,
     options: BatchOptions,
     labels: Iterable[str | None] | None,
 ) -> Batch:

@@ -51,7 +51,9 @@ class Ledger:
         """
         if facts["credits_consumed"] is None:
             return
-        entry = self.open_jobs.pop(job_id)
+        entry = self.open_jobs.pop(job_id, None)
+        if entry is None:
+            return
         try:
             await self.store.record_bill(
                 entry, str(facts["status"]), facts["credits_consumed"], facts["error"]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from openfunnel_async._values.checks import check_whole
+from openfunnel_async._values.checks import check_amount, check_whole
 from openfunnel_async.errors import ConfigurationError
 
 
@@ -31,10 +31,10 @@ def check_stop_rule(min_new_share: object, over: object) -> StopRule | None:
     number = check_whole("over", over, 1)
     if min_new_share is None:
         return None
-    is_number = isinstance(min_new_share, (int, float)) and min_new_share is not True
-    if not is_number or not 0 < min_new_share <= 1:
+    share = check_amount("min_new_share", min_new_share)
+    if not 0 < share <= 1:
         raise ConfigurationError("min_new_share must be above 0 and at most 1")
-    return StopRule(float(min_new_share), number)
+    return StopRule(share, number)
 
 
 class LastRows:

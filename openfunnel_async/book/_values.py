@@ -179,7 +179,7 @@ class BudgetStatus(Value):
 
     Attributes:
         name: The budget.
-        period: ``"total"``, a day (``"2026-11-26"``) or a month (``"2026-11"``), in UTC.
+        period: ``"total"``, a day such as ``"2026-11-26"``, or a month, in UTC.
         limit: The most credits of the period.
         spent: The bills of the submits that were made in it.
         reserved: What its other submits may still bill.

@@ -18,11 +18,14 @@ from openfunnel_async import (
     OtherAccountError,
 )
 from openfunnel_async.book import (
+    BatchDiff,
     BatchReport,
     BatchStatus,
     BookCheck,
     BookEntry,
+    BudgetStatus,
     EntryState,
+    KnownList,
 )
 
 ERRORS: tuple[type[BookError], ...] = (
@@ -63,3 +66,9 @@ async def of_a_book(path: str) -> None:
         assert_type(check.problems, tuple[str, ...])
         assert_type(check.is_ok, bool)
         await book.backup("copy.sqlite")
+        await book.set_budget("agent-7", per_day=2_000)
+        assert_type(await book.budgets(), list[BudgetStatus])
+        assert_type(await book.add_known([{"domain": "a.com"}], label="crm"), int)
+        assert_type(await book.known(Company(domain="a.com")), str | None)
+        assert_type(await book.known_lists(), list[KnownList])
+        assert_type(await book.diff("q3", "q4"), BatchDiff)

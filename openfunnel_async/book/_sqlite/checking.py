@@ -90,13 +90,13 @@ def _count_rows(body: bytes) -> int | None:
 
 def _check_entries(db: Db) -> Iterator[str]:
     """Check that the columns of each entry agree with its state."""
-    for key, state, job_id, status in db.execute(
-        "SELECT key, state, job_id, status FROM search"
+    for key, state, job_id, status, source in db.execute(
+        "SELECT key, state, job_id, status, source FROM search"
     ):
         if state not in set(EntryState):
             yield f"{key}: {escaped(str(state), 50)} is no state"
         has_job = state in (EntryState.SUBMITTED, EntryState.SETTLED)
-        if has_job and job_id is None:
+        if has_job and job_id is None and source is None:
             yield f"{key}: it is {state} and has no job"
         if (state == EntryState.SETTLED) != (status is not None):
             yield f"{key}: it is {state} and its status is {status}"

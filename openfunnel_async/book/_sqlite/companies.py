@@ -71,7 +71,9 @@ def add_known(db: Db, identities: Sequence[Identity], label: str) -> int:
                 added += 1
                 known.update(identity.marks)
                 rows = [(mark, number) for mark in identity.marks]
-                db.executemany("INSERT INTO company (mark, list) VALUES (?, ?)", rows)
+                db.executemany(
+                    "INSERT OR IGNORE INTO company (mark, list) VALUES (?, ?)", rows
+                )
         # The marks of earlier parts are in the database.
         known.clear()
     return added
@@ -81,7 +83,7 @@ def find_known(db: Db, lookups: Sequence[str]) -> str | None:
     """Return the batch, key or list that has a company; None if it is not known."""
     for mark in lookups:
         row = db.execute(
-            "SELECT coalesce(label, batch.name, search.key) FROM"
+            "SELECT coalesce(list.label, batch.name, search.key) FROM"
             " (SELECT search AS bought, list AS listed FROM company WHERE mark = ?)"
             " LEFT JOIN list ON list.id = listed"
             " LEFT JOIN search ON search.id = bought"

@@ -1,4 +1,4 @@
-"""Budgets: a cap over time for whoever submits, in days of UTC."""
+"""Budgets: a cap over time for all who submit, in days of UTC."""
 
 import asyncio
 from datetime import UTC, datetime

@@ -145,7 +145,7 @@ async def test_only_what_is_new_is_counted_and_returned(book_path: Path) -> None
 
 
 async def test_a_batch_stops_at_so_many_new_companies(book_path: Path) -> None:
-    """Caught: searches that are submitted after it; jobs that go on."""
+    """Caught: searches that are submitted after it; jobs that continue."""
     async with BookAccount(book_path, lasting(60)) as account:
         batch = await account.client.batch("q4", searches(*[100] * 9), distinct=250)
         report = await batch.run(max_active=2)

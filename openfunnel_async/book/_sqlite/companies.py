@@ -17,7 +17,7 @@ _MOST_PAGES = 50
 def note_rows(db: Db, entry_id: int, rows: Sequence[object]) -> tuple[bool, ...]:
     """Note the companies of rows, and return which of them were not known.
 
-    A row without a page and a domain cannot be distinguished from others, and counts as new.
+    A row without a page and a domain cannot be identified, and counts as new.
     """
     identities = [_identify(row) for row in rows]
     known = _find_known(db, identities)

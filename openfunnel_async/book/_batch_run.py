@@ -66,6 +66,7 @@ class BatchRun:
         self._on_progress = on_progress
         self._followed = 0
         self._unreadable = 0
+        self._taken: set[str] = set()
         self._cancelling: set[str] = set()
         self._submitting: str | None = None
         self._changed = asyncio.Event()
@@ -199,6 +200,7 @@ class BatchRun:
 
     def _start_following(self, entry: EntryRecord, job: BulkJob) -> None:
         self._followed += 1
+        self._taken.add(entry.key)
         self._handles[entry.key] = job
         self._group.start_soon(self._follow, entry, job)
         if entry.wants_cancel:
@@ -214,6 +216,9 @@ class BatchRun:
             await self._store.note_error(entry.id, str(exc))
             self._error = self._error or exc
             self._unreadable += not job.is_terminal
+        else:
+            # A handle holds its last page.
+            del self._handles[entry.key]
         finally:
             self._followed -= 1
             self._note_change()
@@ -260,7 +265,7 @@ class BatchRun:
     async def _pick_up(self) -> None:
         """Follow a job that another process made known, and cancel what it asks."""
         for entry in await self._find(EntryState.SUBMITTED):
-            if entry.key not in self._handles and entry.key != self._submitting:
+            if entry.key not in self._taken and entry.key != self._submitting:
                 self._start_following(entry, self._jobs.attach(entry.start))
             if entry.key in self._handles and entry.wants_cancel:
                 self._start_cancel(entry.key)

@@ -78,7 +78,7 @@ class Worker:
             sys.executable,
             *("-m", "tests.book.kill.worker", str(self.path), *self.options, *more),
             cwd=ROOT,
-            env=self._environment(),
+            env=self.environment,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -100,7 +100,9 @@ class Worker:
             assert process.returncode is not None
             return process.returncode, errors.decode()
 
-    def _environment(self) -> dict[str, str]:
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment, which names the sandbox and its key."""
         return {
             **os.environ,
             "OPENFUNNEL_API_KEY": self.sandbox.api_key,

@@ -16,7 +16,7 @@ async def test_a_program_that_is_killed_again_and_again_buys_its_batch_once(
 ) -> None:
     """Caught: the planted bug below; more kills by `python -m tests.book.kill`."""
     figures = Figures()
-    rng = Random(f"a batch with a cap: {has_cap}")  # noqa: S311 -- repeatable
+    rng = Random(f"a batch with a cap: {has_cap}")
     verdict = await kill_until_bought(
         tmp_path, rng, figures, searches=24, has_cap=has_cap, most_kills=6
     )
@@ -27,7 +27,7 @@ async def test_a_program_that_is_killed_again_and_again_buys_its_batch_once(
 
 async def test_a_book_that_forgets_its_intents_submits_twice(tmp_path: Path) -> None:
     """The control: the same kills, and the sweep plans lost submits again."""
-    figures, rng = Figures(), Random("the control")  # noqa: S311 -- repeatable
+    figures, rng = Figures(), Random("the control")
     while not figures.totals["doubled"] and figures.kills.total() < 40:
         folder = tmp_path / str(figures.batches)
         folder.mkdir()

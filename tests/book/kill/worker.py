@@ -26,7 +26,8 @@ from openfunnel_async import (
     OpenFunnelError,
     PollPolicy,
 )
-from openfunnel_async.book._sqlite import transactions
+from openfunnel_async.book._sqlite import connection, transactions
+from openfunnel_async.book._sqlite.connection import open_database
 
 BATCH = "kill"
 DONE = 0
@@ -70,6 +71,13 @@ def forget_intents(db: sqlite3.Connection, under_way: Collection[str]) -> list[s
     return []
 
 
+def open_without_sync(path: Path) -> sqlite3.Connection:
+    """Open a Book whose commits do not wait for the disk."""
+    db = open_database(path)
+    db.execute("PRAGMA synchronous = NORMAL")
+    return db
+
+
 def main() -> int:
     """Buy the batch; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.book.kill.worker")
@@ -78,11 +86,14 @@ def main() -> int:
     parser.add_argument("--active", type=int, default=8)
     parser.add_argument("--cap", type=float)
     parser.add_argument("--forget-intents", action="store_true", help="the control")
+    parser.add_argument("--no-sync", action="store_true", help="another control")
     parser.add_argument("--most-bytes", type=int, help="of a file, as on a full disk")
     parser.add_argument("--as-nobody", action="store_true", help="give up being root")
     options = parser.parse_args()
     if options.forget_intents:
         transactions.sweep = forget_intents
+    if options.no_sync:
+        connection.open_database = open_without_sync
     if options.most_bytes is not None:
         most = (options.most_bytes, resource.RLIM_INFINITY)
         resource.setrlimit(resource.RLIMIT_FSIZE, most)

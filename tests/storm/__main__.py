@@ -126,10 +126,12 @@ def _report(seen: Totals, seconds: float) -> Iterator[str]:
 
 
 def _replay(seed: int) -> int:
-    (result,) = run_schedules([seed])
-    _print_lines(result.lines)
-    _print_lines(f"VIOLATED: {v.invariant}: {v.seen}" for v in result.violations)
-    return 1 if result.violations else 0
+    found = 0
+    for result in run_schedules([seed]):
+        _print_lines(result.lines)
+        _print_lines(f"VIOLATED: {v.invariant}: {v.seen}" for v in result.violations)
+        found += len(result.violations)
+    return 1 if found else 0
 
 
 def _print_lines(lines: Iterator[str] | list[str]) -> None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from openfunnel_async import Company
 from openfunnel_async.book import BookEntry, EntryState
 from openfunnel_async.sandbox import Row
-from tests.storm.book_records import BookRecord, BookView
+from tests.storm.book_records import BookRecord, BookView, query_of
 from tests.storm.event_log import Exchange
 from tests.storm.evidence import Evidence
 from tests.storm.job_invariants import jobs_by_tag, tries_by_tag
@@ -46,10 +46,10 @@ def the_book_names_every_job(evidence: Evidence) -> Iterator[str]:
     """Each job is that of its entry, or its submit is of unknown outcome."""
     for book, view in _views(evidence):
         for entry in view.entries:
-            jobs = view.made.get(entry.search.query, [])
+            jobs = view.made.get(query_of(entry), [])
             known = {entry.job_id} if entry.job_id is not None else set[str]()
             unnamed = set(jobs) - known
-            excused = book.resolved[entry.search.query]
+            excused = book.resolved[query_of(entry)]
             excused += entry.state in {EntryState.SUBMITTING, EntryState.UNKNOWN}
             if len(unnamed) > excused:
                 yield f"{entry.key} is {entry.state} at {view.moment:.3f}: {jobs}"
@@ -63,7 +63,7 @@ def stored_rows_are_those_of_the_job(evidence: Evidence) -> Iterator[str]:
         for entry in view.entries:
             stored = view.rows.get(entry.key, [])
             rows: tuple[Row, ...] = ()
-            if entry.job_id in evidence.service.jobs:
+            if entry.job_id is not None:
                 rows = evidence.service.jobs[entry.job_id].rows
             yield from _wrong_rows(entry, stored, rows)
 

@@ -58,3 +58,9 @@ class BookRecord:
     def last(self) -> BookView:
         """The Book at the end."""
         return self.views[-1]
+
+
+def query_of(entry: BookEntry) -> str:
+    """Return the query of an entry, which is unique and is always given."""
+    assert entry.search.query is not None
+    return entry.search.query

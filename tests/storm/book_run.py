@@ -32,7 +32,7 @@ from openfunnel_async import (
 )
 from openfunnel_async.book import EntryState
 from openfunnel_async.sandbox import Service
-from tests.storm.book_records import BookRecord, BookView, LifeEnd
+from tests.storm.book_records import BookRecord, BookView, LifeEnd, query_of
 from tests.storm.counts import ScheduleResult, count_book_events
 from tests.storm.event_log import CURRENT_STEP, Exchange, Step
 from tests.storm.evidence import Evidence
@@ -271,12 +271,12 @@ class _Host:
         if not found or not self._rng.chance(0.3):
             return
         entry = self._rng.choice(found)
-        made = jobs_by_tag(self.evidence).get(entry.search.query, [])
+        made = jobs_by_tag(self.evidence).get(query_of(entry), [])
         match self._rng.choice(["job", "skip", "again"]):
-            case "job" if made and not self._record.resolved[entry.search.query]:
+            case "job" if made and not self._record.resolved[query_of(entry)]:
                 await self._book.resolve(entry.key, job_id=made[-1])
             case "again":
-                self._record.resolved[entry.search.query] += 1
+                self._record.resolved[query_of(entry)] += 1
                 await self._book.resolve(entry.key, submit_again=True)
             case _:
                 pass
@@ -316,7 +316,7 @@ class _Host:
                 for task in tasks:
                     task._log_destroy_pending = False  # type: ignore[attr-defined]  # pyright: ignore -- asyncio's own word for it
                     with suppress(BaseException):
-                        task.get_coro().close()  # type: ignore[union-attr]
+                        task.get_coro().close()
                 loop.close()
             self._dropped.clear()
             gc.collect()

@@ -8,6 +8,7 @@ import attrs
 from openfunnel_async import CreditCapError
 from openfunnel_async.book import EntryState
 from openfunnel_async.sandbox import EmptyAnswer, LoginPage, OtherJob
+from tests.storm.book_records import query_of
 from tests.storm.call_invariants import retries
 from tests.storm.event_log import EventLog, Exchange
 from tests.storm.evidence import Evidence
@@ -155,8 +156,7 @@ def count_book_events(evidence: Evidence) -> Counts:
     for entry in book.last.entries:
         counts[f"book: entries {entry.state}"] += 1
     counts["book: unknown submits with a job"] = sum(
-        entry.state is EntryState.UNKNOWN
-        and bool(book.last.made.get(entry.search.query))
+        entry.state is EntryState.UNKNOWN and bool(book.last.made.get(query_of(entry)))
         for entry in book.last.entries
     )
     return counts

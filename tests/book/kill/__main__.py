@@ -11,8 +11,8 @@ from random import Random
 from tests.book.kill.harness import Figures, kill_until_bought
 
 
-async def kill(kills: int, seed: str, searches: int) -> Figures:
-    """Buy batches until the worker was killed that often."""
+async def kill(kills: int, seed: str, searches: int, cap: float) -> Figures:
+    """Buy batches until the worker was killed that often; each second has a cap."""
     figures, rng, number = Figures(), Random(seed), 0
     while figures.kills.total() < kills:
         with tempfile.TemporaryDirectory() as folder:
@@ -21,7 +21,7 @@ async def kill(kills: int, seed: str, searches: int) -> Figures:
                 rng,
                 figures,
                 searches=searches,
-                has_cap=number % 2 == 1,
+                cap=cap if number % 2 else None,
                 most_kills=kills - figures.kills.total(),
             )
         number += 1
@@ -36,11 +36,13 @@ def main() -> int:
     """Kill as often as the command line says; 1 if a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.book.kill")
     parser.add_argument("--kills", type=int, default=500, metavar="N")
-    parser.add_argument("--searches", type=int, default=60, metavar="N")
+    parser.add_argument("--searches", type=int, default=100, metavar="N")
+    parser.add_argument("--cap", type=float, default=5000, metavar="CREDITS")
     parser.add_argument("--seed", default="openfunnel-kill-1")
     options = parser.parse_args()
     began = time.monotonic()
-    figures = asyncio.run(kill(options.kills, options.seed, options.searches))
+    work = kill(options.kills, options.seed, options.searches, options.cap)
+    figures = asyncio.run(work)
     sys.stdout.write(f"{figures}\n{time.monotonic() - began:8.0f}  seconds\n")
     return 1 if figures.problems else 0
 

@@ -16,7 +16,7 @@ from openfunnel_async import BookInUseError
 from openfunnel_async.book._run_lock import RunLock
 from openfunnel_async.sandbox import Sandbox, SlowAnswer
 from tests.book.kill.judge import Verdict, judge
-from tests.book.kill.worker import BOOK_FAILED, DONE, IN_USE, make_searches
+from tests.book.kill.worker import BOOK_FAILED, DONE, IN_USE
 
 ROOT = Path(__file__).parents[3]
 # Seconds of one life, at most, before it is killed.
@@ -37,6 +37,7 @@ class Figures:
         batches: Batches that were bought to their end.
         refused: Second runners that were refused and sent nothing.
         totals: The sums of the verdicts at the end of each batch.
+        most_under_cap: The most credits that a batch with a cap was billed.
         problems: What contradicts a promise.
     """
 
@@ -44,6 +45,7 @@ class Figures:
     batches: int = 0
     refused: int = 0
     totals: Counter[str] = attrs.field(factory=Counter[str])
+    most_under_cap: float = 0.0
     problems: list[str] = attrs.field(factory=list[str])
 
     def add(self, verdict: Verdict) -> None:
@@ -59,6 +61,8 @@ class Figures:
         lines += [f"{n:>8,}  {kind}" for kind, n in sorted(self.kills.items())]
         lines.append(f"{self.refused:>8,}  second runners refused, nothing sent")
         lines += [f"{n:>8,}  {name}" for name, n in self.totals.items()]
+        most = f"{self.most_under_cap:>8,.0f}"
+        lines.append(f"{most}  credits at most, of a batch with a cap")
         lines.append(f"{len(self.problems):>8,}  problems")
         return "\n".join([*lines, *self.problems[:20]])
 
@@ -116,7 +120,7 @@ async def kill_until_bought(  # noqa: PLR0913 -- what a batch is made of
     figures: Figures,
     *,
     searches: int,
-    has_cap: bool,
+    cap: float | None,
     most_kills: int,
     options: tuple[str, ...] = (),
 ) -> Verdict:
@@ -127,14 +131,13 @@ async def kill_until_bought(  # noqa: PLR0913 -- what a batch is made of
         rng: Chooses the moments and the signals.
         figures: What happened is added to it.
         searches: How many searches the batch has.
-        has_cap: Whether a cap leaves out a part of them.
+        cap: The cap of the batch, if it has one.
         most_kills: After that many signals the program is left alone.
         options: More arguments of the worker.
     """
-    exposure = sum(search.limit or 0 for search in make_searches(searches))
     arguments = ["--searches", str(searches), *options]
-    if has_cap:
-        arguments += ["--cap", str(round(0.6 * exposure))]
+    if cap is not None:
+        arguments += ["--cap", str(cap)]
     async with Sandbox(speed=300, seed=str(rng.random())) as sandbox:
         worker = Worker(folder / "book.sqlite", sandbox, tuple(arguments))
         before = figures.kills.total()
@@ -153,6 +156,8 @@ async def kill_until_bought(  # noqa: PLR0913 -- what a batch is made of
         sandbox.advance(1e6)
         verdict = await judge(worker.path, sandbox, cuts=cuts)
         figures.add(verdict)
+        if cap is not None:
+            figures.most_under_cap = max(figures.most_under_cap, verdict.billed)
         figures.problems += verdict.problems
         return verdict
 

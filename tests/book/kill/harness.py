@@ -24,8 +24,8 @@ _LIFE = 1.2
 _DRAIN = 0.03
 _ENDS_WITHIN = 60.0
 _KINDS = {"SIGKILL": 6, "SIGTERM": 2, "SIGINT": 2, "SIGSTOP": 2}
-# The kinds that leave the process no time to write down anything.
-_CUTS = ("SIGKILL", "SIGTERM")
+# The exit codes of a process that had no time to write down anything.
+_CUTS = (-signal.SIGKILL, -signal.SIGTERM)
 
 
 @attrs.define
@@ -147,7 +147,7 @@ async def kill_until_bought(  # noqa: PLR0913 -- what a batch is made of
             is_left_alone = figures.kills.total() - before >= most_kills
             kind = None if is_left_alone else _choose_kind(rng)
             code = await _live(worker, rng, kind, figures)
-            cuts += kind in _CUTS and code < 0
+            cuts += code in _CUTS
             await asyncio.sleep(_DRAIN)
             verdict = await judge(worker.path, sandbox, cuts=cuts)
             figures.problems += verdict.problems
@@ -178,11 +178,14 @@ async def _live(worker: Worker, rng: Random, kind: str | None, figures: Figures)
     """Let the worker run, perhaps until a signal; return its exit code."""
     async with worker.started() as process:
         ended = asyncio.create_task(process.communicate())
-        if kind is not None:
+        while kind is not None:
             await asyncio.wait([ended], timeout=rng.uniform(0, _LIFE))
-            if process.returncode is None:
-                figures.kills[kind] += 1
-                await _signal(worker, process, kind, figures)
+            if process.returncode is not None:
+                break
+            figures.kills[kind] += 1
+            await _signal(worker, process, kind, figures)
+            # A process that was only paused is killed later.
+            kind = "SIGKILL" if kind == "SIGSTOP" else None
         async with asyncio.timeout(_ENDS_WITHIN):
             _, errors = await ended
         code = process.returncode

@@ -8,6 +8,7 @@ import pytest
 from tests.book.kill.harness import Figures, kill_until_bought
 
 pytestmark = pytest.mark.anyio
+_KILLS = 6
 
 
 @pytest.mark.parametrize("cap", [None, 1200])
@@ -17,13 +18,15 @@ async def test_a_program_that_is_killed_again_and_again_buys_its_batch_once(
     """Caught: the planted bug below; more kills by `python -m tests.book.kill`."""
     figures = Figures()
     rng = Random(f"a batch with a cap of {cap}")
-    verdict = await kill_until_bought(
-        tmp_path, rng, figures, searches=24, cap=cap, most_kills=6
-    )
-    assert figures.problems == []
-    assert figures.kills.total() >= 3
-    assert verdict.jobs >= 10
-    assert cap is None or 0 < verdict.billed <= cap
+    while figures.kills.total() < _KILLS:
+        folder = tmp_path / str(figures.batches)
+        folder.mkdir()
+        verdict = await kill_until_bought(
+            folder, rng, figures, searches=24, cap=cap, most_kills=_KILLS
+        )
+        assert figures.problems == []
+        assert verdict.jobs + verdict.unknown >= 10
+        assert cap is None or 0 < verdict.billed <= cap
 
 
 async def test_a_book_that_forgets_its_intents_submits_twice(tmp_path: Path) -> None:

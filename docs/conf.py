@@ -9,8 +9,10 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
+    "sphinx_copybutton",
     "docs.extensions.docstrings",
     "docs.extensions.drawings",
+    "docs.extensions.findable",
     "docs.extensions.llms",
     "docs.extensions.names",
     "docs.extensions.sources",
@@ -34,6 +36,23 @@ nitpick_ignore_regex = [
     # The options of `with_options()` and `buy()` are listed in their descriptions.
     ("py:class", r"openfunnel_async\._client\..*Options"),
 ]
+
+# What a program printed is not copied, nor a prompt.
+copybutton_selector = "div:not(.highlight-text) > div.highlight > pre"
+copybutton_exclude = ".linenos, .gp, .go"
+
+# What people search for, and the page whose title, heading or index entry it has to be.
+findable = {
+    "agent": "reference/cli",
+    "cancel": "explanation/life-of-a-job",
+    "command line": "reference/cli",
+    "csv": "how-to/export",
+    "logging": "reference/events",
+    "notebook": "reference/progress",
+    "proxy": "reference/transports",
+    "retry": "explanation/money-and-cancellation",
+    "timeout": "reference/client",
+}
 
 html_theme = "furo"
 html_title = "openfunnel-async"

@@ -41,6 +41,9 @@ if _typing.TYPE_CHECKING or not _MODULES:
     from openfunnel_async._client.run_many import JobOutcome as JobOutcome
     from openfunnel_async._client.settings import BASE_URL_VARIABLE as BASE_URL_VARIABLE
     from openfunnel_async._client.settings import DEFAULT_BASE_URL as DEFAULT_BASE_URL
+    from openfunnel_async._client.settings import (
+        INSECURE_HTTP_VARIABLE as INSECURE_HTTP_VARIABLE,
+    )
     from openfunnel_async._client.settings import KEY_VARIABLE as KEY_VARIABLE
     from openfunnel_async._job.handle import BulkJob as BulkJob
     from openfunnel_async._job.streams import PageStream as PageStream
@@ -48,6 +51,8 @@ if _typing.TYPE_CHECKING or not _MODULES:
     from openfunnel_async._transport.aiohttp_transport import (
         AiohttpTransport as AiohttpTransport,
     )
+    from openfunnel_async._transport.network import CA_FILE_VARIABLE as CA_FILE_VARIABLE
+    from openfunnel_async._transport.network import PROXY_VARIABLE as PROXY_VARIABLE
     from openfunnel_async._transport.recording import (
         RecordingTransport as RecordingTransport,
     )

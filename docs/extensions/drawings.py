@@ -9,6 +9,10 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.application import Sphinx
 
+# On a narrow screen the picture scrolls, also by the keyboard, and the line says so.
+_DRAWING = """\
+<div class="drawing"><div tabindex="0">{svg}</div>
+<p aria-hidden="true">The picture continues on the right: scroll \u2192</p></div>"""
 HERE = Path(__file__).parents[1]
 
 
@@ -20,7 +24,7 @@ def put_in(app: Sphinx, page: nodes.document, _docname: str) -> None:
         path = HERE / str(image["uri"])
         if path.suffix == ".svg" and path.parent.name == "pictures":
             svg = path.read_text(encoding="utf-8")
-            drawing = f'<div class="drawing">{svg}</div>'
+            drawing = _DRAWING.format(svg=svg)
             image.replace_self(nodes.raw("", drawing, format="html"))
 
 

@@ -104,7 +104,9 @@ async def _play(console: Console) -> None:
     used = await play(sandbox, jobs, lambda _job, _text: None, pause=0)
     merged = merge_rows(jobs)
     agrees = not find_differences(jobs, used, sandbox.ledger)
-    summary = summarize(jobs, merged, Path("companies.csv"), agrees=agrees)
+    summary = summarize(
+        jobs, merged, Path("openfunnel-demo/companies.csv"), agrees=agrees
+    )
     console.print(INTRODUCTION)
     console.print(draw_table(sandbox, jobs))
     console.print(summary, highlight=False)

@@ -113,7 +113,7 @@ class BackgroundTasks:
         self._idle: dict[asyncio.Task[Any], None] = {}
         self._orphans: dict[str, BulkJob] = {}
         self._cancelling: dict[BulkJob, tuple[_CancelWork, asyncio.Task[None]]] = {}
-        self._closed = False
+        self._has_ended = False
         self._closing = asyncio.Event()
 
     @property
@@ -126,6 +126,20 @@ class BackgroundTasks:
     def find_orphan(self, job_id: str) -> BulkJob | None:
         """Return the handle of a job without a caller, so that one cancel counts."""
         return self._orphans.get(job_id)
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the client is being closed, or was."""
+        return self._closing.is_set()
+
+    def check_open(self) -> None:
+        """Refuse new work of a client that is being closed, or was.
+
+        Raises:
+            ConfigurationError: It is; nothing was sent.
+        """
+        if self.is_closing:
+            raise ConfigurationError("the client is closed; make a new one")
 
     def start_background_task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run the work in a task that closing waits for."""
@@ -145,9 +159,11 @@ class BackgroundTasks:
         Raises:
             ConfigurationError: The client is closed.
         """
-        if self._closed:
+        try:
+            self.check_open()
+        except ConfigurationError:
             work.close()
-            raise ConfigurationError("the client is closed; make a new one")
+            raise
         return _started(work, self._idle, context)
 
     async def cancel_for_caller(self, job: BulkJob) -> OpenFunnelError | None:
@@ -179,6 +195,9 @@ class BackgroundTasks:
     ) -> BackgroundCancel:
         """Start to cancel the job; from now on it is among the orphans.
 
+        Once the client is closed nothing is sent: the outcome says so at once, and a
+        warning that the job may be billing is logged.
+
         Args:
             job: The job.
             within: Most seconds until the first outcome; None for any time.
@@ -203,6 +222,8 @@ class BackgroundTasks:
         job, pause = cancelling.job, _FIRST_PAUSE
         is_last = is_cancelled = False
         try:
+            if self._has_ended:
+                return
             if after:
                 await self._pause(after)
                 is_last = self._closing.is_set()
@@ -232,7 +253,6 @@ class BackgroundTasks:
 
     async def aclose(self) -> None:
         """Cancel what is idle and let the rest finish, for 20 s at most."""
-        self._closed = True
         self._closing.set()
         for task in self._idle:
             task.cancel()
@@ -241,6 +261,7 @@ class BackgroundTasks:
         # A task that ends may leave a cancel to be sent, so check again.
         while (late := self._pending()) and (left := until - time()) > 0:
             await wait_shielded(late, left)
+        self._has_ended = True
         with contextlib.suppress(asyncio.CancelledError):
             await cancel_and_wait(late)
 

@@ -80,7 +80,8 @@ def buy(
         enough: Stop the job when that many companies match, as ``BulkJob.take()``; by
             default the result has all of them.
         where: Which companies count, a plain function; all by default. It runs in the
-            other thread. The others are billed, too, and are not in the result.
+            other thread, where an event loop runs: Django refuses its ORM there. The
+            others are billed, too, and are not in the result.
         timeout: Total seconds after the submit; ``wait_timeout`` of the client by
             default, None for ever.
         **client_options: The arguments of ``OpenFunnel``. ``where``, ``on_event`` and

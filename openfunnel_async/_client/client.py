@@ -47,6 +47,7 @@ from openfunnel_async._transport.wire import SecretText, Transport
 from openfunnel_async._values.checkpoint import JobCheckpoint
 from openfunnel_async._values.checks import (
     check_job_id,
+    check_kind,
     check_seconds,
     check_timeout,
     check_whole,
@@ -73,7 +74,8 @@ class OpenFunnel:
     ``ConfigurationError``, before anything is sent.
 
     Args:
-        api_key: The key; ``OPENFUNNEL_API_KEY`` by default.
+        api_key: The key; ``OPENFUNNEL_API_KEY`` by default. A ``.env`` file is not
+            read: docs/reference/client.md, "The key in a .env file".
         base_url: ``https://HOST[:PORT][/PATH]``, or http to a loopback address;
             ``OPENFUNNEL_BASE_URL`` or the service by default. The path is put before
             that of each request.
@@ -133,6 +135,7 @@ class OpenFunnel:
         address = read_address(base_url, key, insecure_http=insecure_http)
         self._address = str(address)
         extra = read_headers(headers)
+        retry = check_kind("retry", retry, RetryPolicy)
         seconds = check_seconds("request_timeout", request_timeout, above_zero=True)
         limiter = poll_limiter(max_polls_per_second)
         settings = HandleSettings(
@@ -537,6 +540,7 @@ class OpenFunnel:
 
     async def _close(self) -> None:
         await self._background.aclose()
+        self._resources.caller.close()
         try:
             await self._transport.aclose()
         finally:
@@ -570,7 +574,13 @@ def _open_transport(
         return AiohttpTransport(
             proxy=read_proxy_setting(proxy), ca_file=read_ca_file_setting(ca_file)
         )
+    if isinstance(transport, type) or not _has_methods(transport):
+        raise ConfigurationError("transport must be an object with send() and aclose()")
     if proxy is not None or ca_file is not None:
         msg = "proxy and ca_file are not for a transport of your own: set them there"
         raise ConfigurationError(msg)
     return transport
+
+
+def _has_methods(transport: object) -> bool:
+    return all(callable(getattr(transport, name, None)) for name in ("send", "aclose"))

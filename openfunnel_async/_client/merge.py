@@ -46,12 +46,6 @@ class MergedResults(Value):
         found, searches = len(self.companies), len(self.new_by)
         return f"<MergedResults {found} companies of {searches} searches>"
 
-    def _repr_html_(self) -> str:
-        """Show it in a notebook."""
-        from openfunnel_async._values.notebook import show  # noqa: PLC0415 -- for notebooks alone
-
-        return show(self)
-
 
 def merge_results(results: Iterable[BulkResult | JobOutcome]) -> MergedResults:
     """Merge results by company: by ``linkedin_url``, else by ``domain``.

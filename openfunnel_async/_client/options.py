@@ -13,7 +13,12 @@ from openfunnel_async._protocol.event_emitter import (
     OnEvent,
     check_on_event,
 )
-from openfunnel_async._values.checks import check_text, check_timeout, check_whole
+from openfunnel_async._values.checks import (
+    check_kind,
+    check_text,
+    check_timeout,
+    check_whole,
+)
 from openfunnel_async._values.policies import PollPolicy
 from openfunnel_async.errors import ConfigurationError
 
@@ -23,6 +28,10 @@ _LONGEST_LABEL = 200
 
 def _check_read_ahead(value: object) -> int:
     return check_whole("read_ahead", value, 1, _MOST_AHEAD)
+
+
+def _check_polling(value: PollPolicy) -> PollPolicy:
+    return check_kind("polling", value, PollPolicy)
 
 
 class HandleOptions(TypedDict, total=False):
@@ -46,7 +55,7 @@ class HandleSettings:
         emitter: Delivers the events.
     """
 
-    polling: PollPolicy
+    polling: PollPolicy = attrs.field(converter=_check_polling)
     wait_timeout: float | None = attrs.field(converter=check_timeout)
     read_ahead: int = attrs.field(converter=_check_read_ahead)
     emitter: EventEmitter

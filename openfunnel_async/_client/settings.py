@@ -64,8 +64,9 @@ def read_key(given: SecretText | None) -> SecretText:
     )
     if key is None:
         raise ConfigurationError(
-            f"no API key: pass api_key or set {KEY_VARIABLE}; the .env file that the "
-            "command line writes and reads is not read here"
+            f"no API key: pass api_key or set {KEY_VARIABLE}; a .env file, such as the "
+            "one that `openfunnel-async sign-up` writes, is read by the command line "
+            "only: load it with `set -a; . ./.env; set +a`"
         )
     if isinstance(key, WrongText):
         raise ConfigurationError(f"api_key must be text, {key.fault}")

@@ -100,8 +100,16 @@ class Submitter:
             patience: Seconds of unbroken 429s to survive; by default the policy's
                 attempts count.
             is_wanted: Whether it is still to be sent, when its turn has come.
+
+        Raises:
+            ConfigurationError: The client is closed; nothing was sent.
         """
-        attempt = _Attempt(search, patience, is_wanted)
+        self._background.check_open()
+
+        def is_still_wanted() -> bool:
+            return is_wanted() and not self._background.is_closing
+
+        attempt = _Attempt(search, patience, is_still_wanted)
         unfinished = UnfinishedWork(attempt.describe)
         task = self._background.start_background_task(self._send(attempt))
         try:

@@ -1,13 +1,14 @@
 """The calls that cancel the job of a handle, and the receipts that they return."""
 
 import asyncio
+import math
 
 import anyio
 
 from openfunnel_async._job.cancellation import Cancellation, write_receipt
 from openfunnel_async._job.poll_loop import PollLoop
 from openfunnel_async._job.requests import JobRequests
-from openfunnel_async._job.shielded import wait_shielded
+from openfunnel_async._job.shielded import cancel_and_wait, wait_shielded
 from openfunnel_async._protocol.replies import CancelAnswer
 from openfunnel_async._protocol.retry_rules import retry_after_of, with_jitter
 from openfunnel_async._values.results import CancelReceipt
@@ -37,27 +38,52 @@ class CancelCalls:
         self, handle: object, seconds: float | None, *, wait: bool
     ) -> CancelReceipt:
         """Cancel the job of the handle; see ``BulkJob.cancel``."""
-        state, accepted = self._requests.state, False
-        with anyio.move_on_after(seconds) as scope:
-            try:
-                answer = await self._cancellation.request(scope.deadline)
-            except OpenFunnelError as exc:
-                if seconds is not None and self._requests.may_be_cured(exc):
-                    # The service asks for a longer wait than the caller has.
-                    after = with_jitter(retry_after_of(exc) or 0.0)
-                    self._requests.cancel_in_background(handle, None, after)
-                raise
-            accepted = answer.accepted
-            if wait:
-                await self._poll_loop.wait_until_terminal(scope.deadline)
+        state, time = self._requests.state, asyncio.get_running_loop().time
+        deadline = math.inf if seconds is None else time() + seconds
+        try:
+            answer = await self._request(handle, seconds, deadline)
+        except OpenFunnelError as exc:
+            if seconds is not None and self._requests.may_be_cured(exc):
+                # The service asks for a longer wait than the caller has.
+                after = with_jitter(retry_after_of(exc) or 0.0)
+                self._requests.cancel_in_background(handle, None, after)
+            raise
+        if answer is None:
+            raise self._timeout_error(seconds, accepted=False)
+        if not wait:
             return write_receipt(state, answer)
-        # An answer may have come in the same moment as the end of the time.
-        accepted = accepted or state.accepted_at is not None
-        if accepted and not wait:
-            return write_receipt(state, CancelAnswer(accepted=True))
-        if not accepted:
-            self._requests.cancel_in_background(handle, None)
+        with anyio.CancelScope(deadline=deadline):
+            await self._poll_loop.wait_until_terminal(deadline)
+            return write_receipt(state, answer)
+        accepted = answer.accepted or state.accepted_at is not None
         raise self._timeout_error(seconds, accepted=accepted)
+
+    async def _request(
+        self, handle: object, seconds: float | None, deadline: float
+    ) -> CancelAnswer | None:
+        """Return what the cancel was answered; None if the time has passed before.
+
+        The background then joins the request that is under way, before this caller
+        leaves it: its answer may come in this very moment, and none is sent twice.
+        """
+        if seconds is None:
+            # Without a task of its own, so that the background joins in its first step.
+            return await self._cancellation.request(deadline)
+        state = self._requests.state
+        asked = asyncio.create_task(self._cancellation.request(deadline))
+        try:
+            await asyncio.wait([asked], timeout=seconds)
+            if asked.done():
+                return asked.result()
+            if state.accepted_at is not None:
+                return CancelAnswer(accepted=True)
+            self._requests.cancel_in_background(handle, None)
+            return None
+        finally:
+            if asked.done() and not asked.cancelled():
+                # Retrieved, also if the caller was cancelled in the same moment.
+                asked.exception()
+            await cancel_and_wait([asked])
 
     async def cancel_on_leaving(
         self, handle: object, within: float, left: float | None

@@ -15,7 +15,6 @@ import inspect
 import math
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 
 import anyio
 
@@ -23,11 +22,14 @@ from openfunnel_async._job.requests import JobRequests, Outage, PageRead
 from openfunnel_async._job.shared_task import copy_error
 from openfunnel_async._job.shielded import cancel_and_wait
 from openfunnel_async._protocol.endpoints import Kind
+from openfunnel_async._protocol.retry_loop import OnFailure, OnStall
+from openfunnel_async._protocol.retry_rules import retry_after_of, with_jitter
 from openfunnel_async._values.models import JobSnapshot
 from openfunnel_async.errors import (
     AuthenticationError,
     InvalidResponseError,
     OpenFunnelError,
+    RateLimitedError,
 )
 
 OnProgress = Callable[[JobSnapshot], object]
@@ -114,6 +116,9 @@ class PollLoop:
         "_counted_from",
         "_due",
         "_followers",
+        "_has_begun",
+        "_has_status",
+        "_not_before",
         "_outage",
         "_reading",
         "_requests",
@@ -128,6 +133,9 @@ class PollLoop:
         self._outage = Outage(requests.state)
         self._due = -math.inf
         self._counted_from: tuple[float | None, float | None] = (None, None)
+        self._has_begun = False
+        self._has_status = False
+        self._not_before = -math.inf
         self._reading: WantedPage | None = None
         self._stall: tuple[float, OpenFunnelError] | None = None
         self._task: asyncio.Task[PageRead | None] | None = None
@@ -195,7 +203,8 @@ class PollLoop:
         if not self._followers:
             self._requests.state.listener = None
         self._cancel_timer()
-        task, self._task, self._stall = self._task, None, None
+        # What the service has asked to wait for still holds for the next request.
+        task, self._task = self._task, None
         if task is not None:
             await cancel_and_wait([task])
         self._schedule()
@@ -221,6 +230,7 @@ class PollLoop:
             self._timer = loop.call_at(due, self._schedule)
             return
         self._reading = next((each.page for each in waiting if each.page), None)
+        self._has_begun = False
         # Its answer is for all, so it runs in no context of a caller.
         context = contextvars.Context()
         self._task = asyncio.create_task(self._request(), context=context)
@@ -240,21 +250,58 @@ class PollLoop:
             if answered_at is not None:
                 start = max(answered_at, accepted_at or 0.0)
                 self._due = start + state.draw_delay()
-        return self._due
+        return max(self._due, self._not_before)
 
     async def _request(self) -> PageRead | None:
         """Read the wanted page, or else the status, through an outage."""
-        requests, wanted = self._requests, self._reading
-        if wanted is not None:
-            return await requests.persist(
-                partial(requests.read_page, wanted.cursor),
-                self._outage,
-                on_stall=self._note_stall,
-            )
-        await requests.persist(
-            requests.read_status, self._outage, on_stall=self._note_stall
+        return await self._requests.persist(
+            self._read, self._outage, on_stall=self._note_stall
         )
-        return None
+
+    async def _read(
+        self, on_failure: OnFailure, on_stall: OnStall | None
+    ) -> PageRead | None:
+        """Read the wanted page or the status, now that the turn has come.
+
+        Where the page fails and others wait for the status alone, it is read at once:
+        they must not learn of the end of the job after the outage of a page.
+        """
+        self._has_begun, self._has_status = True, False
+        if self._reading is None:
+            await self._requests.read_status(on_failure, on_stall)
+            return None
+
+        def note(error: OpenFunnelError) -> None:
+            on_failure(error)
+            if self._is_status_due(error):
+                raise error
+
+        try:
+            cursor = self._reading.cursor
+            return await self._requests.read_page(cursor, note, on_stall)
+        except OpenFunnelError as exc:
+            if not self._is_status_due(exc):
+                raise
+            failed = exc
+        time = asyncio.get_running_loop().time
+        before = time()
+        await self._requests.take_turn()
+        self._outage.exclude(time() - before)
+        before = time()
+        await self._requests.read_status(on_failure, on_stall)
+        # An answer, however slow, is no part of the outage of the page.
+        self._outage.exclude(time() - before)
+        self._has_status = True
+        raise failed
+
+    def _is_status_due(self, error: OpenFunnelError) -> bool:
+        """Whether a page's failure keeps others from a status that may be readable."""
+        is_limited = isinstance(error, RateLimitedError)
+        if is_limited or retry_after_of(error) is not None:
+            return False
+        if not (self._is_about_page(error) and self._requests.may_be_cured(error)):
+            return False
+        return any(each.page is None and not each.is_done for each in self._followers)
 
     def _end_request(self, task: asyncio.Task[PageRead | None]) -> None:
         """Give the answer, or the error, to those who wait for it."""
@@ -272,7 +319,8 @@ class PollLoop:
                 follower.end()
             elif error is not None and (has_page or not self._is_about_page(error)):
                 follower.end(error)
-        if not self._has_waiting():
+        if self._has_status or not self._has_waiting():
+            # An outage of a page is none of the status.
             self._outage.end()
         self._schedule()
 
@@ -302,14 +350,17 @@ class PollLoop:
                 follower.changes.append(now)
                 follower.wake()
             # A page that is being read comes with its own answer.
-            is_coming = self._task is not None and self._is_reading(follower)
+            is_under_way = self._task is not None and self._has_begun
+            is_coming = is_under_way and self._is_reading(follower)
             if is_terminal and not is_coming:
                 follower.end()
         task = self._task
         is_own_answer = task is not None and asyncio.current_task() is task
-        if task is not None and not is_own_answer and not self._has_waiting():
-            # Another caller was answered: nobody waits for this request any more, and
-            # a caller who comes before it has ended must not get its cancellation.
+        is_wanted = self._has_begun and self._has_waiting()
+        if task is not None and not is_own_answer and not is_wanted:
+            # Another caller was answered. Either nobody waits for this request any
+            # more, or it waits for its turn, and the answer has made it unneeded for
+            # now. A caller who comes before it has ended must not get its cancellation.
             self._task = None
             task.cancel()
         self._schedule()
@@ -317,6 +368,8 @@ class PollLoop:
     def _note_stall(self, _kind: Kind, until: float, cause: OpenFunnelError) -> None:
         """End those who would stop waiting before the service allows a request."""
         self._stall = until, cause
+        now = asyncio.get_running_loop().time()
+        self._not_before = now + with_jitter(until - now)
         for follower in self._followers:
             self._refuse_beyond_deadline(follower)
 

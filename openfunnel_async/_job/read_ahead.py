@@ -12,11 +12,83 @@ import math
 import re
 from collections import deque
 
+import anyio
+
 from openfunnel_async._job.requests import JobRequests, PageRead
+from openfunnel_async._job.shared_task import copy_error
 from openfunnel_async._protocol.codec import JobAnswer
+from openfunnel_async._protocol.endpoints import Kind
+from openfunnel_async._protocol.retry_rules import retry_after_of, with_jitter
 from openfunnel_async._values.models import Manifest
+from openfunnel_async.errors import OpenFunnelError
 
 _NUMBERED = re.compile(r"(.*?)(\d{1,9})", re.ASCII | re.DOTALL)
+
+
+class _Coming:
+    """A page on its way, and the pause that the service asks for meanwhile."""
+
+    __slots__ = ("_changed", "_longest", "_pause", "label", "task")
+
+    def __init__(self, requests: JobRequests, label: str) -> None:
+        self.label: str = label
+        self._longest = requests.max_retry_after
+        self._pause: tuple[float, OpenFunnelError] | None = None
+        self._changed = asyncio.Event()
+        self.task: asyncio.Task[PageRead] = requests.start_page_ahead(
+            label, self._note_stall
+        )
+        self.task.add_done_callback(self._note_end)
+
+    @property
+    def page(self) -> PageRead | None:
+        """The page, if it was read."""
+        task = self.task
+        is_read = task.done() and not task.cancelled() and task.exception() is None
+        return task.result() if is_read else None
+
+    async def wait(self) -> None:
+        """Return when it has ended and, if it has failed, may be read again.
+
+        Raises:
+            OpenFunnelError: The service asks to wait for longer than the caller has,
+                or than the policy allows.
+        """
+        deadline = anyio.current_effective_deadline()
+        while not (self.task.cancelled() or self.page is not None):
+            has_failed = self.task.done()
+            left = self._left(deadline, has_failed=has_failed)
+            if has_failed:
+                await asyncio.sleep(with_jitter(left) if left else 0.0)
+                return
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _left(self, deadline: float, *, has_failed: bool) -> float:
+        """Return the seconds of the pause that are left, or raise what asked for it."""
+        if self._pause is None:
+            return 0.0
+        until, cause = self._pause
+        left = until - asyncio.get_running_loop().time()
+        if left > 0 and (until > deadline or (has_failed and left > self._longest)):
+            raise copy_error(cause)
+        return max(left, 0.0)
+
+    def _note_stall(self, _kind: Kind, until: float, cause: OpenFunnelError) -> None:
+        self._pause = until, cause
+        self._changed.set()
+
+    def _note_end(self, task: asyncio.Task[PageRead]) -> None:
+        """Keep the pause that the last failure asks for.
+
+        The exception is retrieved, so that one that nobody waits for is not logged.
+        """
+        error = None if task.cancelled() else task.exception()
+        asked = retry_after_of(error) if isinstance(error, OpenFunnelError) else None
+        if isinstance(error, OpenFunnelError) and asked is not None:
+            until = asyncio.get_running_loop().time() + asked
+            self._pause = until, error
+        self._changed.set()
 
 
 class ReadAhead:
@@ -27,26 +99,27 @@ class ReadAhead:
     def __init__(self, requests: JobRequests, most: int) -> None:
         self._requests = requests
         self._most = most
-        self._coming: deque[tuple[str, asyncio.Task[PageRead]]] = deque()
+        self._coming: deque[_Coming] = deque()
 
     async def take(self, cursor: str) -> PageRead | None:
         """Return the page if it was read ahead and is what it was taken for.
 
+        Raises:
+            OpenFunnelError: The service asks to wait for longer than the caller has.
+
         Cancellation: the page stays on its way; calling again is safe.
         """
-        if not self._coming or self._coming[0][0] != cursor:
+        if not self._coming or self._coming[0].label != cursor:
             self.close()
             return None
-        task = self._coming[0][1]
-        await asyncio.wait([task])
-        if not self._coming or self._coming[0][1] is not task:
+        coming = self._coming[0]
+        await coming.wait()
+        if not self._coming or self._coming[0] is not coming:
             # The stream was closed meanwhile.
             return None
         self._coming.popleft()
         self._give_back()
-        page = None
-        if not task.cancelled() and task.exception() is None:
-            page = task.result()
+        page = coming.page
         if page is None or page.answer.label != cursor:
             self.close()
             return None
@@ -55,14 +128,13 @@ class ReadAhead:
     def continue_from(self, page: PageRead) -> None:
         """Ask for the pages after this one, or for none if they cannot be guessed."""
         labels = _labels_after(page, self._most)
-        if self._coming and (not labels or self._coming[0][0] != labels[0]):
+        if self._coming and (not labels or self._coming[0].label != labels[0]):
             self.close()
         for label in labels[len(self._coming) :]:
             # Its own next page a stream may always read; those beyond it take a place.
             if self._coming and not self._requests.places.take(self):
                 break
-            task = self._requests.start_page_ahead(label)
-            self._coming.append((label, task))
+            self._coming.append(_Coming(self._requests, label))
 
     def _give_back(self) -> None:
         """Keep a place for each page beyond the next one, and no more."""
@@ -73,18 +145,12 @@ class ReadAhead:
 
     def close(self) -> list[asyncio.Task[PageRead]]:
         """Give up what is on its way, and return what has yet to stop."""
-        given_up = [task for _, task in self._coming]
+        given_up = [coming.task for coming in self._coming]
         self._coming.clear()
         self._give_back()
         for task in given_up:
-            task.add_done_callback(_seen)
             task.cancel()
         return given_up
-
-
-def _seen(task: asyncio.Task[PageRead]) -> None:
-    """Retrieve an exception that nobody waits for, so that it is not logged."""
-    _ = task.cancelled() or task.exception()
 
 
 def _labels_after(page: PageRead, most: int) -> list[str]:

@@ -168,13 +168,15 @@ class JobRequests:
         answer = await self._call(call, on_failure, on_stall)
         return PageRead(answer, self.state.observe(answer))
 
-    def start_page_ahead(self, cursor: str) -> asyncio.Task[PageRead]:
+    def start_page_ahead(
+        self, cursor: str, on_stall: OnStall
+    ) -> asyncio.Task[PageRead]:
         """Start to read a page whose cursor is a guess; dropped at the first 404.
 
         The task serves another task than the one that started it, so it runs in no
         context of a caller. The client cancels it when it is closed.
         """
-        work = self.read_page(cursor, _raise_if_not_found)
+        work = self.read_page(cursor, _raise_if_not_found, on_stall)
         return self._resources.start_idle_task(work, contextvars.Context())
 
     async def send_cancel(

@@ -40,16 +40,29 @@ class _Run(Generic[T]):
         task.add_done_callback(self._end)
 
     def _end(self, task: asyncio.Task[T]) -> None:
-        error = None if task.cancelled() else task.exception()
         for waiter in self.waiters:
-            if waiter.done():
-                continue
-            if task.cancelled():
-                waiter.cancel()
-            elif error is not None:
-                waiter.set_exception(copy_error(error))
-            else:
-                waiter.set_result(task.result())
+            self.end_wait(waiter, task)
+
+    def end_wait(self, waiter: asyncio.Future[T], task: asyncio.Task[T]) -> None:
+        """Give the outcome of the task to a caller."""
+        error = None if task.cancelled() else task.exception()
+        if waiter.done():
+            return
+        if task.cancelled():
+            waiter.cancel()
+        elif error is not None:
+            waiter.set_exception(copy_error(error))
+        else:
+            waiter.set_result(task.result())
+
+    @property
+    def may_be_joined(self) -> bool:
+        """Whether it runs, or has succeeded and its callers have yet to wake up."""
+        task = self.task
+        if not task.done():
+            return True
+        has_failed = task.cancelled() or task.exception() is not None
+        return bool(self.waiters) and not has_failed
 
     def refuse_beyond_deadline(self) -> None:
         """End the callers who would stop waiting before the pause ends."""
@@ -84,13 +97,15 @@ class SharedTask(Generic[T]):
         Cancellation: passes through; the task ends if nobody else waits for it.
         """
         run = self._run
-        if run is None or run.task.done():
+        if run is None or not run.may_be_joined:
             context = contextvars.Context()
             run = _Run(asyncio.create_task(self._start(), context=context))
             self._run = run
         waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         run.waiters[waiter] = deadline
         run.refuse_beyond_deadline()
+        if run.task.done():
+            run.end_wait(waiter, run.task)
         try:
             return await waiter
         finally:

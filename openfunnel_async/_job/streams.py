@@ -27,6 +27,26 @@ class _Stream:
             "continue with OpenFunnel.resume()"
         )
 
+    def __repr__(self) -> str:
+        place = self.checkpoint()
+        state = "closed at" if self._closed else "at"
+        row = place.rows_before + place.offset
+        return f"<{type(self).__name__} {state} row {row} of job {place.job_id}>"
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook: its position, without I/O."""
+        from openfunnel_async._values.notebook import card  # noqa: PLC0415 -- notebooks alone
+
+        place = self.checkpoint()
+        facts = {
+            "job_id": place.job_id,
+            "row": place.rows_before + place.offset,
+            "page": place.page,
+            "limit": place.limit,
+            "closed": self._closed,
+        }
+        return card(type(self).__name__, facts)
+
     def __del__(self) -> None:
         # A stream that was left without closing it; its loop may be closed by now.
         with contextlib.suppress(RuntimeError):

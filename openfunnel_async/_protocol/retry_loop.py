@@ -85,6 +85,15 @@ class Caller:
         # waits for a submit or a read.
         self._gates = {kind: asyncio.Semaphore(_MOST_CONCURRENT) for kind in Kind}
         self._echo = KeyEcho(key)
+        self._closed = asyncio.Event()
+
+    def close(self) -> None:
+        """Send nothing any more, also over a transport that others still use."""
+        self._closed.set()
+
+    def _check_open(self) -> None:
+        if self._closed.is_set():
+            raise ConfigurationError("the client is closed; make a new one")
 
     def with_emitter(self, emitter: EventEmitter) -> "Caller":
         """Return a caller with other events; all limits are shared with this one."""
@@ -209,6 +218,7 @@ class Caller:
             await asyncio.sleep(0)
         cancels = _count_cancels()
         async with self._gates[call.kind]:
+            self._check_open()
             if events is not None:
                 events.note_sent()
             progress.begin()

@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from datetime import timedelta
 from numbers import Real
 from types import EllipsisType
-from typing import SupportsIndex, cast
+from typing import SupportsIndex, TypeVar, cast
 from uuid import UUID
 
 from openfunnel_async._text import escaped
 from openfunnel_async.errors import ConfigurationError
 
+_T = TypeVar("_T")
 _MOST_SECONDS = 1e12
 _LONGEST_WORD = 500
 _JOB_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
@@ -42,6 +43,13 @@ def is_job_id(value: object) -> bool:
         and value not in {".", ".."}
         and _JOB_ID.fullmatch(value) is not None
     )
+
+
+def check_kind(name: str, value: _T, kind: type[_T]) -> _T:
+    """Return a value of this class, else raise ``ConfigurationError``."""
+    if not isinstance(value, kind):
+        raise ConfigurationError(f"{name} must be a {kind.__name__}, {_instead(value)}")
+    return value
 
 
 def check_whole(name: str, value: object, low: int, high: int | None = None) -> int:

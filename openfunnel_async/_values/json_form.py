@@ -1,4 +1,4 @@
-"""``to_dict()`` and ``to_json()`` of the values."""
+"""What every value has: ``to_dict()``, ``to_json()``, and HTML for a notebook."""
 
 import enum
 import json
@@ -22,6 +22,12 @@ class Value:
     def to_json(self) -> str:
         """Return ``to_dict()`` as one line of JSON."""
         return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+
+    def _repr_html_(self) -> str:
+        """Return the HTML for a notebook."""
+        from openfunnel_async._values.notebook import show  # noqa: PLC0415 -- only notebooks need it
+
+        return show(self)
 
 
 def json_form(value: object) -> Any:  # noqa: ANN401 -- JSON is anything

@@ -144,12 +144,6 @@ class JobSnapshot(Value):
             return None
         return min(1.0, self.delivered / self.limit)
 
-    def _repr_html_(self) -> str:
-        """Return the HTML for a notebook."""
-        from openfunnel_async._values.notebook import show  # noqa: PLC0415 -- only notebooks need it
-
-        return show(self)
-
 
 @attrs.frozen(kw_only=True)
 class JobPage(Value):

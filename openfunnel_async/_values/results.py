@@ -69,12 +69,6 @@ class CancelReceipt(Value):
 
     __repr__ = brief_repr
 
-    def _repr_html_(self) -> str:
-        """Return the HTML for a notebook."""
-        from openfunnel_async._values.notebook import show  # noqa: PLC0415 -- only notebooks need it
-
-        return show(self)
-
 
 @attrs.frozen(kw_only=True)
 class BulkResult(_Rows, Value):
@@ -93,12 +87,6 @@ class BulkResult(_Rows, Value):
 
     def __repr__(self) -> str:
         return f"<BulkResult {self.status}, {count_rows(self.rows)}>"
-
-    def _repr_html_(self) -> str:
-        """Return the HTML for a notebook."""
-        from openfunnel_async._values.notebook import show  # noqa: PLC0415 -- only notebooks need it
-
-        return show(self)
 
 
 @attrs.frozen(kw_only=True)
@@ -122,9 +110,3 @@ class TakeResult(_Rows, Value):
     def __repr__(self) -> str:
         rows = count_rows(self.rows)
         return f"<TakeResult {self.status}, {rows} of {self.scanned} scanned>"
-
-    def _repr_html_(self) -> str:
-        """Return the HTML for a notebook."""
-        from openfunnel_async._values.notebook import show  # noqa: PLC0415 -- only notebooks need it
-
-        return show(self)

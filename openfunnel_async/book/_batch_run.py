@@ -21,7 +21,6 @@ from openfunnel_async.book._jobs import Jobs
 from openfunnel_async.book._ledger import Ledger
 from openfunnel_async.book._recording import is_rejection
 from openfunnel_async.book._records import EntryRecord, Room
-from openfunnel_async.book._requests import read_request
 from openfunnel_async.book._values import BatchReport, BatchStatus, EntryState
 from openfunnel_async.errors import (
     BookError,
@@ -162,7 +161,7 @@ class BatchRun:
         job: BulkJob | None = None
         record = self._ledger.carry(entry.key, attempt)
         try:
-            job = await self._jobs.submit(read_request(entry.request), record)
+            job = await self._jobs.submit(entry.search, record)
         except BookError:
             raise
         except OpenFunnelError as exc:

@@ -35,6 +35,7 @@ class Ledger:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.owner = f"{os.getpid()}@{socket.gethostname()}"
+        self._is_checked = False
         self.under_way: set[str] = set()
         self.running: dict[str, dict[str, BulkJob]] = {}
         self.once: dict[str, SharedTask[BulkJob]] = {}
@@ -51,6 +52,9 @@ class Ledger:
         """
         await self.store.acquire_run_lock()
         try:
+            if not self._is_checked:
+                await self.store.check_file()
+                self._is_checked = True
             await self.store.restore_held_ids()
             for key in await self.store.sweep(self.under_way):
                 _logger.warning(

@@ -15,7 +15,7 @@ from openfunnel_async.book._jobs import Jobs
 from openfunnel_async.book._ledger import Ledger
 from openfunnel_async.book._planning import check_name
 from openfunnel_async.book._records import EntryRecord, Resolution, Room
-from openfunnel_async.book._requests import PlannedSearch, plan_one, read_request
+from openfunnel_async.book._requests import PlannedSearch, plan_one
 from openfunnel_async.book._rules import check_same_request
 from openfunnel_async.book._values import EntryState
 from openfunnel_async.errors import (
@@ -74,7 +74,7 @@ def _find_job(jobs: Jobs, entry: EntryRecord) -> BulkJob | None:
         raise SubmitOutcomeUnknownError(
             f"the outcome of the submit of {shown} is unknown ({entry.error}); nothing "
             "was sent again. Book.resolve() decides it",
-            read_request(entry.request),
+            entry.search,
             False,
             None,
             None if entry.exposure is None else int(entry.exposure),
@@ -105,7 +105,7 @@ async def _submit(ledger: Ledger, jobs: Jobs, planned: PlannedSearch) -> BulkJob
             raise CreditCapError(msg)
         record = ledger.carry(entry.key, intent.attempt)
         try:
-            return await jobs.submit(read_request(entry.request), record)
+            return await jobs.submit(entry.search, record)
         except SubmitOutcomeUnknownError as exc:
             if exc.job_id is None:
                 raise

@@ -11,6 +11,7 @@ import logging
 from openfunnel_async._job.handle import BulkJob
 from openfunnel_async._protocol.error_replies import is_from_service
 from openfunnel_async.book._jobs import Outcome
+from openfunnel_async.book._records import DamagedBookError
 from openfunnel_async.book._store import Store
 from openfunnel_async.book._values import EntryState
 from openfunnel_async.errors import (
@@ -43,8 +44,9 @@ class SubmitRecorder:
         """Write the id of a job, or that there is none, or that nobody knows.
 
         Raises:
-            BookError: It could not be written that there is no job; the entry becomes
-                an unknown one when the Book is run the next time.
+            BookError: The Book is damaged, or it could not be written that there is no
+                job. The entry becomes an unknown one when the Book is run the next
+                time, unless the id of its job was kept beside it.
         """
         if isinstance(outcome, BulkJob):
             await self._record_id(outcome.id, outcome.limit)
@@ -62,7 +64,7 @@ class SubmitRecorder:
         await self._store.record_no_job(self._key, self._attempt, state, str(error))
 
     async def _record_id(self, job_id: str, limit: int | None) -> None:
-        """Write the id; try without end, as long as the process lives."""
+        """Write the id; try without end, unless the Book is damaged."""
         pause = 0.0
         while True:
             try:
@@ -72,6 +74,9 @@ class SubmitRecorder:
             except BookError as exc:
                 if not pause:
                     await self._hold(job_id, limit, exc)
+                if isinstance(exc, DamagedBookError):
+                    # Nothing that happens later can cure it.
+                    raise
             else:
                 if not is_known:
                     self._log_stranger(job_id)

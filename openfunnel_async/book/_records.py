@@ -3,7 +3,8 @@
 import enum
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
 
@@ -12,12 +13,15 @@ import attrs
 from openfunnel_async._protocol.codec import companies
 from openfunnel_async._values.checkpoint import JobCheckpoint
 from openfunnel_async._values.models import Company
+from openfunnel_async._values.search import LookalikeSearch
 from openfunnel_async._values.status import JobStatus
 from openfunnel_async.book._requests import read_request
 from openfunnel_async.book._values import BookEntry, EntryState
+from openfunnel_async.errors import BookError, ConfigurationError
 
 # Higher levels take three times as long and save a tenth.
 _LEVEL = 1
+RESTORE = "keep the file, and restore a backup"
 
 
 @attrs.frozen(kw_only=True)
@@ -69,21 +73,31 @@ class EntryRecord:
     settled_at: float | None
 
     @property
+    def search(self) -> LookalikeSearch:
+        """The search."""
+        with _damage("the search of", self.key):
+            return read_request(self.request)
+
+    @property
     def start(self) -> JobCheckpoint:
         """The place from which the rows of its job are to be read."""
         if self.place is not None:
-            return JobCheckpoint.parse(self.place)
+            with _damage("the place in the rows of", self.key):
+                return JobCheckpoint.parse(self.place)
         return JobCheckpoint(job_id=self.job_id or "", limit=self.job_limit)
 
     def to_entry(self) -> BookEntry:
         """Return the public value."""
+        with _damage("the search or the status of", self.key):
+            search = self.search
+            status = None if self.status is None else JobStatus(self.status)
         return BookEntry(
             key=self.key,
             batch=self.batch,
-            search=read_request(self.request),
+            search=search,
             state=self.state,
             job_id=self.job_id,
-            status=None if self.status is None else JobStatus(self.status),
+            status=status,
             rows=self.rows,
             billed=self.billed,
             exposure=self.exposure,
@@ -100,6 +114,10 @@ class BatchRecord(NamedTuple):
     id: int
     name: str
     most: float | None
+
+
+class DamagedBookError(BookError):
+    """Something in the database is not what this package wrote."""
 
 
 class Room(enum.Enum):
@@ -153,14 +171,44 @@ def pack_rows(rows: Sequence[object]) -> bytes:
 
 
 def unpack_rows(body: bytes) -> list[dict[str, Any]]:
-    """Return the rows of a stored page, as they were sent."""
-    text = zlib.decompress(body).decode("utf-8", "surrogatepass")
-    return cast("list[dict[str, Any]]", json.loads(text))
+    """Return the rows of a stored page, as they were sent.
+
+    Raises:
+        DamagedBookError: The page is not one.
+    """
+    try:
+        text = zlib.decompress(body).decode("utf-8", "surrogatepass")
+        rows: object = json.loads(text)
+    except (zlib.error, ValueError, TypeError, RecursionError):
+        rows = None
+    if not isinstance(rows, list):
+        raise DamagedBookError(f"a page of rows in the Book is damaged; {RESTORE}")
+    return cast("list[dict[str, Any]]", rows)
 
 
 def read_companies(page: StoredPage) -> tuple[Company, ...]:
     """Return the companies of a stored page."""
     return companies(unpack_rows(page.body))
+
+
+@contextmanager
+def _damage(what: str, key: str) -> Generator[None]:
+    """Raise for a value that this package cannot have written."""
+    try:
+        yield
+    except (ConfigurationError, ValueError, TypeError):
+        msg = f"{what} {key} in the Book cannot be read; {RESTORE}"
+        raise DamagedBookError(msg) from None
+
+
+def read_record(fields: Mapping[str, Any]) -> EntryRecord:
+    """Return the record of a row of the table.
+
+    Raises:
+        DamagedBookError: A value is not valid.
+    """
+    with _damage("the entry", str(fields.get("key"))):
+        return EntryRecord(**fields)
 
 
 def _to_datetime(seconds: float | None) -> datetime | None:

@@ -129,6 +129,14 @@ class Store(Protocol):
         """Write that a planned search does not fit under a cap."""
         ...
 
+    async def check_file(self) -> None:
+        """Check quickly that the database is intact, before anything is sent.
+
+        Raises:
+            BookError: It is damaged.
+        """
+        ...
+
     async def sweep(self, under_way: Collection[str]) -> list[str]:
         """Make each submit that nobody carries on an unknown one; return their keys.
 

@@ -1,5 +1,6 @@
 """``openfunnel-async``: the command line; it needs the extra ``[cli]``."""
 
+import contextlib
 import sys
 from collections.abc import Sequence
 
@@ -26,15 +27,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImportError as error:
         if _missing(error) not in _EXTRA:
             raise
-        print(
-            "The command line needs two more packages: "
-            'pip install "openfunnel-async[cli]"',
-            file=sys.stderr,
+        _print_error(
+            "The command line needs the packages cyclopts and rich. In a checkout of "
+            'openfunnel-async: pip install ".[cli]"'
         )
         return _FAILED
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+        _print_error("Interrupted.")
         return _INTERRUPTED
+
+
+def _print_error(text: str) -> None:
+    """Print on stderr, if there is one that works."""
+    if sys.stderr is not None:  # pyright: ignore[reportUnnecessaryComparison] -- if it was closed
+        with contextlib.suppress(OSError, ValueError):
+            print(text, file=sys.stderr, flush=True)
 
 
 def _missing(error: ImportError) -> str:

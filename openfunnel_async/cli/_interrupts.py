@@ -101,10 +101,10 @@ class Interrupts:
             self._on_ignored()
 
 
-def run_command(command: Callable[[Interrupts], Awaitable[ExitCode]]) -> ExitCode:
+def run_command(command: Callable[[Interrupts], Awaitable[T]]) -> T:
     """Run a command on a new event loop, and count the signals meanwhile."""
 
-    async def run() -> ExitCode:
+    async def run() -> T:
         with _count_signals() as interrupts:
             return await command(interrupts)
 

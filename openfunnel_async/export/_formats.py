@@ -116,7 +116,8 @@ def _write_parquet(
 def _check_polars() -> None:
     if find_spec("polars") is None:
         raise ConfigurationError(
-            "Parquet and dataframes need polars: pip install 'openfunnel-async[frames]'"
+            "Parquet and dataframes need polars: install the extra, "
+            "openfunnel-async[frames]"
         )
 
 

@@ -3,6 +3,7 @@
 # ruff: noqa: ASYNC240 -- small files, and nothing else runs on the loop
 
 import asyncio
+import contextlib
 import logging
 import os
 import sqlite3
@@ -18,14 +19,16 @@ from openfunnel_async import (
     BookInUseError,
     BookTooNewError,
     ConfigurationError,
+    JobCheckpoint,
 )
+from openfunnel_async.book._ledger import Ledger
 from openfunnel_async.book._run_lock import RunLock
 from openfunnel_async.book._sqlite import connection
 from openfunnel_async.book._sqlite.connection import Connection, find_file_system
 from openfunnel_async.book._sqlite.schema import MIGRATIONS
 from openfunnel_async.book._sqlite.spill import HeldId, SpillFile
 from openfunnel_async.book._sqlite.store import SqliteStore
-from tests.book.conformance.planned import entry_of, plan, submitting
+from tests.book.conformance.planned import ROWS, entry_of, plan, submitted, submitting
 
 pytestmark = pytest.mark.anyio
 
@@ -181,6 +184,65 @@ async def test_a_damaged_page_is_reported(book_path: Path) -> None:
     error = await refused(book_path)
     assert "malformed" in str(error)
     assert "backup" in str(error)
+
+
+async def test_a_damaged_file_is_noticed_before_anything_is_sent(
+    book_path: Path,
+) -> None:
+    store = SqliteStore(book_path)
+    await plan(store, *[f"key-{number}" for number in range(400)])
+    await store.aclose()
+    db = sqlite3.connect(book_path)
+    name = "sqlite_autoindex_search_1"
+    (page,) = db.execute(
+        "SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)
+    ).fetchone()
+    (size,) = db.execute("PRAGMA page_size").fetchone()
+    db.close()
+    data = bytearray(book_path.read_bytes())
+    data[(page - 1) * size + 12 : page * size] = b"\xff" * (size - 12)
+    book_path.write_bytes(data)
+    with pytest.raises(BookError, match="backup"):
+        async with Ledger(store).run_lock():
+            pass
+    await store.aclose()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE page SET body = x'00'",
+        "UPDATE page SET body = x'789c4b4c4a06000226011f'",
+        "UPDATE search SET state = 'settlee'",
+        "UPDATE search SET request = '{'",
+        "UPDATE search SET place = '{}'",
+        "UPDATE cap SET spent = 7",
+        "UPDATE search SET rows = 7",
+        "DELETE FROM page",
+        "DELETE FROM event",
+    ],
+)
+async def test_damaged_values_are_reported_in_words(
+    book_path: Path, damage: str
+) -> None:
+    """Caught: a ValueError, or a zlib.error, out of check() and rows()."""
+    store = SqliteStore(book_path)
+    await plan(store, "a", most=100)
+    entry = await submitted(store, "a", "job-1")
+    place = str(JobCheckpoint(job_id="job-1", page="page_0000", offset=2))
+    await store.record_page(entry.id, 0, ROWS, place)
+    assert (await store.check()).is_ok
+    await store.aclose()
+    db = sqlite3.connect(book_path)
+    db.execute(damage)
+    db.commit()
+    db.close()
+    async with Book(book_path) as book:
+        assert not (await book.check()).is_ok
+        with contextlib.suppress(BookError):
+            _ = [row async for row in (await book.batch("q4")).rows()]
+        with contextlib.suppress(BookError):
+            await book.entries()
 
 
 async def test_the_lock_names_its_holder(book_path: Path) -> None:

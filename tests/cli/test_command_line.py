@@ -19,13 +19,13 @@ def test_help_names_the_demo(
     assert "demo" in capsys.readouterr().out
 
 
-def test_help_of_the_demo_warns_of_overwriting(
+def test_help_of_the_demo_names_its_folder(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["demo", "--help"]) == 0
     printed = capsys.readouterr().out
     assert "--output" in printed
-    assert "overwritten" in printed
+    assert "openfunnel-demo" in printed
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,7 +68,7 @@ def test_without_the_extra_it_prints_what_to_install(
     process = start_python(["-c", code], folder=tmp_path)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
-    assert 'pip install "openfunnel-async[cli]"' in err
+    assert 'pip install ".[cli]"' in err
     assert err.count("\n") == 1
 
 

@@ -40,7 +40,7 @@ class Run:
 
     @property
     def table(self) -> bytes:
-        return (self.folder / "companies.csv").read_bytes()
+        return (self.folder / "openfunnel-demo" / "companies.csv").read_bytes()
 
     @property
     def summary(self) -> dict[str, int]:
@@ -48,7 +48,7 @@ class Run:
         return {what: int(number.replace(",", "")) for what, number in lines}
 
     def companies(self) -> Iterator[dict[str, str]]:
-        path = self.folder / "companies.csv"
+        path = self.folder / "openfunnel-demo" / "companies.csv"
         with path.open(encoding="utf-8", newline="") as file:
             yield from csv.DictReader(file)
 
@@ -94,7 +94,14 @@ def test_a_pipe_gets_no_control_codes(runs: list[Run]) -> None:
 
 def test_it_leaves_only_the_companies(runs: list[Run]) -> None:
     for run in runs:
-        assert [path.name for path in run.folder.iterdir()] == ["companies.csv"]
+        made = run.folder / "openfunnel-demo"
+        assert [path.name for path in made.iterdir()] == ["companies.csv"]
+    assert [*runs[0].folder.iterdir()] == [runs[0].folder / "openfunnel-demo"]
+
+
+def test_a_file_of_the_user_s_stays(runs: list[Run]) -> None:
+    """Caught: a demo that replaced companies.csv unasked."""
+    assert (runs[1].folder / "companies.csv").read_text() == "of an earlier run"
 
 
 def test_the_summary_adds_up(runs: list[Run]) -> None:
@@ -165,7 +172,7 @@ def test_a_terminal_gets_a_table(tmp_path: Path) -> None:
     os.close(near)
     assert process.returncode == 0
     assert "525/2,000" in drawn
-    assert "1,199 companies are in companies.csv" in drawn
+    assert "1,199 companies are in openfunnel-demo/companies.csv" in drawn
 
 
 def _read_all(terminal: int) -> str:

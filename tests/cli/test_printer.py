@@ -20,7 +20,7 @@ from openfunnel_async import (
     TransportError,
 )
 from openfunnel_async.cli._output.exit_codes import ExitCode, exit_code_of, worst_of
-from openfunnel_async.cli._output.printer import Printer, WarningHandler
+from openfunnel_async.cli._output.printer import LogHandler, Printer
 from openfunnel_async.cli._output.text import one_line
 
 
@@ -63,8 +63,10 @@ def test_stdout_is_left_to_the_rows(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_warning_of_the_library_is_printed_as_the_command_s(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    record = logging.makeLogRecord({"msg": "odd %s", "args": ("rows\n",)})
-    WarningHandler(Printer()).emit(record)
+    record = logging.makeLogRecord(
+        {"msg": "odd %s", "args": ("rows\n",), "levelno": logging.WARNING}
+    )
+    LogHandler(Printer()).emit(record)
     assert capsys.readouterr().err == "openfunnel-async: warning: odd rows\n"
 
 

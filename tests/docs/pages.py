@@ -14,6 +14,9 @@ import attrs
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+STRICT = "# pyright: strict\n"
+# Of an example with a library that has no types.
+UNTYPED = '# pyright: basic\n# mypy: disable-error-code="import-untyped"\n'
 # What stands around a fragment, which a page shows without its surroundings.
 AROUND = """\
 # pyright: reportUnusedImport=false, reportUnusedVariable=false
@@ -121,7 +124,8 @@ def main(folder: Path) -> None:
     for old in folder.glob("*.py"):
         old.unlink()
     for example in examples():
-        code = f"# pyright: strict\n{example.program}"
+        head = UNTYPED if "import vcr\n" in example.code else STRICT
+        code = f"{head}{example.program}"
         (folder / f"{example.name}.py").write_text(code, encoding="utf-8")
 
 

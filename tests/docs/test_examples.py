@@ -14,12 +14,18 @@ AT_ONCE = JobLife(queue=0, first_page_after=0, seconds_per_page=0, closing=0)
 # Who runs the programs of a page, and the fragments that are not run in here.
 RUN_BY = {
     "README.md": "test_readme.py",
+    "index.md": "test_readme.py",
     "tutorial.md": "test_tutorial.py",
     "how-to/batch-script.md": "test_howto_batch.py",
     "how-to/export.md": "test_howto_export.py",
+    "how-to/company-network.md": "test_howto_network.py",
+    "how-to/logging.md": "test_howto_logging.py",
+    "how-to/opentelemetry.md": "test_howto_opentelemetry.py",
+    "how-to/record-and-replay.md": "test_howto_recording.py",
     "how-to/take-what-you-need.md": "test_howto_take.py",
     "how-to/test-your-own-code.md": "test_howto_testing.py",
     "how-to/web-app.md": "test_howto_web.py",
+    "how-to/web-app-aiohttp.md": "test_howto_web.py",
     "how-to/worker-pool.md": "test_howto_worker.py",
     "reference/buy.md": "test_reference_programs.py",
     "reference/events.md": "test_reference_programs.py",

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from openfunnel_async import (
+    AiohttpTransport,
     ConfigurationError,
     CreditCapError,
+    OpenFunnel,
     ServerError,
 )
 from openfunnel_async.sandbox import StatusFault
@@ -18,6 +20,29 @@ pytestmark = [
     pytest.mark.virtual_time,
     pytest.mark.usefixtures("no_task_is_left"),
 ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"polling": 3},
+        {"polling": None},
+        {"retry": 3},
+        {"transport": 3},
+        {"transport": AiohttpTransport},
+    ],
+)
+async def test_a_client(arguments: dict[str, Any]) -> None:
+    """Caught: a policy that fails at the first wait, when the job bills already."""
+    with pytest.raises(ConfigurationError, match=next(iter(arguments))):
+        OpenFunnel("a-key", **arguments)
+
+
+async def test_a_client_with_other_options() -> None:
+    wrong: Any = 3
+    async with Account() as account:
+        with pytest.raises(ConfigurationError, match="polling must be a PollPolicy"):
+            account.client.with_options(polling=wrong)
 
 
 @pytest.mark.parametrize(

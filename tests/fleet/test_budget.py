@@ -58,6 +58,40 @@ def attach(client: OpenFunnel, count: int) -> list[BulkJob]:
     return [client.job(str(number)) for number in range(count)]
 
 
+async def test_an_answer_makes_a_poll_unneeded_that_waits_for_its_turn() -> None:
+    """Caught: the status read at 10 s, three seconds after another read of it."""
+    transport = running()
+    options = {"max_polls_per_second": 0.1, "polling": PollPolicy.fixed(5)}
+    async with connect(transport, **options) as client:
+        job = client.job(JOB)
+        waiting = asyncio.create_task(job.wait_until_terminal())
+        await anyio.sleep(7)
+        await job.poll()
+        await anyio.sleep(10)
+        assert transport.times("read") == pytest.approx([0, 7, 12])
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+
+async def test_an_answer_that_ends_the_job_leaves_no_poll_in_the_line() -> None:
+    """Caught: a page that waits for its turn, and is read after the end once more."""
+    transport = ScriptedTransport(
+        read=lambda seen: job_reply(
+            "running" if seen.at < 6 else "completed",
+            rows=rows(0, 3),
+            manifest=manifest(3),
+        )
+    )
+    options = {"max_polls_per_second": 0.1, "polling": PollPolicy.fixed(5)}
+    async with connect(transport, **options) as client:
+        job = client.job(JOB)
+        reading = asyncio.create_task(job.result())
+        await anyio.sleep(7)
+        await job.poll()
+        assert len((await reading).rows) == 3
+    assert transport.times("read") == pytest.approx([0, 7, 10])
+
+
 async def test_handles_share_it() -> None:
     """Caught: a budget for each handle."""
     transport = running()

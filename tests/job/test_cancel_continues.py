@@ -1,6 +1,7 @@
 """What must not end a cancel, nor the wait for one."""
 
 import asyncio
+import contextlib
 import logging
 
 import anyio
@@ -10,11 +11,13 @@ from openfunnel_async import (
     JobStatus,
     ServerError,
     TransportError,
+    WaitTimeoutError,
     WireReply,
     WireRequest,
 )
 from tests.support.scripted import (
     JOB,
+    Later,
     ScriptedTransport,
     cancel_reply,
     connect,
@@ -102,3 +105,27 @@ async def test_a_log_that_raises_does_not_keep_a_caller_waiting() -> None:
         logger.removeFilter(raising)
         loop.set_exception_handler(of_the_runner)
     assert len(reported) == 1
+
+
+async def test_an_answer_in_the_moment_of_the_timeout_is_followed_by_no_other() -> None:
+    """Caught: the request under way dropped with its answer, and sent once more."""
+    transport = ScriptedTransport(cancel=[Later(cancel_reply(), after=10)])
+    async with connect(transport) as client:
+        job = client.job(JOB)
+        with contextlib.suppress(WaitTimeoutError):
+            await job.cancel(timeout=10)
+        await anyio.sleep(5)
+        assert job.status == "cancelling"
+        assert client.orphans == ()
+        assert transport.count("cancel") == 1
+
+
+async def test_the_background_continues_the_request_that_is_under_way() -> None:
+    transport = ScriptedTransport(cancel=[Later(cancel_reply(), after=12)])
+    async with connect(transport) as client:
+        job = client.job(JOB)
+        with pytest.raises(WaitTimeoutError):
+            await job.cancel(timeout=10)
+        await anyio.sleep(5)
+        assert job.status == "cancelling"
+        assert transport.count("cancel") == 1

@@ -13,7 +13,9 @@ from openfunnel_async import (
     OpenFunnel,
     OpenFunnelError,
     PollPolicy,
+    RateLimitedError,
     RequestRejectedError,
+    RetryPolicy,
     ServerError,
     TransportError,
     WaitTimeoutError,
@@ -27,6 +29,7 @@ from tests.support.scripted import (
     Later,
     ScriptedTransport,
     Seen,
+    broken,
     connect,
     job_reply,
     manifest,
@@ -39,10 +42,12 @@ pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 PACE = PollPolicy.fixed(10)
 
 
-def two_pages(fault: WireReply) -> Callable[[Seen], WireReply]:
+def two_pages(
+    fault: WireReply | TransportError,
+) -> Callable[[Seen], WireReply | TransportError]:
     """Answer with two pages of a job that ends after a minute; the second one fails."""
 
-    def read(seen: Seen) -> WireReply:
+    def read(seen: Seen) -> WireReply | TransportError:
         if seen.cursor is not None:
             return page(1, 10, 12, ends=True) if seen.at < 5 else fault
         if seen.at < 5:
@@ -69,6 +74,83 @@ async def test_a_page_that_is_refused_does_not_end_a_wait() -> None:
     assert transport.now < 80
 
 
+@pytest.mark.parametrize("fault", [reply(504), broken()], ids=["504", "broken"])
+async def test_a_page_that_fails_does_not_hold_up_a_wait(
+    fault: WireReply | TransportError,
+) -> None:
+    """Caught: the end of the job reported after 120 s of a page's outage."""
+    transport = ScriptedTransport(read=two_pages(fault))
+    ended: dict[str, float] = {}
+
+    async def note(name: str, work: Awaitable[object]) -> object:
+        try:
+            return await work
+        finally:
+            ended[name] = transport.now
+
+    async with connect(transport, polling=PACE) as client:
+        job, seen = client.job(JOB), list[JobSnapshot]()
+        waiting = job.wait_until_terminal(on_progress=seen.append)
+        waited, read = await asyncio.gather(
+            note("wait", waiting), note("rows", names(job)), return_exceptions=True
+        )
+    assert isinstance(waited, JobSnapshot)
+    assert 60 < ended["wait"] < 80
+    assert isinstance(read, ServerError | TransportError)
+    assert ended["rows"] > 120
+
+
+async def test_a_wait_beside_a_failing_page_survives_an_outage_of_its_own() -> None:
+    """Caught: one lost status after the page's outage, raised as if it had lasted."""
+    lost = [False]
+
+    def read(seen: Seen) -> WireReply | TransportError:
+        if seen.cursor is not None:
+            ends = page(1, 10, 12, ends=True)
+            return ends if seen.at < 5 else reply(504)
+        if seen.at < 5:
+            return page(0, 0, 10)
+        if 135 < seen.at < 160 and not lost[0]:
+            lost[0] = True
+            return reply(503)
+        status = "completed" if seen.at > 200 else "running"
+        return job_reply(status, page="page_0000", next_cursor="page_0001")
+
+    transport = ScriptedTransport(read=read)
+    retry = RetryPolicy(attempts=1)
+    async with connect(transport, polling=PACE, retry=retry) as client:
+        job = client.job(JOB)
+        waited, failed = await asyncio.gather(
+            job.wait_until_terminal(), names(job), return_exceptions=True
+        )
+    assert isinstance(failed, ServerError)
+    assert lost == [True]
+    assert isinstance(waited, JobSnapshot)
+
+
+async def test_a_slow_status_is_no_part_of_the_outage_of_a_page() -> None:
+    """Caught: a page given up after one failure and a slow answer about the job."""
+    transport = ScriptedTransport(
+        read=[
+            page(0, 0, 10),
+            page(1, 10, 12, ends=True),
+            reply(504),
+            Later(job_reply("running", page="page_0000"), after=20),
+            page(1, 10, 12, status="completed", ends=True, count=12),
+        ]
+    )
+    retry = RetryPolicy(outage=10)
+    async with connect(transport, polling=PACE, retry=retry) as client:
+        job = client.job(JOB)
+
+        async def wait() -> JobSnapshot:
+            await anyio.sleep(1)
+            return await job.wait_until_terminal()
+
+        found, _ = await asyncio.gather(names(job), wait())
+    assert len(found) == 12
+
+
 async def test_no_page_is_read_for_a_stream_that_was_left() -> None:
     """Caught: its page read on and on, and the wait ended by the page's outage."""
     transport = ScriptedTransport(read=two_pages(reply(504)))
@@ -84,6 +166,40 @@ async def test_no_page_is_read_for_a_stream_that_was_left() -> None:
     assert transport.now < 80
     late = [seen for seen in transport.of("read") if seen.cursor and seen.at > 20]
     assert late == []
+
+
+async def test_a_stream_that_leaves_does_not_undercut_a_retry_after() -> None:
+    """Caught: the pause of its page forgotten, and the status read at once."""
+    limited = reply(429, {"detail": "slow down"}, {"retry-after": "30"})
+    transport = ScriptedTransport(read=two_pages(limited))
+    async with connect(transport, polling=PACE) as client:
+        job = client.job(JOB)
+
+        async def read() -> None:
+            with anyio.CancelScope() as scope:
+                asyncio.get_running_loop().call_later(12, scope.cancel)
+                await names(job)
+
+        await asyncio.gather(job.wait_until_terminal(), read())
+    times = transport.times("read")
+    limited_at = next(at for at in times if at > 5)
+    assert [at for at in times if limited_at < at < limited_at + 30] == []
+
+
+async def test_a_wait_that_comes_later_does_not_undercut_a_retry_after() -> None:
+    """Caught: the pause forgotten with the last caller who waited."""
+    limited = reply(429, {"detail": "slow down"}, {"retry-after": "30"})
+    transport = ScriptedTransport(read=[limited, job_reply("completed")])
+    async with connect(transport, polling=PACE) as client:
+        job = client.job(JOB)
+        with anyio.CancelScope() as scope:
+            asyncio.get_running_loop().call_later(1, scope.cancel)
+            await job.wait_until_terminal()
+        with pytest.raises(RateLimitedError):
+            await job.wait_until_terminal(timeout=10)
+        assert transport.now == pytest.approx(1)
+        await job.wait_until_terminal()
+    assert transport.times("read")[1] >= 30
 
 
 async def test_each_of_several_waits_survives_an_outage_of_its_own() -> None:

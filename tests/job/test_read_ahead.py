@@ -1,5 +1,6 @@
 """Pages of a finished job read ahead: faster, and not a row different."""
 
+import itertools
 import json
 import math
 import tracemalloc
@@ -13,6 +14,7 @@ from openfunnel_async import (
     InvalidResponseError,
     JobCheckpoint,
     LookalikeSearch,
+    RateLimitedError,
     RowStream,
     WireReply,
 )
@@ -374,3 +376,57 @@ async def test_a_number_of_pages_that_is_too_low_does_not_end_the_reading_ahead(
         found += [company.name async for company in stream]
     assert found == numbered(12)
     assert transport.count("read") == 6
+
+
+def limits_page(number: int, refusal: WireReply, *, times: int) -> Any:
+    """Answer with the pages of a finished job; one of them is refused N times."""
+    refused = 0
+
+    def read(seen: Seen) -> WireReply:
+        nonlocal refused
+        at = int((seen.cursor or "page_0000")[-1])
+        if at == number and refused < times:
+            refused += 1
+            return refusal
+        return job_reply(
+            "completed",
+            rows=rows(10 * at, 10 * at + 10),
+            page=f"page_{at:04}",
+            next_cursor=f"page_{at + 1:04}" if at < 4 else None,
+            manifest=manifest(50, pages=5),
+        )
+
+    return read
+
+
+async def test_a_retry_after_beyond_the_time_that_is_left_is_raised_at_once() -> None:
+    """Caught: a page read ahead that is waited for until the time has passed."""
+    limited = reply(429, {"detail": "slow down"}, {"retry-after": "40"})
+    transport = ScriptedTransport(read=limits_page(2, limited, times=1))
+    async with connect(transport) as client:
+        job = client.job(JOB)
+        with pytest.raises(RateLimitedError) as caught:
+            await job.result(timeout=30)
+        assert transport.now < 1
+        assert len(caught.value.rows) == 20
+        assert len((await job.result(timeout=60)).rows) == 50
+
+
+@pytest.mark.parametrize("seconds", [5, 300])
+async def test_a_page_that_is_given_up_does_not_undercut_its_retry_after(
+    seconds: int,
+) -> None:
+    """Caught: the page read in its turn at once, as if nothing had been asked for."""
+    limited = reply(429, {"detail": "slow down"}, {"retry-after": str(seconds)})
+    transport = ScriptedTransport(read=limits_page(2, limited, times=4))
+    async with connect(transport, wait_timeout=None) as client:
+        job = client.job(JOB)
+        if seconds > 60:
+            with pytest.raises(RateLimitedError):
+                await job.result()
+            assert transport.now < 1
+            return
+        assert len((await job.result()).rows) == 50
+    times = [seen.at for seen in transport.of("read") if seen.cursor == "page_0002"]
+    assert len(times) == 5
+    assert all(later - at >= seconds for at, later in itertools.pairwise(times))

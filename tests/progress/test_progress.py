@@ -6,9 +6,11 @@ import os
 import sys
 from collections.abc import Iterator
 from io import FileIO
+from types import SimpleNamespace
 from typing import Any, TextIO
 
 import anyio
+import attrs
 import pytest
 
 from openfunnel_async import (
@@ -33,6 +35,7 @@ from tests.support.scripted import (
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 EVIL = "\x1b]0;owned\x07[red]half\r\n\u202eway\u2028[/red] [/]"
+LINE = '<div style="white-space: pre-wrap">'
 INERT = "]0;owned[red]halfway[/red] [/]"
 
 
@@ -140,6 +143,97 @@ def test_without_rich_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
         Progress()
 
 
+@attrs.define
+class FakeIPython:
+    """What the kernel of a notebook has imported; it keeps what an output showed."""
+
+    kernel: object = "kernel"
+    shown: list[str] = attrs.field(factory=list[str])
+    outputs: int = 0
+
+    @property
+    def display(self) -> Any:
+        return SimpleNamespace(display=self._show)
+
+    def get_ipython(self) -> Any:
+        return SimpleNamespace(kernel=self.kernel)
+
+    def update(self, obj: Any) -> None:
+        self.shown.append(obj._repr_html_())
+
+    def _show(self, obj: Any, *, display_id: bool) -> Any:
+        assert display_id
+        self.outputs += 1
+        self.update(obj)
+        return self
+
+
+@pytest.fixture
+def ipython(monkeypatch: pytest.MonkeyPatch) -> FakeIPython:
+    """Put this process into a notebook, without rich."""
+    fake = FakeIPython()
+    modules: dict[str, Any] = sys.modules
+    monkeypatch.setitem(modules, "IPython", fake)
+    monkeypatch.setitem(sys.modules, "rich", None)
+    return fake
+
+
+def test_a_notebook_has_one_output_that_is_replaced(
+    ipython: FakeIPython, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Caught: a new output for each change; lines on stderr as well."""
+    with Progress() as show:
+        show(snapshot(processed=120, eta=76.0))
+        show(snapshot(processed=120, eta=75.0))
+        show(snapshot("failed", processed=130, error_message=f"<b>{EVIL}"))
+    assert ipython.outputs == 1
+    first, last = ipython.shown
+    assert first == (
+        f'{LINE}<progress value="0.240"></progress> '
+        "job-1  running  120 of 500  eta 1:16  credits 120 so far</div>"
+    )
+    assert last == (
+        f'{LINE}<progress value="0.260"></progress> '
+        f"job-1  failed: &lt;b&gt;{INERT}  130 of 500</div>"
+    )
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_notebook_shows_ten_jobs_and_counts_the_others(ipython: FakeIPython) -> None:
+    """Caught: ended jobs that hide those that still run."""
+    with Progress() as show:
+        for number in range(12):
+            show(snapshot(job_id=f"job-{number:02}"))
+        show(snapshot("completed", job_id="job-00"))
+    *_, before, last = ipython.shown
+    assert before.count("<div ") == last.count("<div ") == 11
+    assert last.endswith("and 2 more jobs</div>")
+    assert "job-00" in before
+    assert "job-00" not in last
+    assert "job-10" in last
+
+
+@pytest.mark.usefixtures("ipython")
+def test_a_file_is_written_in_a_notebook_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "rich")
+    assert written_lines(snapshot()) == ["job-1  running"]
+
+
+def test_ipython_on_a_terminal_is_no_notebook(
+    ipython: FakeIPython,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delitem(sys.modules, "rich")
+    ipython.kernel = None
+    with Progress() as show:
+        show(snapshot())
+    assert ipython.shown == []
+    assert capsys.readouterr().err == "job-1  running\n"
+
+
 def running_until(moment: float) -> ScriptedTransport:
     """Script two jobs that deliver a company per second, and one that is missing."""
 
@@ -166,7 +260,7 @@ async def test_a_watch_returns_how_each_job_ended() -> None:
     lines = file.getvalue().splitlines()
     for name in ("one", "two"):
         mine = [line for line in lines if line.startswith(f"{name}  ")]
-        assert mine[0] == f"{name}  unknown"
+        assert mine[0] == f"{name}  no answer yet"
         assert mine[-1] == f"{name}  completed  60 of 60  credits 60 billed"
         assert len(mine) > 3
 
@@ -201,7 +295,7 @@ async def test_a_refresh_shows_the_state_of_the_handles() -> None:
             show.refresh()
             await anyio.sleep(5)
             await job.poll()
-    shown = ["unknown", "running  0  credits 0 so far"]
+    shown = ["no answer yet", "running  0  credits 0 so far"]
     *lines, last = file.getvalue().splitlines()
     assert lines == [f"one  {text}" for text in shown]
     assert last.startswith("one  running  5  ")

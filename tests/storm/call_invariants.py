@@ -60,15 +60,40 @@ def retries_are_bounded(evidence: Evidence) -> Iterator[str]:
     """A call is sent as often as the policy allows, with the shared retry allowance.
 
     No try is earlier than an answer asked for. A cancel is repeated until the time of
-    its caller has passed, a submit of a batch for as long as an outage is survived.
+    its caller has passed, a submit of a batch for as long as an outage is survived. The
+    429s of a submit count from the last moment at which another one was accepted.
     """
     most = evidence.schedule.retry.attempts
     for tries in _calls(evidence):
-        if len(tries) > most and not _is_patient(tries):
+        if _most_counted(evidence, tries) >= most and not _is_patient(tries):
             seen = f"{tries[0].kind} {tries[0].job_id} at {tries[0].began:.3f}"
             yield f"{seen} was sent {len(tries)} times, {most} are allowed"
     yield from _beyond_the_budget(evidence)
     yield from _sent_too_early(evidence)
+
+
+def _most_counted(evidence: Evidence, tries: list[Exchange]) -> int:
+    """Return the most failures that counted when a try was repeated."""
+    accepted = [
+        exchange.ended_at
+        for exchange in evidence.event_log.exchanges
+        if exchange.kind == "submit"
+        and exchange.is_received
+        and (exchange.status or 0) // 100 == 2
+        and exchange.ended_at is not None
+    ]
+    failures = refusals = most = 0
+    since = -1.0
+    for tried in tries[:-1]:
+        ended = tried.ended_at or 0.0
+        if tried.kind == "submit" and tried.is_refusal_to_serve:
+            is_new = any(since <= moment <= ended for moment in accepted)
+            refusals = 1 if is_new else refusals + 1
+            since = ended
+        else:
+            failures += 1
+        most = max(most, failures + refusals)
+    return most
 
 
 def _is_patient(tries: list[Exchange]) -> bool:
@@ -235,7 +260,9 @@ def _follows_another(evidence: Evidence, record: ErrorRecord) -> bool:
 def _was_tried(evidence: Evidence, record: ErrorRecord) -> bool:
     """Whether a failed cancel was sent, by this step or by one that it joined."""
     step, exchanges = record.step, evidence.event_log.exchanges
-    if not step.description.startswith("cancel") or record.error is WaitTimeoutError:
+    # A closed client, which raises a ConfigurationError, sends none.
+    has_own_cause = record.error in {WaitTimeoutError, ConfigurationError}
+    if not step.description.startswith("cancel") or has_own_cause:
         return True
     cancelling = {
         exchange.task

@@ -93,12 +93,14 @@ def an_outage_is_survived(evidence: Evidence) -> Iterator[str]:
 def _had_outage(evidence: Evidence, record: ErrorRecord, job_id: str) -> bool:
     """Whether reads failed for long enough, or were asked to wait for too long."""
     policy, step = evidence.schedule.retry, record.step
-    by_task: dict[str, list[Exchange]] = {}
+    # The status may be read beside a page, which has an outage of its own.
+    by_task: dict[tuple[str, str | None], list[Exchange]] = {}
     for exchange in evidence.event_log.exchanges:
         is_own = exchange.step in {None, step} and exchange.job_id == job_id
         is_later = step.ended is not None and exchange.began > step.ended
         if is_own and exchange.kind == "read" and not is_later:
-            by_task.setdefault(exchange.task, []).append(exchange)
+            for cursor in {None, dict(exchange.query).get("cursor")}:
+                by_task.setdefault((exchange.task, cursor), []).append(exchange)
     for reads in by_task.values():
         if any(read.retry_after for read in reads):
             return True

@@ -14,7 +14,9 @@ from openfunnel_async import (
     JobSnapshot,
     JobStatus,
     MergedResults,
+    OpenFunnel,
     OpenFunnelError,
+    RetryPolicy,
     RowStream,
     TakeResult,
     export,
@@ -48,7 +50,8 @@ async def of_companies(
 
 
 async def of_progress(job: BulkJob) -> None:
-    with Progress([job]) as show:
+    with Progress([job], retry=RetryPolicy(outage=60.0)) as show:
+        OpenFunnel(on_event=show.on_event)
         await job.wait_until_terminal(on_progress=show)
         show.refresh()
     outcomes = await watch([job], timeout=None)

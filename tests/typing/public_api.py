@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any, assert_type
 
 from openfunnel_async import (
+    CA_FILE_VARIABLE,
+    INSECURE_HTTP_VARIABLE,
+    PROXY_VARIABLE,
     AiohttpTransport,
     APIError,
     AuthenticationError,
@@ -67,6 +70,10 @@ class OwnTransport:
         return WireReply(status_code=200, headers={"content-type": "x/y"}, body=b"")
 
     async def aclose(self) -> None: ...
+
+
+def variables() -> list[str]:
+    return [PROXY_VARIABLE, CA_FILE_VARIABLE, INSECURE_HTTP_VARIABLE]
 
 
 def client_arguments() -> None:

@@ -122,8 +122,9 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("OPENFUNNEL_BASE_URL", "")
     monkeypatch.setenv("OPENFUNNEL_API_KEY", "")
     assert str(read_address(None)) == "https://api.openfunnel.dev"
-    with pytest.raises(ConfigurationError, match="no API key"):
+    with pytest.raises(ConfigurationError, match="no API key") as caught:
         read_key(None)
+    assert "`set -a; . ./.env; set +a`" in str(caught.value)
 
 
 @pytest.mark.parametrize(

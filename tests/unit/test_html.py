@@ -11,15 +11,21 @@ from openfunnel_async import (
     BulkResult,
     CancelReceipt,
     Company,
+    CreditBalance,
+    JobOutcome,
+    JobPage,
     JobSnapshot,
     JobStatus,
+    LookalikeSearch,
     Manifest,
+    OpenFunnelError,
     TakeResult,
     merge_results,
 )
-from tests.support.scripted import ScriptedTransport, connect, job_reply
+from tests.support.scripted import ScriptedTransport, connect, job_reply, manifest
 
 EVIL = "<script>alert('\"&')</script>"
+RUNNING = JobSnapshot(job_id="job-1", status=JobStatus.RUNNING, raw_status="running")
 RECEIPT = CancelReceipt(
     job_id="job-1",
     accepted=True,
@@ -80,6 +86,14 @@ def result(rows: int, **fields: Any) -> BulkResult:
             status=JobStatus.CANCELLED,
         ),
         merge_results([result(1, name=EVIL)]),
+        Company(description=EVIL, extra={EVIL: [EVIL]}),
+        JobPage(
+            snapshot=RUNNING, label=EVIL, rows=(Company(name=EVIL),), next_cursor=None
+        ),
+        JobOutcome(
+            search=LookalikeSearch(query=EVIL, extra={EVIL: EVIL}),
+            error=OpenFunnelError(EVIL),
+        ),
     ],
 )
 def test_whatever_it_says_is_inert(value: Any) -> None:
@@ -122,6 +136,47 @@ def test_what_is_not_known_is_left_out() -> None:
     assert "credits avoided" not in texts
 
 
+def test_a_company_shows_its_known_fields_and_the_others() -> None:
+    company = Company(
+        name="Acme", industries=("Software", "Health"), extra={"signal": {"score": 3}}
+    )
+    texts = page_of(company).texts
+    assert texts[:3] == ["Company", "name", "Acme"]
+    assert "Software, Health" in texts
+    assert "{'signal': {'score': 3}}" in texts
+    assert "domain" not in texts
+    assert "extra" not in page_of(Company(name="Acme")).texts
+
+
+def test_a_page_shows_its_job_its_label_and_its_companies() -> None:
+    rows = (Company(name="Acme", domain="acme.example"),) * 50
+    texts = page_of(
+        JobPage(snapshot=RUNNING, label="page_0001", rows=rows, next_cursor="page_0002")
+    ).texts
+    assert texts[0] == "JobPage"
+    for text in ("job-1", "running", "page_0001", "acme.example", "and 40 more"):
+        assert text in texts
+
+
+def test_a_balance_shows_fractions_as_they_are() -> None:
+    balance = CreditBalance(total_credits=1000.0, credits_used=0.5, credits_left=999.5)
+    assert page_of(balance).texts[1:] == [
+        *("total credits", "1000", "credits used", "0.5", "credits left", "999.5"),
+    ]
+
+
+def test_columns_that_no_company_fills_are_left_out() -> None:
+    texts = page_of(result(3, domain="acme.example")).texts
+    assert "domain" in texts
+    assert "headquarters" not in texts
+    assert "name" in page_of(result(1, name=None)).texts
+
+
+def test_a_text_of_many_lines_is_shown_on_one() -> None:
+    texts = page_of(Company(description="We make\n\n  voice\tAI.\u202e")).texts
+    assert texts[-1] == r"We make voice AI.\u202e"
+
+
 def test_text_that_no_page_can_carry_is_spelled_out() -> None:
     html = result(1, name="a\ud800")._repr_html_()
     assert "a\\ud800" in html.encode().decode()
@@ -138,7 +193,9 @@ def test_a_page_stays_small_whatever_it_shows() -> None:
     seeds = Manifest(resolved_seed_domains=(huge,) * 10_000)
     status = JobStatus.COMPLETED
     shown = BulkResult(status=status, rows=(row,) * 20, manifest=seeds)
-    assert len(shown._repr_html_()) < 20_000
+    assert len(shown._repr_html_()) < 30_000
+    odd = Company(industries=(huge,) * 10_000, extra={huge: huge})
+    assert len(odd._repr_html_()) < 5_000
 
 
 @pytest.mark.anyio
@@ -153,6 +210,27 @@ async def test_a_handle_shows_its_last_answer_without_asking() -> None:
         assert texts[texts.index("processed") + 1] == "7"
         assert "running" in texts
     assert transport.count("read") == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", ["rows", "pages"])
+async def test_a_stream_shows_its_position_without_asking(kind: str) -> None:
+    rows = [{"name": "Acme"}, {"name": "Beta"}]
+    done = job_reply("completed", rows=rows, manifest=manifest(2))
+    transport = ScriptedTransport(read=[done])
+    async with connect(transport) as client:
+        job = client.job("job-1", limit=50)
+        stream = getattr(job, kind)()
+        assert page_of(stream).texts[1:5] == ["job id", "job-1", "row", "0"]
+        assert repr(stream) == f"<{type(stream).__name__} at row 0 of job job-1>"
+        assert transport.count("read") == 0
+        async with stream:
+            await anext(stream)
+        read = 1 if kind == "rows" else 2
+        texts = page_of(stream).texts
+        assert texts[texts.index("row") + 1] == str(read)
+        assert texts[-2:] == ["closed", "True"]
+        assert repr(stream).endswith(f" closed at row {read} of job job-1>")
 
 
 def test_importing_the_package_does_not_pay_for_it() -> None:

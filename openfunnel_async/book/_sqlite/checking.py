@@ -5,7 +5,8 @@ import sqlite3
 from collections.abc import Iterator
 
 from openfunnel_async._text import escaped
-from openfunnel_async.book._records import unpack_rows
+from openfunnel_async.book._records import RESTORE, DamagedBookError, unpack_rows
+from openfunnel_async.book._sqlite.queries import find_entry
 from openfunnel_async.book._values import BookCheck, EntryState
 
 Db = sqlite3.Connection
@@ -32,6 +33,18 @@ def check(db: Db) -> BookCheck:
     )
 
 
+def check_quickly(db: Db) -> None:
+    """Check the structure of the file.
+
+    Raises:
+        DamagedBookError: It is damaged.
+    """
+    (line,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    if line != "ok":
+        msg = f"the Book is damaged: {escaped(line, 200)}; {RESTORE}"
+        raise DamagedBookError(msg)
+
+
 def _check_file(db: Db) -> Iterator[str]:
     for (line,) in db.execute(f"PRAGMA integrity_check({_MOST_PROBLEMS})"):
         if line != "ok":
@@ -50,7 +63,7 @@ def _check_pages(db: Db) -> tuple[list[str], int]:
         expected = stored.get(search, 0)
         if first != expected:
             problems.append(f"entry {search}: rows {expected} to {first} are missing")
-        if len(unpack_rows(body)) != count:
+        if _count_rows(body) != count:
             problems.append(f"entry {search}: the page at row {first} is damaged")
         stored[search] = first + count
     for search, key, rows in db.execute("SELECT id, key, rows FROM search"):
@@ -58,6 +71,14 @@ def _check_pages(db: Db) -> tuple[list[str], int]:
             found = stored.get(search, 0)
             problems.append(f"{key}: {rows} rows are noted and {found} are stored")
     return problems, sum(stored.values())
+
+
+def _count_rows(body: bytes) -> int | None:
+    """Return the number of rows of a page; None if it is damaged."""
+    try:
+        return len(unpack_rows(body))
+    except DamagedBookError:
+        return None
 
 
 def _check_entries(db: Db) -> Iterator[str]:
@@ -72,12 +93,23 @@ def _check_entries(db: Db) -> Iterator[str]:
             yield f"{key}: it is {state} and has no job"
         if (state == EntryState.SETTLED) != (status is not None):
             yield f"{key}: it is {state} and its status is {status}"
+        yield from _check_texts(db, key)
     for key, state, after in db.execute(
         "SELECT key, state, (SELECT after FROM event WHERE event.search = search.id"
         " ORDER BY event.id DESC LIMIT 1) FROM search"
     ):
         if state != after:
             yield f"{key}: it is {state} and its last event says {after}"
+
+
+def _check_texts(db: Db, key: str) -> Iterator[str]:
+    """Check that the search and the place of an entry can be read."""
+    try:
+        entry = find_entry(db, key)
+        if entry is not None:
+            _ = entry.search, entry.place and entry.start
+    except DamagedBookError as exc:
+        yield str(exc)
 
 
 def _check_caps(db: Db) -> Iterator[str]:

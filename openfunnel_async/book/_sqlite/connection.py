@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from openfunnel_async._text import escaped
+from openfunnel_async.book._records import RESTORE, DamagedBookError
 from openfunnel_async.book._run_lock import RunLock
 from openfunnel_async.book._sqlite.schema import MIGRATIONS, find_version, migrate
 from openfunnel_async.errors import BookError
@@ -95,8 +96,10 @@ class Connection:
             # Also after a close: the client closes a Book that may be read later.
             self._executor = ThreadPoolExecutor(1, "book")
         run = asyncio.get_running_loop().run_in_executor
+        work = run(self._executor, self._do, begin, function)
+        work.add_done_callback(_retrieve)
         # A cancelled caller leaves, and the transaction is finished all the same.
-        return await asyncio.shield(run(self._executor, self._do, begin, function))
+        return await asyncio.shield(work)
 
     def _do(self, begin: str | None, function: Callable[[sqlite3.Connection], T]) -> T:
         try:
@@ -132,6 +135,11 @@ class Connection:
         if self._db is not None:
             self._db.close()
             self._db = None
+
+
+def _retrieve(work: asyncio.Future[T]) -> None:
+    """Retrieve an error that a cancelled caller does not wait for."""
+    _ = work.cancelled() or work.exception()
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -259,7 +267,7 @@ def to_book_error(error: sqlite3.Error, path: Path) -> BookError:
     if name.startswith("SQLITE_FULL"):
         advice = "; make room on the disk and run it again"
     elif name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        advice = "; keep the file, and restore a backup"
+        return DamagedBookError(f"the Book {path}: {why}; {RESTORE}")
     elif name.startswith("SQLITE_READONLY"):
         advice = "; its file or folder is read-only"
     elif name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):

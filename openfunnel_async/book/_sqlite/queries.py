@@ -4,7 +4,12 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from openfunnel_async.book._records import BatchRecord, EntryRecord, StoredPage
+from openfunnel_async.book._records import (
+    BatchRecord,
+    EntryRecord,
+    StoredPage,
+    read_record,
+)
 from openfunnel_async.book._values import BatchReport, EntryState
 
 Db = sqlite3.Connection
@@ -40,7 +45,7 @@ _ENTRIES = f"SELECT {_COLUMNS} FROM search LEFT JOIN batch ON batch.id = search.
 
 
 def _to_record(row: Sequence[Any]) -> EntryRecord:
-    return EntryRecord(**dict(zip(_NAMES, row, strict=True)))
+    return read_record(dict(zip(_NAMES, row, strict=True)))
 
 
 def find_entry(db: Db, key: str) -> EntryRecord | None:

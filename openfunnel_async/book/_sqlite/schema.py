@@ -91,9 +91,14 @@ def find_version(db: sqlite3.Connection, path: str) -> int:
         BookError: The file is no Book.
         BookTooNewError: A newer version wrote it.
     """
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    # In one transaction: another process may be making the file at this moment.
+    db.execute("BEGIN")
+    try:
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+    finally:
+        db.execute("ROLLBACK")
     if application != APPLICATION_ID and (tables or version):
         msg = f"{path} is a SQLite database, but not a Book; give another path"
         raise BookError(msg)

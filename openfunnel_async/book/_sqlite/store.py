@@ -107,6 +107,10 @@ class SqliteStore:
         """Write that a planned search does not fit under a cap."""
         await self._connection.write(transactions.skip_over_cap, entry_id, error)
 
+    async def check_file(self) -> None:
+        """Check quickly that the file is intact, before anything is sent."""
+        await self._connection.read(checking.check_quickly)
+
     async def sweep(self, under_way: Collection[str]) -> list[str]:
         """Make each submit that nobody carries on an unknown one; return their keys."""
         return await self._connection.write(transactions.sweep, under_way)

@@ -1,15 +1,15 @@
 """Before a command spends: it prints the worst case, and the user agrees to it."""
 
-import sys
 from typing import Annotated
 
 import attrs
 from cyclopts import Parameter
 
-from openfunnel_async import LookalikeSearch
+from openfunnel_async import CREDITS_PER_COMPANY, LookalikeSearch
 from openfunnel_async.cli._output.credits import describe_worst_case, worst_case
 from openfunnel_async.cli._output.exit_codes import CommandError, ExitCode
 from openfunnel_async.cli._output.printer import Printer
+from openfunnel_async.cli._output.prompts import can_ask, is_agreed
 from openfunnel_async.cli._output.text import format_amount
 
 
@@ -48,31 +48,36 @@ class ConsentFlags:
         Raises:
             CommandError: It exceeds the cap, or nobody agreed. Nothing was sent.
         """
-        worst = worst_case(search)
-        if self.max_credits is not None and worst > self.max_credits:
-            text = (
-                f"this search can bill {describe_worst_case(search)}; --max-credits "
-                f"allows {format_amount(self.max_credits)}. Nothing was sent; lower "
-                "--limit"
-            )
-            raise CommandError(
-                text,
-                ExitCode.BUDGET,
-                worst_case_credits=worst,
-                max_credits=self.max_credits,
-            )
+        self.check_sum(search)
         printer.print_hint(f"This search can bill {describe_worst_case(search)}.")
         if not self.yes and self.max_credits is None:
             _ask(printer)
 
+    def check_sum(self, search: LookalikeSearch, sample: int = 0) -> None:
+        """Refuse a search that can bill more than the cap, its sample included.
+
+        Raises:
+            CommandError: It exceeds the cap. Nothing was sent.
+        """
+        worst = worst_case(search) + sample * CREDITS_PER_COMPANY
+        if self.max_credits is None or worst <= self.max_credits:
+            return
+        with_sample = f", and its sample {format_amount(sample)}" if sample else ""
+        raise CommandError(
+            f"this search can bill {describe_worst_case(search)}{with_sample}; "
+            f"--max-credits allows {format_amount(self.max_credits)}. Nothing was "
+            "sent; lower --limit",
+            ExitCode.BUDGET,
+            worst_case_credits=worst,
+            max_credits=self.max_credits,
+        )
+
 
 def _ask(printer: Printer) -> None:
-    if printer.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not can_ask(printer):
         raise CommandError(
             "agree to this search's worst case with --yes, or set a cap with "
             "--max-credits. Nothing was sent"
         )
-    sys.stderr.write("Submit it? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+    if not is_agreed("Submit it?", printer):
         raise CommandError("not submitted; nothing was sent", ExitCode.FAILED)

@@ -1,7 +1,9 @@
 """``doctor``: check the address, the connection, the key and the credits."""
 
+import os
 import ssl
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,7 +12,12 @@ import anyio
 import attrs
 from anyio.streams.tls import TLSAttribute
 
-from openfunnel_async import BASE_URL_VARIABLE, KEY_VARIABLE
+from openfunnel_async import (
+    BASE_URL_VARIABLE,
+    CA_FILE_VARIABLE,
+    KEY_VARIABLE,
+    PROXY_VARIABLE,
+)
 from openfunnel_async.cli._env_file import is_private
 from openfunnel_async.cli._interrupts import Interrupts, run_command
 from openfunnel_async.cli._output.exit_codes import (
@@ -28,6 +35,9 @@ _CONNECT_TIMEOUT = 10.0
 _MARKS = {True: "✓", False: "✗", None: "·"}
 _PLAIN_MARKS = {True: "ok", False: "NO", None: "--"}
 _WIDTH = 12
+_NAMES_OF_FLAGS = {"--base-url": "address", "--proxy": "proxy", "--ca-file": "CA file"}
+_FOREIGN_VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+"""Variables that name a proxy to other programs."""
 
 
 @attrs.frozen(kw_only=True)
@@ -50,9 +60,9 @@ class Check:
 
 
 def check_setup(*, service: ServiceFlags = ServiceFlags()) -> ExitCode:  # noqa: B008 -- frozen
-    """Check the address, TLS, the key and the credits.
+    """Check the address, the network, TLS, the key and the credits.
 
-    Free: it connects without the key, and then reads the balance.
+    Free: it connects without the key, and then, if there is a key, reads the balance.
     """
     return run_command(partial(_check_setup, service, Printer(json=service.json)))
 
@@ -72,18 +82,34 @@ async def _run_checks(service: ServiceFlags, printer: Printer) -> ExitCode:
             done.append(check)
             _print_check(printer, check)
 
+    origin, account = _find_account(service, report)
+    if origin is not None:
+        report(*_check_proxy(service))
+        connection = await _check_connection(origin, service)
+        report(*connection)
+        if account and all(check.ok is not False for check in connection):
+            report(*await _check_account(account))
+    return worst_of(check.code for check in done)
+
+
+def _find_account(
+    service: ServiceFlags, report: Callable[..., None]
+) -> tuple[str | None, Account | None]:
+    """Report on address and key; return both, as far as they were found."""
     try:
         account = service.find_account()
     except CommandError as error:
-        name = "address" if error.text.startswith("--base-url") else "key found"
-        report(Check(name=name, ok=False, found=error.text, code=error.code))
-        return error.code
-    report(_check_address(account), _check_key_file(account))
-    connection = await _check_connection(account.origin)
-    report(*connection)
-    if all(check.ok is not False for check in connection):
-        report(*await _check_account(account))
-    return worst_of(check.code for check in done)
+        name = _NAMES_OF_FLAGS.get(error.text.partition(" ")[0], "key found")
+        failure = Check(name=name, ok=False, found=error.text, code=error.code)
+        if error.code is not ExitCode.KEY:
+            report(failure)
+            return None, None
+        # The address and the network can be checked without a key.
+        origin = service.find_origin()
+        report(_check_address(origin), failure)
+        return origin, None
+    report(_check_address(account.origin), _check_key_file(account))
+    return account.origin, account
 
 
 def _print_check(printer: Printer, check: Check) -> None:
@@ -107,8 +133,34 @@ def _marks() -> dict[bool | None, str]:
     return _MARKS
 
 
-def _check_address(account: Account) -> Check:
-    return Check(name="address", ok=True, found=account.origin)
+def _check_address(origin: str) -> Check:
+    return Check(name="address", ok=True, found=origin)
+
+
+def _check_proxy(service: ServiceFlags) -> list[Check]:
+    """Report which proxy is used, or that another program's variable is not."""
+    proxy = service.effective_proxy
+    if proxy is not None:
+        host, port = _split_proxy(proxy)
+        return [Check(name="proxy", ok=True, found=f"{host} port {port}")]
+    unused = [name for name in _FOREIGN_VARIABLES if os.environ.get(name)]
+    if not unused:
+        return []
+    return [
+        Check(
+            name="proxy",
+            ok=None,
+            found=f"none; {unused[0]} is set and not used",
+            advice=f'to use it: export {PROXY_VARIABLE}="${unused[0]}", or --proxy',
+        )
+    ]
+
+
+def _split_proxy(proxy: str) -> tuple[str, int]:
+    """Return host and port, without the credentials."""
+    parts = urlsplit(proxy)
+    default = 443 if parts.scheme == "https" else 80
+    return parts.hostname or "", parts.port or default
 
 
 def _check_key_file(account: Account) -> Check:
@@ -124,11 +176,14 @@ def _check_key_file(account: Account) -> Check:
     return Check(name="key found", ok=True, found=f"in {account.source}")
 
 
-async def _check_connection(origin: str) -> list[Check]:
-    """Connect as the client would, but send nothing."""
+async def _check_connection(origin: str, service: ServiceFlags) -> list[Check]:
+    """Connect as the client would, to the proxy if there is one, but send nothing."""
     parts = urlsplit(origin)
     is_tls = parts.scheme == "https"
     host, port = parts.hostname or "", parts.port or (443 if is_tls else 80)
+    proxy = service.effective_proxy
+    if proxy is not None:
+        host, port = _split_proxy(proxy)
     try:
         with anyio.fail_after(_CONNECT_TIMEOUT):
             stream = await anyio.connect_tcp(host, port)
@@ -138,9 +193,12 @@ async def _check_connection(origin: str) -> list[Check]:
         return [_explain_unreachable(host, port, error)]
     reached = Check(name="reachable", ok=True, found=f"{host} port {port}")
     if not is_tls:
-        found = "not used: the address is this machine"
+        found = "not used: the address has http"
         return [reached, Check(name="TLS", ok=None, found=found)]
-    return [reached, await _check_tls(host, port)]
+    if proxy is not None:
+        found = "not checked on its own behind a proxy; the key's check uses it"
+        return [reached, Check(name="TLS", ok=None, found=found)]
+    return [reached, await _check_tls(host, port, service.effective_ca_file)]
 
 
 def _explain_unreachable(host: str, port: int, error: OSError) -> Check:
@@ -149,15 +207,18 @@ def _explain_unreachable(host: str, port: int, error: OSError) -> Check:
         name="reachable",
         ok=False,
         found=one_line(f"{host} port {port}: {reason}"),
-        advice=f"check the network, and --base-url or {BASE_URL_VARIABLE}",
+        advice=f"check the network, --base-url or {BASE_URL_VARIABLE}, and --proxy or "
+        f"{PROXY_VARIABLE}",
         code=ExitCode.FAILED,
     )
 
 
-async def _check_tls(host: str, port: int) -> Check:
+async def _check_tls(host: str, port: int, ca_file: Path | None) -> Check:
     try:
         with anyio.fail_after(_CONNECT_TIMEOUT):
             context = ssl.create_default_context()
+            if ca_file is not None:
+                context.load_verify_locations(cafile=ca_file)
             stream = await anyio.connect_tcp(
                 host, port, tls=True, ssl_context=context, tls_standard_compatible=False
             )
@@ -166,7 +227,10 @@ async def _check_tls(host: str, port: int) -> Check:
                 certificate = stream.extra(TLSAttribute.peer_certificate)  # noqa: S610 -- no Django
     except ssl.SSLCertVerificationError as error:
         found = f"the certificate is not trusted: {one_line(error.verify_message)}"
-        advice = "do not send a key there; check the address and this machine's clock"
+        advice = (
+            "do not send a key there; check the address and this machine's clock. In a "
+            f"company network: --ca-file or {CA_FILE_VARIABLE}"
+        )
         return _tls_failure(found, advice)
     except (OSError, anyio.BrokenResourceError):
         found = "the handshake failed"

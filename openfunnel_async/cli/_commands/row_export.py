@@ -13,14 +13,17 @@ from openfunnel_async import BulkJob, RowStream, export
 from openfunnel_async.cli._commands.stop_jobs import cancel_jobs, leave_jobs
 from openfunnel_async.cli._interrupts import Interrupts
 from openfunnel_async.cli._output.exit_codes import (
-    CommandError,
     ExitCode,
     error_fields,
     exit_code_of,
     worst_of,
 )
 from openfunnel_async.cli._output.job_reports import exit_code_of_job, print_export
-from openfunnel_async.cli._output.live_status import ShowSnapshot, show_jobs
+from openfunnel_async.cli._output.live_status import (
+    EventRelay,
+    ShowSnapshot,
+    show_jobs,
+)
 from openfunnel_async.cli._output.printer import Printer
 from openfunnel_async.cli._settings import ServiceFlags
 from openfunnel_async.errors import ConfigurationError, OpenFunnelError
@@ -40,18 +43,6 @@ def split_columns(columns: str | None) -> tuple[str, ...] | None:
     return tuple(name.strip() for name in columns.split(","))
 
 
-def check_output(path: Path, columns: Sequence[str] | None) -> None:
-    """Check that the file can be written with these columns.
-
-    Raises:
-        CommandError: The path is that of stdout.
-        ConfigurationError: It cannot be written; the message has the reason.
-    """
-    if path == Path("-"):
-        raise CommandError("run cannot write to stdout; name a file, or use fetch -o -")
-    export.check(path, columns)
-
-
 @attrs.define(eq=False, kw_only=True)
 class RowExport:
     """Writes the rows of one job into a file.
@@ -62,6 +53,8 @@ class RowExport:
         columns: Its columns; all of them for None.
         service: Formats the command that continues the export.
         printer: Prints what happens.
+        events: The events of the client.
+        overwrite: Whether a file that exists may be replaced.
         enough: The number of rows at which the job is cancelled, if any.
         spends: Whether this command has started the job.
         follow: Whether to wait for rows that are not there yet.
@@ -73,6 +66,8 @@ class RowExport:
     columns: Sequence[str] | None
     service: ServiceFlags
     printer: Printer
+    events: EventRelay
+    overwrite: bool = False
     enough: int | None = None
     spends: bool = False
     follow: bool = True
@@ -114,10 +109,12 @@ class RowExport:
         words = ["fetch", self.job.id, "-o", str(self.path), "--follow", "--resume"]
         if self.columns is not None:
             words += ["--columns", ",".join(self.columns)]
+        if self.overwrite and self.path.exists():
+            words.append("--overwrite")
         return self.service.format_command(*words)
 
     async def _attempt(self, interrupts: Interrupts) -> ExitCode | None:
-        with show_jobs([self.job], self.printer) as show:
+        with show_jobs([self.job], self.printer, self.events) as show:
             outcome = await interrupts.run(partial(self._export, show))
         if outcome is None:
             self.resume = True
@@ -169,13 +166,15 @@ class RowExport:
             self.printer.print_error(
                 f"{error}; the job may still bill. Cancel it: {command}",
                 code=int(ExitCode.FAILED),
-                **error_fields(error),
+                **error_fields(error, self.job.id),
             )
 
     def _exit_code(self) -> ExitCode:
         snapshot = self.job.snapshot
         if snapshot is None or not self.job.is_terminal:
-            self.printer.print_hint("The job continues; --follow waits for the rest.")
+            words = ("fetch", self.job.id, "-o", str(self.path))
+            command = self.service.format_command(*words, "--follow", "--overwrite")
+            self.printer.print_hint(f"The job continues. For all its rows: {command}")
             return ExitCode.PARTIAL
         code = exit_code_of_job(snapshot)
         if self._cancel_failed:
@@ -191,8 +190,8 @@ class RowExport:
         else:
             running = "" if self.job.is_terminal else " The job continues and bills."
             text = f"{text}.{running} To continue with the next row: {self._command}"
-        path = str(self.path)
-        self.printer.print_error(text, code=int(code), path=path, **error_fields(error))
+        fields = {"path": str(self.path)} | error_fields(error, self.job.id)
+        self.printer.print_error(text, code=int(code), **fields)
         return code
 
     async def _report_write_error(

@@ -1,22 +1,19 @@
 """``run``: submit a search and write its companies into a file as they arrive."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from openfunnel_async.cli._commands.consent import ConsentFlags
-from openfunnel_async.cli._commands.row_export import (
-    Columns,
-    RowExport,
-    check_output,
-    split_columns,
-)
+from openfunnel_async.cli._commands.output_file import Overwrite, check_output
+from openfunnel_async.cli._commands.purchase import Purchase
+from openfunnel_async.cli._commands.row_export import Columns, split_columns
+from openfunnel_async.cli._commands.sample import SampleFlags, buy_sample
 from openfunnel_async.cli._commands.search_flags import SearchFlags
-from openfunnel_async.cli._commands.submit import prepare_search, submit_job
 from openfunnel_async.cli._interrupts import Interrupts, run_command
 from openfunnel_async.cli._output.exit_codes import CommandError, ExitCode
-from openfunnel_async.cli._output.job_reports import print_submitted
 from openfunnel_async.cli._output.printer import Printer
 from openfunnel_async.cli._settings import ServiceFlags
 
@@ -39,6 +36,8 @@ def run_search(  # noqa: PLR0913 -- flags, each with a default but the file
         ),
     ] = None,
     columns: Columns = None,
+    overwrite: Overwrite = False,
+    sampling: SampleFlags = SampleFlags(),  # noqa: B008 -- frozen
     flags: SearchFlags = SearchFlags(),  # noqa: B008 -- frozen
     consent: ConsentFlags = ConsentFlags(),  # noqa: B008 -- frozen
     service: ServiceFlags = ServiceFlags(),  # noqa: B008 -- frozen
@@ -54,27 +53,32 @@ def run_search(  # noqa: PLR0913 -- flags, each with a default but the file
     """
     if enough is not None and enough < 1:
         raise CommandError("--enough must be a whole number of at least 1")
-    names = split_columns(columns)
-    check_output(output, names)
-    printer = Printer(json=service.json)
-    search, account = prepare_search(flags, consent, service, printer)
+    names, printer = split_columns(columns), Printer(json=service.json)
+    consent.check_cap()
+    search = flags.build_search()
+    sampling.check(search)
+    check_output(output, names, overwrite=overwrite, service=service)
+    purchase = Purchase(
+        search=search,
+        path=output,
+        columns=names,
+        overwrite=overwrite,
+        enough=enough,
+        account=service.find_account(),
+        service=service,
+        printer=printer,
+    )
+    if sampling.sample is None:
+        consent.obtain(search, printer)
+    else:
+        path = sampling.get_path(output)
+        check_output(path, names, overwrite=overwrite, service=service)
+        sampling.obtain_consent(search, consent, printer)
+        buy_sample(purchase, sampling, consent)
+    return run_command(partial(_run, purchase))
 
-    async def run(interrupts: Interrupts) -> ExitCode:
-        async with account.open_client() as client:
-            job = await submit_job(client, search, printer, interrupts)
-            if service.json:
-                print_submitted(printer, job, search)
-            else:
-                printer.print_hint(f"Submitted as job {job.id}.")
-            row_export = RowExport(
-                job=job,
-                path=output,
-                columns=names,
-                service=service,
-                printer=printer,
-                enough=enough,
-                spends=True,
-            )
-            return await row_export.run(interrupts)
 
-    return run_command(run)
+async def _run(purchase: Purchase, interrupts: Interrupts) -> ExitCode:
+    async with purchase.open_client() as client:
+        job = await purchase.submit(client, interrupts)
+        return await purchase.export(job, interrupts)

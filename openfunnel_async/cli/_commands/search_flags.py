@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from openfunnel_async import LookalikeSearch
 from openfunnel_async.cli._output.exit_codes import CommandError
+from openfunnel_async.cli._output.flag_names import replace_fields
 from openfunnel_async.errors import ConfigurationError
 
 
@@ -64,26 +65,4 @@ class SearchFlags:
         try:
             return LookalikeSearch(**attrs.asdict(self, recurse=False))
         except ConfigurationError as error:
-            raise CommandError(_name_flags(str(error))) from None
-
-
-_FLAGS = {
-    "seed_domains": "--seed-domain",
-    "funding_stages": "--funding-stage",
-    "locations": "--location",
-    "min_employees": "--min-employees",
-    "max_employees": "--max-employees",
-    "search_type": "--search-type",
-    "limit": "--limit",
-    "query": "--query",
-}
-
-
-def _name_flags(text: str) -> str:
-    """Replace the names of fields by the names of their flags."""
-    words = text.split(" ")
-    fields = (word.rstrip(",") for word in words)
-    return " ".join(
-        word.replace(field, _FLAGS.get(field, field))
-        for word, field in zip(words, fields, strict=True)
-    )
+            raise CommandError(replace_fields(str(error))) from None

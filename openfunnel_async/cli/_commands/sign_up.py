@@ -1,10 +1,11 @@
 """``sign-up``: get an API key, and write it into a file."""
 
 import re
-import sys
+import shlex
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar, cast
 
 import anyio
 import attrs
@@ -20,14 +21,16 @@ from openfunnel_async.agent_auth import AgentKey
 from openfunnel_async.cli import _env_file
 from openfunnel_async.cli._output.exit_codes import CommandError, ExitCode
 from openfunnel_async.cli._output.printer import Printer
+from openfunnel_async.cli._output.prompts import can_ask, read_answer
 from openfunnel_async.cli._settings import (
     DEFAULT_FILE,
     Json,
-    check_origin,
+    NetworkFlags,
     read_settings,
 )
 from openfunnel_async.errors import ConfigurationError, RequestRejectedError
 
+T = TypeVar("T")
 _BETWEEN_DIGITS = re.compile(r"[\s-]")
 
 
@@ -90,12 +93,7 @@ def sign_up(
         Parameter(help="The code from the mail; with it, no mail is sent."),
     ] = None,
     key_file: KeyFileFlags = KeyFileFlags(),
-    base_url: Annotated[
-        str | None,
-        Parameter(
-            help=f"Another address; {BASE_URL_VARIABLE} or OpenFunnel's by default."
-        ),
-    ] = None,
+    network: NetworkFlags = NetworkFlags(),  # noqa: B008 -- frozen
     json: Json = False,
 ) -> ExitCode:
     """Get an API key for a mail address, and write it into a .env file.
@@ -104,30 +102,47 @@ def sign_up(
     code. In a pipe, the address and the code are read from stdin, one line each. To
     recover an account, sign up again with its address.
     """
-    printer, origin = Printer(json=json), check_origin(base_url)
+    printer, origin = Printer(json=json), network.check_origin(network.base_url)
     key_file.check_file()
     email = email or _read("Mail address: ", printer, "address; use --email")
     email = email.strip()
     if code is None:
-        anyio.run(partial(agent_auth.sign_up, email, base_url=origin))
+        _call(network, partial(agent_auth.sign_up, email, base_url=origin))
         text = f"A code was sent to {email}; it is valid for 24 hours."
         printer.print_event("code_sent", text, email=email)
-    key = _verify(email, code, origin, printer)
+    key = _verify(email, code, origin, network, printer)
     key_file.write_key(key, origin)
     _print_key(printer, key, key_file)
     return ExitCode.OK
 
 
-def _verify(email: str, code: str | None, origin: str, printer: Printer) -> AgentKey:
+def _call(network: NetworkFlags, function: Callable[..., Awaitable[T]]) -> T:
+    """Call an async function with a transport, on a new event loop."""
+
+    async def call() -> T:
+        transport = network.open_transport()
+        try:
+            return await function(transport=transport)
+        finally:
+            await transport.aclose()
+
+    return anyio.run(call)
+
+
+def _verify(
+    email: str, code: str | None, origin: str, network: NetworkFlags, printer: Printer
+) -> AgentKey:
     """Return the key for the code; on a terminal, ask again after a wrong code."""
+    words = ("sign-up", "--email", email, "--code", "CODE", *network.format_flags())
+    later = shlex.join(("openfunnel-async", *words))
     while True:
-        later = f"openfunnel-async sign-up --email {email} --code CODE"
         typed = code or _read("Code: ", printer, f"code; with the code, run: {later}")
         digits = _BETWEEN_DIGITS.sub("", typed)
+        verify = partial(agent_auth.verify, email, digits, base_url=origin)
         try:
-            return anyio.run(partial(agent_auth.verify, email, digits, base_url=origin))
+            return _call(network, verify)
         except (RequestRejectedError, ConfigurationError) as error:
-            if code is not None or not (_can_ask(printer) and _is_mistyped(error)):
+            if code is not None or not (can_ask(printer) and _is_mistyped(error)):
                 raise
             printer.print_error(str(error))
 
@@ -136,11 +151,20 @@ def _is_mistyped(error: RequestRejectedError | ConfigurationError) -> bool:
     """Whether the code was wrong; a new attempt with an expired one fails again."""
     if isinstance(error, ConfigurationError):
         return True
-    return "OTP_INVALID" in repr(error.detail)
+    return "OTP_INVALID" in _error_codes(error.detail)
 
 
-def _can_ask(printer: Printer) -> bool:
-    return sys.stdin.isatty() and not printer.json
+def _error_codes(detail: object) -> list[object]:
+    """Return the error codes of an answer, which is nested in more than one way."""
+    if not isinstance(detail, Mapping):
+        return []
+    top = cast("Mapping[str, object]", detail)
+    places = (top, top.get("detail"), top.get("error"))
+    return [
+        cast("Mapping[str, object]", place).get("error_code")
+        for place in places
+        if isinstance(place, Mapping)
+    ]
 
 
 def _read(prompt: str, printer: Printer, missing: str) -> str:
@@ -149,10 +173,7 @@ def _read(prompt: str, printer: Printer, missing: str) -> str:
     Raises:
         CommandError: There is no line.
     """
-    if _can_ask(printer):
-        sys.stderr.write(prompt)
-        sys.stderr.flush()
-    line = sys.stdin.readline().strip()
+    line = read_answer(prompt, printer)
     if not line:
         raise CommandError(f"stdin has no {missing}")
     return line
@@ -166,7 +187,9 @@ def _print_key(printer: Printer, key: AgentKey, key_file: KeyFileFlags) -> None:
     shown = {"api_key": str(key.api_key)} if key_file.show_key else {}
     printer.print_hint(
         f"The key of {account} is in {path}, which only you can read; keep it out of "
-        "version control.\nCheck it: openfunnel-async doctor"
+        f"version control.\nCheck it: {_format_doctor(path)}\n"
+        "This command line reads the file; a program with OpenFunnel() does not. Load "
+        f"it in the program's shell:\n  {_format_load(path)}"
     )
     if printer.json or key_file.show_key:
         printer.print_result(
@@ -177,3 +200,16 @@ def _print_key(printer: Printer, key: AgentKey, key_file: KeyFileFlags) -> None:
             env_file=str(path),
             **shown,
         )
+
+
+def _format_doctor(path: Path) -> str:
+    """Return the command that checks the key in a file."""
+    flag = () if path == DEFAULT_FILE else ("--env-file", str(path))
+    return shlex.join(("openfunnel-async", "doctor", *flag))
+
+
+def _format_load(path: Path) -> str:
+    """Return the line that puts the settings of a file into the environment."""
+    # Without a slash, the shell would search the PATH.
+    named = str(path) if "/" in str(path) else f"./{path}"
+    return f"set -a; . {shlex.quote(named)}; set +a"

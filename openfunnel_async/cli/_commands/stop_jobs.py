@@ -83,7 +83,8 @@ async def cancel_jobs(
             receipt = await job.cancel(wait=True, timeout=None)
         except OpenFunnelError as error:
             code = exit_code_of(error)
-            printer.print_error(str(error), code=int(code), **error_fields(error))
+            fields = error_fields(error, job.id)
+            printer.print_error(str(error), code=int(code), **fields)
             codes.append(code)
         else:
             print_cancel(printer, receipt)

@@ -3,18 +3,15 @@
 import sys
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated
 
 import anyio
 from anyio.abc import TaskGroup
-from cyclopts import Parameter
 
 from openfunnel_async import BulkJob, JobSnapshot
-from openfunnel_async.cli._commands.job_id import check_job_id
+from openfunnel_async.cli._commands.job_id import JobIds, check_job_ids
 from openfunnel_async.cli._commands.stop_jobs import cancel_jobs, leave_jobs
 from openfunnel_async.cli._interrupts import Interrupts, run_command
 from openfunnel_async.cli._output.exit_codes import (
-    CommandError,
     ExitCode,
     error_fields,
     exit_code_of,
@@ -25,14 +22,18 @@ from openfunnel_async.cli._output.job_reports import (
     exit_code_of_job,
     job_fields,
 )
-from openfunnel_async.cli._output.live_status import ShowSnapshot, show_jobs
+from openfunnel_async.cli._output.live_status import (
+    EventRelay,
+    ShowSnapshot,
+    show_jobs,
+)
 from openfunnel_async.cli._output.printer import Printer
 from openfunnel_async.cli._settings import Account, ServiceFlags
-from openfunnel_async.errors import OpenFunnelError
+from openfunnel_async.errors import JobNotFoundError, OpenFunnelError
 
 
 def watch_jobs(
-    *jobs: Annotated[str, Parameter(help="Ids of jobs, as submit prints them.")],
+    *jobs: JobIds,
     service: ServiceFlags = ServiceFlags(),  # noqa: B008 -- frozen
 ) -> ExitCode:
     """Show jobs until all of them have ended, for free.
@@ -40,9 +41,7 @@ def watch_jobs(
     Ctrl-C stops the command and leaves the jobs running; a second one within 3 s
     cancels them.
     """
-    if not jobs:
-        raise CommandError("name at least one job to watch")
-    ids = [check_job_id(job_id) for job_id in dict.fromkeys(jobs)]
+    ids = check_job_ids(jobs)
     account, printer = service.find_account(), Printer(json=service.json)
     return run_command(partial(_watch, ids, account, service, printer))
 
@@ -54,13 +53,14 @@ async def _watch(
     printer: Printer,
     interrupts: Interrupts,
 ) -> ExitCode:
-    async with account.open_client() as client:
+    events = EventRelay()
+    async with account.open_client(events) as client:
         jobs = [client.job(job_id) for job_id in ids]
-        with show_jobs(jobs, printer, sys.stdout) as show:
+        with show_jobs(jobs, printer, events, sys.stdout) as show:
             code = await interrupts.run(partial(_wait, jobs, show, printer))
         if code is not None:
             return code
-        running = [job for job in jobs if not job.is_terminal]
+        running = [job for job in jobs if _may_run(job)]
         if not running:
             return interrupts.code
         resume = service.format_command("watch", *(job.id for job in running))
@@ -86,7 +86,8 @@ async def _wait(
             await job.wait_until_terminal(timeout=None, on_progress=on_progress)
         except OpenFunnelError as error:
             code = exit_code_of(error)
-            printer.print_error(str(error), code=int(code), **error_fields(error))
+            fields = error_fields(error, job.id)
+            printer.print_error(str(error), code=int(code), **fields)
             codes.append(code)
         else:
             codes.append(_report_end(job, printer))
@@ -95,6 +96,10 @@ async def _wait(
         for job in jobs:
             group.start_soon(wait_for, job, group)
     return worst_of(codes)
+
+
+def _may_run(job: BulkJob) -> bool:
+    return not (job.is_terminal or isinstance(job.error, JobNotFoundError))
 
 
 def _report_end(job: BulkJob, printer: Printer) -> ExitCode:

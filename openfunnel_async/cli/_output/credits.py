@@ -9,8 +9,12 @@ def worst_case(search: LookalikeSearch) -> int:
 
     A search without a limit can deliver as much as the service allows.
     """
-    companies = MAX_LIMIT if search.limit is None else search.limit
-    return companies * CREDITS_PER_COMPANY
+    return companies_at_most(search) * CREDITS_PER_COMPANY
+
+
+def companies_at_most(search: LookalikeSearch) -> int:
+    """Return the most companies that a search can deliver."""
+    return MAX_LIMIT if search.limit is None else search.limit
 
 
 def describe_worst_case(search: LookalikeSearch) -> str:

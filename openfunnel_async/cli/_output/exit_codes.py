@@ -19,6 +19,7 @@ from openfunnel_async.errors import (
 )
 
 _KEY_HEADER = "x-api-key"
+_INVALID = 422
 
 
 class ExitCode(enum.IntEnum):
@@ -38,15 +39,21 @@ class ExitCode(enum.IntEnum):
 
 MEANINGS = (
     (ExitCode.OK, "done"),
-    (ExitCode.FAILED, "failed otherwise: the network, the service, a file"),
-    (ExitCode.USAGE, "a command, flag, file or address that is invalid"),
+    (
+        ExitCode.FAILED,
+        "failed otherwise: the network, the service, a file, an unknown job",
+    ),
+    (
+        ExitCode.USAGE,
+        "a command, flag, file or address that is invalid; nothing was spent",
+    ),
     (ExitCode.JOB_FAILED, "the job failed"),
-    (ExitCode.PARTIAL, "the job was cancelled, or not all of its rows are there"),
+    (ExitCode.PARTIAL, "a cancelled job, not all of its rows, or a --sample alone"),
     (ExitCode.BUDGET, "over budget: --max-credits or the account's credits"),
     (ExitCode.KEY, "the API key is missing or not accepted"),
     (ExitCode.UNKNOWN, "a submit was sent and its outcome is not known"),
     (ExitCode.INTERRUPTED, "stopped by Ctrl-C; the job continues"),
-    (ExitCode.TERMINATED, "stopped by SIGTERM; the job continues"),
+    (ExitCode.TERMINATED, "stopped by SIGTERM or SIGHUP; the job continues"),
 )
 
 # The first match counts, so a subclass comes before its base class.
@@ -91,15 +98,22 @@ class CommandError(Exception):
 
 def exit_code_of(error: OpenFunnelError) -> ExitCode:
     """Return the exit code of an error."""
-    if isinstance(error, RequestRejectedError) and _lacks_key(error):
-        return ExitCode.KEY
+    if isinstance(error, RequestRejectedError) and error.status_code == _INVALID:
+        return ExitCode.KEY if _lacks_key(error) else ExitCode.USAGE
     codes = (code for kind, code in _CODES_OF_ERRORS if isinstance(error, kind))
     return next(codes, ExitCode.FAILED)
 
 
-def error_fields(error: OpenFunnelError) -> dict[str, object]:
-    """Return what ``--json`` prints of an error beside its message."""
-    fields: dict[str, object] = {}
+def error_fields(
+    error: OpenFunnelError, job_id: str | None = None
+) -> dict[str, object]:
+    """Return what ``--json`` prints of an error beside its message.
+
+    Args:
+        error: The error.
+        job_id: The job that it is about, if the error itself does not name it.
+    """
+    fields: dict[str, object] = {} if job_id is None else {"job_id": job_id}
     if isinstance(error, APIError):
         fields["status_code"] = error.status_code
         fields["retry_after"] = error.retry_after

@@ -66,17 +66,19 @@ def describe_job(snapshot: JobSnapshot) -> str:
     return one_line(f"Job {snapshot.job_id}: {', '.join(facts)}")
 
 
-def print_submitted(printer: Printer, job: BulkJob, search: LookalikeSearch) -> None:
-    """Print the id, alone on its line."""
-    printer.print_result(
-        "submitted",
-        job.id,
-        job_id=job.id,
-        limit=job.limit,
-        worst_case_credits=worst_case(search),
-    )
-    if not printer.stdout_is_open:
-        printer.print_warning(f"stdout has no reader; the job that runs is {job.id}")
+def print_submitted(
+    printer: Printer, job: BulkJob, search: LookalikeSearch, *, is_result: bool = True
+) -> None:
+    """Print the id; alone on its line if it is the result of the command."""
+    fields = {
+        "job_id": job.id,
+        "limit": job.limit,
+        "worst_case_credits": worst_case(search),
+    }
+    if is_result:
+        printer.print_result("submitted", job.id, **fields)
+    else:
+        printer.print_event("submitted", f"Submitted as job {job.id}.", **fields)
 
 
 def print_cancel(printer: Printer, receipt: CancelReceipt) -> None:

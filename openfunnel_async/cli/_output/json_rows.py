@@ -15,7 +15,7 @@ from openfunnel_async.cli._output.exit_codes import (
     exit_code_of,
 )
 from openfunnel_async.cli._output.job_reports import exit_code_of_job
-from openfunnel_async.cli._output.printer import Printer, discard_output
+from openfunnel_async.cli._output.printer import Printer
 from openfunnel_async.cli._output.text import format_amount
 from openfunnel_async.errors import OpenFunnelError
 
@@ -62,13 +62,12 @@ async def _print_rows(
         async with job.rows(follow=follow) as stream:
             async for company in stream:
                 _print_row(company, columns)
+                if not printer.stdout_is_open:
+                    return ExitCode.FAILED
                 rows += 1
-    except BrokenPipeError:
-        discard_output(sys.stdout)
-        return ExitCode.FAILED
     except OpenFunnelError as error:
         code = exit_code_of(error)
-        printer.print_error(str(error), code=int(code), **error_fields(error))
+        printer.print_error(str(error), code=int(code), **error_fields(error, job.id))
         return code
     status = str(job.status)
     printer.print_event(

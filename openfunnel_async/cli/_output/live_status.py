@@ -4,65 +4,61 @@ import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any, TextIO, cast
+from typing import TextIO
 
 import attrs
 
-from openfunnel_async import CREDITS_PER_COMPANY, BulkJob, JobSnapshot
+from openfunnel_async import (
+    CREDITS_PER_COMPANY,
+    BulkJob,
+    Event,
+    JobSnapshot,
+    OutageBegan,
+    OutageEnded,
+    RetryPolicy,
+)
 from openfunnel_async.cli._output.printer import Printer
+from openfunnel_async.cli._output.text import one_line
 
 ShowSnapshot = Callable[[JobSnapshot], None]
 
 
+class EventRelay:
+    """Passes the events of a client, made before its jobs, to what shows the jobs."""
+
+    def __init__(self) -> None:
+        self.receive: Callable[[Event], object] = lambda _event: None
+
+    def __call__(self, event: Event) -> None:
+        """Pass an event on."""
+        self.receive(event)
+
+
 @contextmanager
 def show_jobs(
-    jobs: Sequence[BulkJob], printer: Printer, file: TextIO | None = None
+    jobs: Sequence[BulkJob],
+    printer: Printer,
+    events: EventRelay,
+    file: TextIO | None = None,
 ) -> Generator[ShowSnapshot, None, None]:
     """Show jobs while the body runs; yields a callback for their snapshots.
 
     Args:
         jobs: The jobs.
         printer: Prints the objects of ``--json``.
+        events: The events of the client, for the outages.
         file: The stream for people; stderr by default.
     """
     if printer.json:
-        yield _ProgressEvents(printer=printer).show
+        shown = _ProgressEvents(printer=printer)
+        events.receive = shown.show_outage
+        yield shown.show
         return
     from openfunnel_async.progress import Progress  # noqa: PLC0415 -- for people only
 
-    stream = cast("TextIO", _UnbreakableStream(file or sys.stderr, printer))
-    with Progress(jobs, file=stream) as progress:
+    with Progress(jobs, file=file or sys.stderr) as progress:
+        events.receive = progress.on_event
         yield progress
-
-
-class _UnbreakableStream:
-    """A stream whose reader may leave.
-
-    A job that spends must not end because ``| head`` has read enough lines.
-    """
-
-    def __init__(self, stream: TextIO, printer: Printer) -> None:
-        self._stream = stream
-        self._printer = printer
-
-    def write(self, text: str) -> int:
-        with self._closing_when_broken():
-            self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with self._closing_when_broken():
-            self._stream.flush()
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- any attribute of a stream
-        return getattr(self._stream, name)
-
-    @contextmanager
-    def _closing_when_broken(self) -> Generator[None, None, None]:
-        try:
-            yield
-        except BrokenPipeError:
-            self._printer.close(self._stream)
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -84,6 +80,25 @@ class _ProgressEvents:
             eta = None if snapshot.eta is None else round(snapshot.eta, 1)
             rate = self._rate(snapshot)
             self.printer.print_event("progress", "", **fields, rate=rate, eta=eta)
+
+    def show_outage(self, event: Event) -> None:
+        """Print that the service stopped to answer, or answers again."""
+        if isinstance(event, OutageBegan):
+            self.printer.print_event(
+                "outage",
+                "",
+                job_id=event.job_id,
+                message=one_line(event.error),
+                trying_for=RetryPolicy().outage,
+            )
+        elif isinstance(event, OutageEnded):
+            self.printer.print_event(
+                "outage_ended",
+                "",
+                job_id=event.job_id,
+                seconds=round(event.seconds, 1),
+                has_recovered=event.has_recovered,
+            )
 
     def _rate(self, snapshot: JobSnapshot) -> float | None:
         """Return companies a second since the first snapshot of the job."""

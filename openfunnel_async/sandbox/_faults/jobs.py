@@ -20,8 +20,8 @@ _STATUS_AFTER = {"submit": "pending", "cancel": "cancelling"}
 class UnknownStatus(Fault):
     """Answers with an undocumented word as a job's status.
 
-    It applies to reads of jobs that are not terminal: contract/facts.md, "Read", treats
-    every other word as not terminal.
+    It applies to reads of jobs that are not terminal: docs/reference/contract.md,
+    "Read", treats every other word as not terminal.
 
     Attributes:
         word: The word.

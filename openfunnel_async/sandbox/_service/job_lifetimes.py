@@ -10,7 +10,7 @@ import attrs
 from attrs import validators
 
 PAGE_SIZE = 100
-"""Rows of a page; contract/facts.md, "Read"."""
+"""Rows of a page; docs/reference/contract.md, "Read"."""
 
 Ending = Literal["completed", "failed"]
 
@@ -141,8 +141,8 @@ def realistic_life(seed: str, number: int, limit: int) -> JobLife:
     """Draw the plan of a job that has none.
 
     Pages are 15.3 to 27.3 s apart, most often about 18.1 s, as measured in
-    contract/facts.md; so 250 rows take about a minute and a half, and 10,000 rows
-    between 30 and 36 minutes. Every such job completes with all its rows.
+    docs/reference/contract.md; so 250 rows take about a minute and a half, and 10,000
+    rows between 30 and 36 minutes. Every such job completes with all its rows.
 
     Args:
         seed: The sandbox's seed.

@@ -11,7 +11,7 @@ class LedgerEntry:
         time: Sandbox time of the end, in seconds.
         job_id: The job.
         companies: Companies that it delivered.
-        credits: Their price, 1 credit each; see contract/facts.md, "Money".
+        credits: Their price, 1 credit each; see docs/reference/contract.md, "Money".
     """
 
     __module__ = "openfunnel_async.sandbox"

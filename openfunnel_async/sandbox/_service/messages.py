@@ -93,7 +93,7 @@ def json_reply(
 
 
 def validation_reply(issues: Iterable[Issue]) -> SandboxReply:
-    """Return a 422 in the form of contract/facts.md, "Rows"."""
+    """Return a 422 in the form of docs/reference/contract.md, "Rows"."""
     detail = [attrs.asdict(issue) for issue in issues]
     return json_reply(422, {"detail": detail})
 

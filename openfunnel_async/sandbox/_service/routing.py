@@ -125,7 +125,7 @@ def _serve(
 
 
 def _reject_key(request: SandboxRequest, wrong_key_status: int) -> SandboxReply:
-    """Reject a missing or a wrong key; see contract/facts.md, "Access"."""
+    """Reject a missing or a wrong key; see docs/reference/contract.md, "Access"."""
     key = request.headers.get(KEY_HEADER)
     if key:
         detail = "This API key is not known."

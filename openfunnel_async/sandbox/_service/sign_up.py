@@ -30,7 +30,7 @@ class _Pending:
 
 @attrs.define(eq=False, kw_only=True)
 class SignUps:
-    """Sends codes and exchanges them; see contract/facts.md, "Access".
+    """Sends codes and exchanges them; see docs/reference/contract.md, "Access".
 
     A code is valid for 24 hours and ten attempts. A new one is sent at most every
     thirty seconds, an interval that the contract does not define.

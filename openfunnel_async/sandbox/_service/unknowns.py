@@ -1,4 +1,4 @@
-"""The questions that contract/facts.md leaves open, as options."""
+"""The questions that docs/reference/contract.md leaves open, as options."""
 
 from typing import Literal
 

@@ -94,7 +94,7 @@ STAGES = (
     "Pre Seed", "Seed", "Series A", "Series B", "Series C", "Series D", "Series J",
     "No Funding Yet", "Private Equity", "Public", "Acquired", "Debt Financing",
 )  # fmt: skip
-"""Not the words of the request; see contract/facts.md, "Rows"."""
+"""Not the words of the request; see docs/reference/contract.md, "Rows"."""
 
 INDUSTRIES = (
     "Hospitals and Health Care", "Software Development", "Medical Equipment",

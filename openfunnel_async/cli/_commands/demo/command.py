@@ -1,6 +1,7 @@
 """``demo``: run the scenario, write the companies and compare the bills."""
 
-import sys
+import contextlib
+import itertools
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -13,8 +14,9 @@ from openfunnel_async import BulkResult, MergedResults, export, merge_results
 from openfunnel_async.cli._commands.demo import scenario
 from openfunnel_async.cli._commands.demo.display import show
 from openfunnel_async.cli._commands.demo.scenario import DemoJob
-from openfunnel_async.cli._output.exit_codes import ExitCode
-from openfunnel_async.cli._output.printer import Printer, discard_output
+from openfunnel_async.cli._commands.output_file import Overwrite, check_output
+from openfunnel_async.cli._output.exit_codes import CommandError, ExitCode
+from openfunnel_async.cli._output.printer import Printer
 from openfunnel_async.cli._output.text import format_amount
 from openfunnel_async.cli._settings import Json
 from openfunnel_async.errors import OpenFunnelError
@@ -24,13 +26,14 @@ from openfunnel_async.sandbox import Ledger
 def run_demo(
     *,
     output: Annotated[
-        Path,
+        Path | None,
         Parameter(
             name=("--output", "-o"),
-            show_default=True,
-            help="The file for the companies. An existing file is overwritten.",
+            help="The file for the companies; companies.csv in a new folder, "
+            "openfunnel-demo, by default.",
         ),
-    ] = Path("companies.csv"),
+    ] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> ExitCode:
     """Run three jobs at the same time against a local sandbox, for free.
@@ -39,12 +42,43 @@ def run_demo(
     completes, one is cancelled when there are enough rows, and one has already ended
     when it is cancelled. The rows are the same on every run.
     """
-    export.check(output)
-    printer, code = Printer(json=json), ExitCode.FAILED
+    printer = Printer(json=json)
+    if output is not None:
+        check_output(output, None, overwrite=overwrite)
+        return _play(output, printer)
+    folder = _make_folder()
+    try:
+        return _play(folder / "companies.csv", printer)
+    finally:
+        # Fails, as it should, for a folder that has the companies.
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _make_folder() -> Path:
+    """Make a new folder in the current one.
+
+    Raises:
+        CommandError: It cannot be made.
+    """
+    for number in itertools.count(1):
+        folder = Path("openfunnel-demo" + (f"-{number}" if number > 1 else ""))
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise CommandError(f"cannot make {folder}: {error.strerror}") from None
+        return folder
+    raise AssertionError("numbers do not end")
+
+
+def _play(output: Path, printer: Printer) -> ExitCode:
+    code = ExitCode.FAILED
     try:
         code = play_and_write(output, printer)
     except* BrokenPipeError:
-        discard_output(sys.stdout)
+        pass  # stdout has failed; the exit code reports it.
     except* (OpenFunnelError, OSError) as group:
         text = f"the demo failed: {group.exceptions[0]}"
         printer.print_error(text, code=int(ExitCode.FAILED))

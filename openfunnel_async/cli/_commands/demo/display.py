@@ -36,7 +36,7 @@ def show(
     sandbox: Sandbox, jobs: Sequence[DemoJob], printer: Printer
 ) -> Generator[Report, None, None]:
     """Show jobs while the body runs; yields what shows a single event."""
-    console = Console()
+    console = Console(file=sys.stdout)
     # Asked of the stream: FORCE_COLOR does not make a terminal of a pipe.
     if sys.stdout.isatty() and not (printer.json or console.is_dumb_terminal):
         console.print(INTRODUCTION)

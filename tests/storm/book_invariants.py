@@ -113,7 +113,9 @@ def what_may_be_billed_is_reserved(evidence: Evidence) -> Iterator[str]:
             yield f"{seen}, expected {reserved:g}"
         unknown = sum(entry.state is EntryState.UNKNOWN for entry in view.entries)
         unsound = sum(
-            exchange.kind == "submit" and not exchange.is_sound
+            exchange.kind == "submit"
+            # A redirection says nothing about a job.
+            and (not exchange.is_sound or (exchange.status or 0) // 100 == 3)
             for exchange in evidence.event_log.exchanges
         )
         if unknown > view.crashes + unsound:

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
 
@@ -93,7 +93,7 @@ class Worker:
             yield process
         finally:
             if process.returncode is None:
-                process.kill()
+                send_signal(process, signal.SIGKILL)
             await process.communicate()
 
     async def run(self, *more: str) -> tuple[int, str]:
@@ -198,12 +198,22 @@ async def _live(worker: Worker, rng: Random, kind: str | None, figures: Figures)
 async def _signal(
     worker: Worker, process: asyncio.subprocess.Process, kind: str, figures: Figures
 ) -> None:
-    process.send_signal(signal.Signals[kind])
+    send_signal(process, signal.Signals[kind])
     if kind == "SIGSTOP":
         await asyncio.sleep(_DRAIN)
         if _is_run(worker.path):
             await refuse_second(worker, figures)
-        process.send_signal(signal.SIGCONT)
+        send_signal(process, signal.SIGCONT)
+
+
+def send_signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Send a signal, also to a process that ends at this moment.
+
+    The method of the process would ask for its exit code first, which asyncio misses
+    then.
+    """
+    with suppress(ProcessLookupError):
+        os.kill(process.pid, number)
 
 
 def _is_run(path: Path) -> bool:

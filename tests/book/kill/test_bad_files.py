@@ -6,6 +6,7 @@ Each test uses real processes, and lets a good file finish the batch at the end.
 import asyncio
 import os
 import shutil
+import signal
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import pytest
 
 from openfunnel_async import Book
 from openfunnel_async.sandbox import Sandbox
-from tests.book.kill.harness import Worker
+from tests.book.kill.harness import Worker, send_signal
 from tests.book.kill.judge import judge
 from tests.book.kill.worker import BOOK_FAILED, DONE
 
@@ -38,7 +39,7 @@ async def buy_a_part(worker: Worker) -> None:
     async with worker.started() as process:
         while not any(view.credits for view in worker.sandbox.jobs.values()):  # noqa: ASYNC110 -- the sandbox has no event
             await asyncio.sleep(0.02)
-        process.kill()
+        send_signal(process, signal.SIGKILL)
 
 
 async def finish(worker: Worker, *, cuts: int) -> None:
@@ -66,7 +67,7 @@ async def test_a_full_disk_loses_nothing(tmp_path: Path, most_bytes: int) -> Non
             await asyncio.wait([ended], timeout=4)
             code = process.returncode
             if code is None:
-                process.kill()
+                send_signal(process, signal.SIGKILL)
             _, errors = await ended
         assert code in {None, BOOK_FAILED}, errors
         assert b"Traceback" not in errors

@@ -205,7 +205,7 @@ class PageReader:
         return manifest.count if manifest is not None else None
 
     def _read_so_far(self, page: PageRead) -> int:
-        return self._rows_before + len(page.answer.rows)
+        return self._rows_before + len(page.answer.raw_rows)
 
     def _count_differs(self, page: PageRead) -> bool:
         return self._stated not in (None, self._read_so_far(page))
@@ -233,14 +233,14 @@ class PageReader:
         page = await self._ahead.take(following)
         if page is None:
             page = await self._read(following, takes_turn=False)
-        self._rows_before += len(before.answer.rows)
+        self._rows_before += len(before.answer.raw_rows)
         self._cursors_seen |= {following, label or following}
         self._cursor, self.used, self._late_since = following, 0, None
         self._accept(page)
 
     def _accept(self, page: PageRead) -> None:
         """Take an answer, which must hold at least the rows that were used."""
-        if page.is_whole and len(page.answer.rows) < self.used:
+        if page.is_whole and len(page.answer.raw_rows) < self.used:
             self._contradict("rows that were already handed out are gone", "$.rows")
         self.page = page
         self._ahead.continue_from(page)
@@ -250,11 +250,11 @@ class PageReader:
         old, new = before.answer, page.answer
         if None not in (old.label, new.label) and old.label != new.label:
             self._contradict("the answer names another page than before", "$.page")
-        common = min(self.used, len(before.answer.rows), len(page.answer.rows))
+        there = min(self.used, len(old.raw_rows))
+        common = min(there, len(new.raw_rows))
         if new.rows[:common] != old.rows[:common]:
             self._contradict("rows that were already handed out have changed", "$.rows")
-        is_late = len(page.answer.rows) < min(self.used, len(before.answer.rows))
-        if page.is_whole or not is_late:
+        if page.is_whole or len(new.raw_rows) >= there:
             self._accept(page)
 
     async def _read(self, cursor: str | None, *, takes_turn: bool = True) -> PageRead:

@@ -173,8 +173,8 @@ def _pages(manifest: Manifest, answer: JobAnswer, passed: int) -> int:
     leads beyond that number, the count of rows says how many there are.
     """
     pages = manifest.pages
-    if pages is None or manifest.count is None or not answer.rows:
+    if pages is None or manifest.count is None or not answer.raw_rows:
         return pages or 0
     if pages > passed or answer.next_cursor is None:
         return pages
-    return math.ceil(manifest.count / len(answer.rows))
+    return math.ceil(manifest.count / len(answer.raw_rows))

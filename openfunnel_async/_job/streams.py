@@ -113,7 +113,7 @@ class RowStream(_Stream):
             reader = self._reader
             while not self._closed:
                 page = reader.page
-                if page is not None and reader.used < len(page.answer.rows):
+                if page is not None and reader.used < len(page.answer.raw_rows):
                     row = page.answer.rows[reader.used]
                     reader.used += 1
                     self.delivered += 1
@@ -172,7 +172,7 @@ class PageStream(_Stream):
             while not self._closed:
                 page = reader.page
                 if page is not None and self._is_due(page):
-                    used, reader.used = reader.used, len(page.answer.rows)
+                    used, reader.used = reader.used, len(page.answer.raw_rows)
                     self._given, self._given_cursor = page, reader.cursor
                     self._bookmark.reader = reader
                     return PageInStream(page, used, reader.place)

@@ -10,7 +10,7 @@ import functools
 import json
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar, cast
 
 import attrs
@@ -105,8 +105,8 @@ class JobAnswer:
         progress_message: A coarse label.
         label: The label of the page.
         next_cursor: The label of the next page.
-        rows: The companies of the page; empty if only the status was read.
-        raw_rows: The same rows as the service sent them.
+        raw_rows: The rows of the page as the service sent them; empty if only the
+            status was read.
     """
 
     job_id: str
@@ -118,8 +118,15 @@ class JobAnswer:
     progress_message: str | None = None
     label: str | None = None
     next_cursor: str | None = None
-    rows: tuple[Company, ...] = ()
-    raw_rows: Sequence[object] = ()
+    raw_rows: Sequence[dict[str, Any]] = ()
+    _companies: tuple[Company, ...] | None = attrs.field(default=None, init=False)
+
+    @property
+    def rows(self) -> tuple[Company, ...]:
+        """The companies of the page, built when they are needed for the first time."""
+        if self._companies is None:
+            self._companies = tuple(map(company, self.raw_rows))
+        return self._companies
 
 
 def job_answer(answer: dict[str, Any]) -> JobAnswer:
@@ -259,7 +266,6 @@ def _converter() -> Converter:
         # Set by the reader of a page.
         "label": override(omit=True),
         "next_cursor": override(omit=True),
-        "rows": override(omit=True),
         "raw_rows": override(omit=True),
     }
     made.register_structure_hook(
@@ -332,16 +338,14 @@ def _warn_once(field: str, warning: str) -> None:
         _logger.warning(warning, field)
 
 
-def companies(rows: Iterable[object]) -> tuple[Company, ...]:
-    """Build all rows of a page.
+def check_rows(rows: Sequence[object]) -> Sequence[dict[str, Any]]:
+    """Return the rows of a page, each of which must be an object.
 
     Raises:
         InvalidResponseError: A row is not an object.
     """
-    built: list[Company] = []
     for place, row in enumerate(rows):
         if not isinstance(row, dict):
             path = f"$.rows[{place}]"
             raise InvalidResponseError(f"the answer's {path} must be an object", path)
-        built.append(company(row))  # pyright: ignore[reportUnknownArgumentType]
-    return tuple(built)
+    return cast("Sequence[dict[str, Any]]", rows)

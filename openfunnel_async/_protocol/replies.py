@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 
 from openfunnel_async._protocol.codec import (
     JobAnswer,
-    companies,
+    check_rows,
     decode,
     job_answer,
     structure,
@@ -201,7 +201,7 @@ def read_page(job_id: str, cursor: str | None, reply: WireReply) -> JobAnswer:
     if None not in (cursor, answer.label) and answer.label != cursor:
         msg = "the answer is not the page that was requested"
         raise InvalidResponseError(msg, "$.page")
-    answer.rows, answer.raw_rows = companies(rows), rows
+    answer.raw_rows = check_rows(rows)
     return answer
 
 

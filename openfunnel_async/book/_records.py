@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 
 import attrs
 
-from openfunnel_async._protocol.codec import companies
+from openfunnel_async._protocol.codec import company
 from openfunnel_async._values.checkpoint import JobCheckpoint
 from openfunnel_async._values.models import Company
 from openfunnel_async._values.search import LookalikeSearch
@@ -188,7 +188,7 @@ def unpack_rows(body: bytes) -> list[dict[str, Any]]:
 
 def read_companies(page: StoredPage) -> tuple[Company, ...]:
     """Return the companies of a stored page."""
-    return companies(unpack_rows(page.body))
+    return tuple(map(company, unpack_rows(page.body)))
 
 
 @contextmanager

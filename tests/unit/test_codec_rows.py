@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from openfunnel_async import Company, InvalidResponseError
 from openfunnel_async._protocol import codec as _codec
-from openfunnel_async._protocol.codec import companies, company
+from openfunnel_async._protocol.codec import check_rows, company
 
 FIELDS = [field.name for field in attrs.fields(Company) if field.name != "extra"]
 TEXTS = [
@@ -129,7 +129,8 @@ def test_an_unexpected_type_is_logged_once_without_its_value(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        companies([{"name": 5_550_123}, {"name": 5_550_124}, {"domain": 5_550_125}])
+        for row in ({"name": 5_550_123}, {"name": 5_550_124}, {"domain": 5_550_125}):
+            company(row)
     messages = caplog.messages
     assert len(messages) == 2
     assert ["name" in messages[0], "domain" in messages[1]] == [True, True]
@@ -145,7 +146,7 @@ def test_an_unknown_key_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize("row", [None, "row", 5, [], True])
 def test_a_row_that_is_no_object_says_where(row: object) -> None:
     with pytest.raises(InvalidResponseError) as caught:
-        companies([{}, {}, {}, row])
+        check_rows([{}, {}, {}, row])
     assert caught.value.path == "$.rows[3]"
     assert "$.rows[3] must be an object" in str(caught.value)
 

@@ -135,6 +135,6 @@ async def test_a_damaged_page_sends_nothing(tmp_path: Path, where: str) -> None:
         before = len(sandbox.requests)
         code, errors = await copy.run()
         assert (code, len(sandbox.requests) - before) == (BOOK_FAILED, 0), errors
-        assert errors.startswith("BookError: ")
+        assert errors.startswith("DamagedBookError: ")
         assert "Traceback" not in errors
         await finish(worker, cuts=1)

@@ -1,8 +1,8 @@
 """A schedule in which a program runs a Book, crashes, and is started again.
 
 A crash drops the loop of the program with all of its tasks: none of them runs any more.
-What was sent may still arrive. The next life has a loop of its own, whose clock goes
-on, and opens the same file.
+What was sent may still arrive. The next life has a loop of its own, whose clock
+continues, and opens the same file.
 """
 
 import asyncio
@@ -47,10 +47,10 @@ from tests.storm.schedule import LONGEST_SCHEDULE, Schedule, draw_life, draw_sch
 from tests.storm.storm_loop import StormLoop, describe_error, make_client, recorded_log
 from tests.support.virtual_time import StuckLoopError
 
-# Every so many seeds there is such a schedule.
+# Each seed that is a multiple of this has such a schedule.
 EVERY = 8
 # Each commit waits for the disk, and no crash here loses what was written.
-_IN_MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108 -- a folder is made in it
+_IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 -- a folder is made in it
 _NAME = "storm"
 _ENDS: dict[LifeEnd, float] = {
     "crash": 6,
@@ -208,7 +208,7 @@ class _Host:
     async def _program(
         self, path: Path, end: LifeEnd, after: float, step: Step, has_recovered: bool
     ) -> str:
-        """Run the batch, as a program would; return what came of it."""
+        """Run the batch, as a program would; return the outcome in words."""
         CURRENT_STEP.set(step)
         if self._transport is not None:
             self._transport.crash()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import EllipsisType
-from typing import TYPE_CHECKING, Literal, NoReturn, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, Unpack
 
 from openfunnel_async._client.background import BackgroundTasks
 from openfunnel_async._client.book_jobs import BookJobs, make_fingerprint
@@ -142,7 +142,10 @@ class OpenFunnel:
             polling=polling,
             wait_timeout=wait_timeout,
             read_ahead=read_ahead,
-            emitter=EventEmitter(check_on_event(on_event)),
+            emitter=EventEmitter(
+                check_on_event(on_event),
+                on_settled=None if book is None else self._note_settled,
+            ),
         )
         self._ledger = None if book is None else _open_ledger(book)
         self._fingerprint = make_fingerprint(key)
@@ -506,6 +509,12 @@ class OpenFunnel:
             max_credits=max_credits,
             labels=labels,
         )
+
+    def _note_settled(self, job_id: str, facts: Mapping[str, Any]) -> None:
+        """Write the bill of a job that was submitted with ``once``."""
+        if self._ledger is not None and job_id in self._ledger.open_jobs:
+            work = self._ledger.record_settled(job_id, facts)
+            self._background.start_background_task(work)
 
     def _need_ledger(self, what: str) -> "Ledger":
         if self._ledger is None:

@@ -74,6 +74,7 @@ class HandleSettings:
             emitter = EventEmitter(
                 check_on_event(given.pop("on_event", emitter.on_event)),
                 _check_label(given.pop("label", emitter.label)),
+                emitter.on_settled,
             )
         return attrs.evolve(self, emitter=emitter, **given)
 

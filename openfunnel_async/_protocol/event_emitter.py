@@ -8,9 +8,9 @@ import asyncio
 import contextlib
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from openfunnel_async._values.events import (
     CancelAccepted,
@@ -23,6 +23,7 @@ from openfunnel_async._values.events import (
 from openfunnel_async.errors import ConfigurationError
 
 OnEvent = Callable[[Event], object]
+OnSettled = Callable[[str, Mapping[str, Any]], None]
 _logger = logging.getLogger("openfunnel_async")
 _AT_INFO = (JobSubmitted, JobSettled, CancelAccepted, OutageBegan, OutageEnded)
 
@@ -46,15 +47,21 @@ class EventEmitter:
     Args:
         on_event: The callback of the client, if it has one.
         label: The label of all events.
+        on_settled: Called with the id of each job that is terminal and the facts of the
+            event, whoever else receives it: the Book writes the bill.
     """
 
-    __slots__ = ("_has_failed", "label", "on_event")
+    __slots__ = ("_has_failed", "label", "on_event", "on_settled")
 
     def __init__(
-        self, on_event: OnEvent | None = None, label: str | None = None
+        self,
+        on_event: OnEvent | None = None,
+        label: str | None = None,
+        on_settled: OnSettled | None = None,
     ) -> None:
         self.on_event: OnEvent | None = on_event
         self.label: str | None = label
+        self.on_settled: OnSettled | None = on_settled
         self._has_failed = False
 
     def is_wanted(self, event_type: type[Event]) -> bool:
@@ -67,6 +74,8 @@ class EventEmitter:
         self, event_type: type[Event], job_id: str | None, /, **facts: object
     ) -> None:
         """Build the event and deliver it, if anything receives it; never raises."""
+        if self.on_settled is not None and event_type is JobSettled:
+            self._guard(event_type, partial(self.on_settled, str(job_id), facts))
         event: Event | None = None
 
         def build() -> None:

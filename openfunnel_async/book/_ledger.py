@@ -5,8 +5,9 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from openfunnel_async._job.handle import BulkJob
 from openfunnel_async._job.shared_task import SharedTask
@@ -30,6 +31,7 @@ class Ledger:
         under_way: Keys of the submits that this process carries on.
         running: For each batch that runs here, the handles of its jobs by key.
         once: The submits with ``once=`` of this process, by key.
+        open_jobs: The entries of their jobs that are not settled, by the id of the job.
     """
 
     def __init__(self, store: Store) -> None:
@@ -38,7 +40,24 @@ class Ledger:
         self._is_checked = False
         self.under_way: set[str] = set()
         self.running: dict[str, dict[str, BulkJob]] = {}
+        self.open_jobs: dict[str, int] = {}
         self.once: dict[str, SharedTask[BulkJob]] = {}
+
+    async def record_settled(self, job_id: str, facts: Mapping[str, Any]) -> None:
+        """Write the bill of a job that a handle has seen to be terminal.
+
+        The rows of such a job went to the caller. A bill that the answer did not state
+        is not written: another handle may read it later.
+        """
+        if facts["credits_consumed"] is None:
+            return
+        entry = self.open_jobs.pop(job_id)
+        try:
+            await self.store.record_bill(
+                entry, str(facts["status"]), facts["credits_consumed"], facts["error"]
+            )
+        except BookError as exc:
+            _logger.warning("the bill of job %s could not be written: %s", job_id, exc)
 
     @asynccontextmanager
     async def run_lock(self) -> AsyncGenerator[None]:

@@ -49,7 +49,7 @@ async def submit_once(
     entry = await ledger.store.find_entry(planned.key)
     if entry is not None:
         check_same_request(entry.key, entry.request, planned.request)
-        job = _find_job(jobs, entry)
+        job = _find_job(ledger, jobs, entry)
         if job is not None:
             return job
     shared = ledger.once.get(planned.key)
@@ -59,7 +59,7 @@ async def submit_once(
     return await shared.join(math.inf)
 
 
-def _find_job(jobs: Jobs, entry: EntryRecord) -> BulkJob | None:
+def _find_job(ledger: Ledger, jobs: Jobs, entry: EntryRecord) -> BulkJob | None:
     """Return the job of an entry; None if the entry may be submitted.
 
     Raises:
@@ -67,6 +67,8 @@ def _find_job(jobs: Jobs, entry: EntryRecord) -> BulkJob | None:
         ConfigurationError: A person skipped it.
     """
     if entry.job_id is not None:
+        if entry.state is EntryState.SUBMITTED:
+            ledger.open_jobs[entry.job_id] = entry.id
         return jobs.attach(entry.start)
     shown = escaped(entry.key, 100)
     was_sent = entry.state is EntryState.SKIPPED and entry.attempt > 0
@@ -91,7 +93,7 @@ async def _submit(ledger: Ledger, jobs: Jobs, planned: PlannedSearch) -> BulkJob
     """Submit the search, unless another process did so in the meantime."""
     async with _run_lock(ledger):
         entry = await ledger.store.plan_one(planned)
-        job = _find_job(jobs, entry)
+        job = _find_job(ledger, jobs, entry)
         if job is not None:
             return job
         if entry.state is EntryState.REJECTED:
@@ -105,12 +107,14 @@ async def _submit(ledger: Ledger, jobs: Jobs, planned: PlannedSearch) -> BulkJob
             raise CreditCapError(msg)
         record = ledger.carry(entry.key, intent.attempt)
         try:
-            return await jobs.submit(entry.search, record)
+            job = await jobs.submit(entry.search, record)
         except SubmitOutcomeUnknownError as exc:
             if exc.job_id is None:
                 raise
             start = JobCheckpoint(job_id=exc.job_id, limit=exc.search.limit)
-            return jobs.attach(start)
+            job = jobs.attach(start)
+        ledger.open_jobs[job.id] = entry.id
+        return job
 
 
 @asynccontextmanager

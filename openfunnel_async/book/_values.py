@@ -16,9 +16,10 @@ class EntryState(enum.StrEnum):
 
     ``planned``: not submitted. ``submitting``: a submit is under way. ``submitted``:
     its job is known. ``settled``: its job is terminal, and its rows and its bill are in
-    the Book. ``rejected``: the service refused the search, and there is no job.
-    ``unknown``: a submit was sent and its outcome is unknown, so its reservation stays.
-    ``skipped``: it is not submitted; the entry's ``error`` says why.
+    the Book (of a submit with ``once=`` the bill alone). ``rejected``: the service
+    refused the search, and there is no job. ``unknown``: a submit was sent and its
+    outcome is unknown, so its reservation stays. ``skipped``: it is not submitted; the
+    entry's ``error`` says why.
     """
 
     __module__ = "openfunnel_async.book"

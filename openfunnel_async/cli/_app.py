@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 
 from cyclopts import (
@@ -47,9 +47,35 @@ _COMMANDS = {
     "fetch": "fetch:fetch_rows",
     "cancel": "cancel:cancel",
     "run": "run:run_search",
+    "batch": "",
+    "book": "",
     "sandbox": "sandbox:run_sandbox",
     "completion": "completion:print_completion",
 }
+_GROUPS = {
+    "batch": (
+        "Buy many searches as one batch, which continues after a crash.",
+        {
+            "plan": "batch_plan:plan_batch",
+            "run": "batch_run:run_batch",
+            "list": "batch_show:list_batches",
+            "show": "batch_show:show_batch",
+            "watch": "batch_watch:watch_batch",
+            "cancel": "batch_cancel:cancel_batch",
+            "resolve": "batch_resolve:resolve_entry",
+            "export": "batch_export:export_batch",
+        },
+    ),
+    "book": (
+        "Read, check or copy the Book, the file that batches are in.",
+        {
+            "entries": "batch_show:show_entries",
+            "check": "book_care:check_book",
+            "backup": "book_care:back_up_book",
+        },
+    ),
+}
+"""The help and the commands of the commands that have commands of their own."""
 _HELP = """Run OpenFunnel's bulk lookalike jobs without spending by accident.
 
 The key comes from OPENFUNNEL_API_KEY or a .env file, never from the command line.
@@ -69,9 +95,21 @@ app = App(
     # main() handles Ctrl-C.
     suppress_keyboard_interrupt=False,
 )
-for _place, (_name, _path) in enumerate(_COMMANDS.items()):
-    # By its path, so that a command imports only its own module.
-    app.command(f"{_PACKAGE}.{_path}", name=_name, sort_key=_place)
+
+
+def _add_commands(to: App, commands: Mapping[str, str]) -> None:
+    for place, (name, path) in enumerate(commands.items()):
+        if name in _GROUPS and to is app:
+            text, inner = _GROUPS[name]
+            group = App(name=name, help=text, sort_key=place)
+            _add_commands(group, inner)
+            app.command(group)
+        else:
+            # By its path, so that a command imports only its own module.
+            to.command(f"{_PACKAGE}.{path}", name=name, sort_key=place)
+
+
+_add_commands(app, _COMMANDS)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -79,8 +117,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     with guard_streams():
         printer = Printer(json="--json" in words)
-        if not words or words[0] in {"--help", "-h"}:
-            _load_commands()
+        _load_commands(words)
         code = _run_with_log(words, printer)
         return _add_output_failure(code, printer)
 
@@ -141,19 +178,29 @@ def _add_output_failure(code: int, printer: Printer) -> int:
 
 def _describe_usage_error(error: CycloptsError, words: Sequence[str]) -> str:
     """Describe in one line what is wrong, and name the command that prints the help."""
+    known, place = _find_commands(words)
     if isinstance(error, UnknownCommandError):
-        message = _describe_unknown_command(words[0] if words else "")
+        word = words[place] if len(words) > place else ""
+        message = _describe_unknown_command(word, known)
     elif isinstance(error, UnusedCliTokensError):
         message = f"Unexpected argument: {' '.join(error.unused_tokens or ())}."
     else:
         message = str(error).strip()
-    command = f" {words[0]}" if words and words[0] in _COMMANDS else ""
+    named = [*words[:place], *(word for word in words[place:][:1] if word in known)]
+    command = "".join(f" {word}" for word in named)
     return f"{message} See: openfunnel-async{command} --help"
 
 
-def _describe_unknown_command(word: str) -> str:
+def _find_commands(words: Sequence[str]) -> tuple[Collection[str], int]:
+    """Return the commands that the words may name, and the place of the name."""
+    if words and words[0] in _GROUPS:
+        return _GROUPS[words[0]][1], 1
+    return _COMMANDS, 0
+
+
+def _describe_unknown_command(word: str, known: Collection[str]) -> str:
     kind = "flag" if word.startswith("-") else "command"
-    similar = get_close_matches(word, _COMMANDS, n=1)
+    similar = get_close_matches(word, known, n=1)
     question = f' Did you mean "{similar[0]}"?' if similar else ""
     return f'Unknown {kind} "{word}".{question}'
 
@@ -167,7 +214,14 @@ def _describe_error(error: OpenFunnelError) -> str:
     return str(error)
 
 
-def _load_commands() -> None:
-    """Import all commands, whose docstrings are in the list of the help."""
-    for name in _COMMANDS:
-        _ = app[name]
+def _load_commands(words: Sequence[str]) -> None:
+    """Import all commands whose docstrings are in the list of the help."""
+    group = words[0] if words and words[0] in _GROUPS else None
+    is_list = [*words[group is not None :]][:1] in ([], ["--help"], ["-h"])
+    if not is_list:
+        return
+    listed, names = app, [*_COMMANDS]
+    if group is not None:
+        listed, names = app[group], [*_GROUPS[group][1]]
+    for name in names:
+        _ = listed[name]

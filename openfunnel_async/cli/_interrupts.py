@@ -47,6 +47,11 @@ class Interrupts:
         """Whether a signal arrived that was not handled yet."""
         return bool(self._pending)
 
+    @property
+    def is_insistent(self) -> bool:
+        """Whether a Ctrl-C arrived after another signal."""
+        return len(self._pending) > 1 and self._pending[-1] == signal.SIGINT
+
     async def run(
         self,
         work: Callable[[], Awaitable[T]],

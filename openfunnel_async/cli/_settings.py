@@ -4,7 +4,7 @@ import os
 import shlex
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 from urllib.parse import urlsplit
 
 import anyio
@@ -26,6 +26,10 @@ from openfunnel_async.cli import _env_file
 from openfunnel_async.cli._output.exit_codes import CommandError, ExitCode
 from openfunnel_async.cli._output.printer import log_events
 from openfunnel_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    # Its module imports sqlite3, which only those need who have a Book.
+    from openfunnel_async import Book
 
 OnEvent = Callable[[Event], object]
 T = TypeVar("T")
@@ -92,9 +96,13 @@ class NetworkFlags:
         return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.removesuffix('/')}"
 
     def open_client(
-        self, key: SecretText, origin: str, on_event: OnEvent | None = None
+        self,
+        key: SecretText,
+        origin: str,
+        on_event: OnEvent | None = None,
+        book: "Book | None" = None,
     ) -> OpenFunnel:
-        """Return a client whose waits have no time limit.
+        """Return a client whose waits have no time limit; it closes the Book.
 
         Raises:
             ConfigurationError: The key, the address, the proxy or the file is invalid.
@@ -106,6 +114,7 @@ class NetworkFlags:
             ca_file=self.ca_file,
             wait_timeout=None,
             on_event=on_event,
+            book=book,
         )
 
     def open_transport(self) -> AiohttpTransport:
@@ -240,9 +249,11 @@ class Account:
     source: str
     network: NetworkFlags
 
-    def open_client(self, on_event: OnEvent | None = None) -> OpenFunnel:
-        """Return a client whose waits have no time limit."""
-        return self.network.open_client(self.key, self.origin, on_event)
+    def open_client(
+        self, on_event: OnEvent | None = None, book: "Book | None" = None
+    ) -> OpenFunnel:
+        """Return a client whose waits have no time limit; it closes the Book."""
+        return self.network.open_client(self.key, self.origin, on_event, book)
 
     def call(self, function: Callable[[OpenFunnel], Awaitable[T]]) -> T:
         """Call an async function with a client, on a new event loop."""

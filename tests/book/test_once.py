@@ -180,3 +180,30 @@ async def test_while_another_process_runs_the_book_nothing_is_sent(
                 await batch.run()
         assert len(account.seen("submit")) == 1
         assert (await batch.run()).settled == 1
+
+
+async def test_the_bill_of_a_job_is_written_when_a_handle_sees_its_end(
+    book_path: Path,
+) -> None:
+    """Caught: an entry that stays submitted for ever."""
+    async with BookAccount(book_path, lasting(20, rows=30)) as account:
+        job = await account.client.submit(search(limit=50), once="k")
+        await job.wait_until_terminal()
+        await anyio.sleep(1)
+        (entry,) = await account.book.entries()
+        assert (entry.state, entry.status) == (EntryState.SETTLED, "completed")
+        assert (entry.billed, entry.rows) == (30, 0)
+        again = await account.client.submit(search(limit=50), once="k")
+        assert len((await again.result()).rows) == 30
+
+
+async def test_the_bill_is_written_by_another_process_as_well(book_path: Path) -> None:
+    async with BookAccount(book_path, lasting(20, rows=30)) as account:
+        await account.client.submit(search(limit=50), once="k")
+        account.book._ledger.open_jobs.clear()
+        other = account.client.with_options(label="other")
+        job = await other.submit(search(limit=50), once="k")
+        await job.result()
+        await anyio.sleep(1)
+        (entry,) = await account.book.entries()
+        assert (entry.state, entry.billed) == (EntryState.SETTLED, 30)

@@ -53,6 +53,7 @@ async def test_submit_for_a_program(terminal: Terminal) -> None:
             "job_id": job_id,
             "limit": 150,
             "worst_case_credits": 150,
+            "key": None,
         }
     ]
     body = terminal.sandbox.requests[0].body

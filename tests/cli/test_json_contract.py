@@ -17,6 +17,7 @@ import pytest
 
 from openfunnel_async.sandbox import SlowAnswer, StatusFault, Unknowns
 from openfunnel_async.sandbox._service.fault import Exchange
+from tests.cli.batches import plan, read_entries, write_plan
 from tests.cli.command import Outcome, Terminal, life, read_until, start
 from tests.docs.pages import DOCS
 from tests.fleet.programs import WatchedSandbox
@@ -30,7 +31,7 @@ PAGE = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
 OPTIONAL = {
     "error": {
         "status_code", "retry_after", "job_id", "path", "accepted",
-        "worst_case_credits", "max_credits", "job_ids",
+        "worst_case_credits", "max_credits", "job_ids", "key", "line",
     },
     "signed_up": {"api_key"},
 }  # fmt: skip
@@ -186,6 +187,35 @@ async def plain_commands(terminal: Terminal) -> Objects:
     return [*printed, *rows.errors, *await run(terminal, "status", job_id)]
 
 
+async def batches(terminal: Terminal) -> Objects:
+    write_plan(terminal, 2)
+    planned = await run(terminal, "batch", "plan", "q4.csv")
+    (first, _) = await read_entries(terminal)
+    (terminal.folder / "bad.csv").write_text("query\nx,y\n")
+    return [
+        *planned,
+        *await run(terminal, "batch", "resolve", first.key, "--skip"),
+        *await run(terminal, "batch", "run", "q4"),
+        *await run(terminal, "batch", "list"),
+        *await run(terminal, "batch", "show", "q4"),
+        *await run(terminal, "batch", "watch", "q4"),
+        *await run(terminal, "batch", "cancel", "q4"),
+        *await run(terminal, "batch", "export", "q4", "-o", "q4.jsonl"),
+        *await run(terminal, "batch", "plan", "bad.csv", code=2),
+        *await run(terminal, "book", "entries"),
+        *await run(terminal, "book", "check"),
+        *await run(terminal, "book", "backup", "copy.sqlite"),
+        *await run(terminal, "submit", *SEARCH),
+    ]
+
+
+async def batch_interrupted(terminal: Terminal) -> Objects:
+    terminal.sandbox.plan = lambda _number, _limit: life(pages=1)
+    await plan(terminal, 1)
+    once = ('"submitted": 1',)
+    return await interrupt(terminal, "batch", "run", "q4", after=once, code=130)
+
+
 GROUPS = (
     (plain_commands, {
         "balance", "log", "estimate", "check", "submitted", "progress", "exported",
@@ -196,6 +226,11 @@ GROUPS = (
     (submit_interrupted, {"waiting", "submitted", "left"}),
     (watch_interrupted, {"progress", "left", "cancelling", "cancel"}),
     (fetch_interrupted, {"progress", "stopped"}),
+    (batches, {
+        "planned", "entry", "batch", "batch_progress", "batch_exported", "error",
+        "book_check", "backup", "submitted",
+    }),
+    (batch_interrupted, {"batch_progress", "stopping", "left"}),
     (outages, {"progress", "outage", "outage_ended", "left"}),
 )  # fmt: skip
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import attrs
 
-from openfunnel_async import BulkJob, LookalikeSearch, OpenFunnel
+from openfunnel_async import Book, BulkJob, LookalikeSearch, OpenFunnel
+from openfunnel_async.cli._commands.book_flags import make_key
 from openfunnel_async.cli._commands.row_export import RowExport
 from openfunnel_async.cli._commands.submit import submit_job
 from openfunnel_async.cli._interrupts import Interrupts
@@ -27,6 +28,7 @@ class Purchase:
         overwrite: Whether a file that exists may be replaced.
         enough: The number of rows at which the job is cancelled, if any.
         account: Whose credits it spends.
+        book: Where its id is kept as well, if there is a Book.
         service: Formats the commands that continue.
         printer: Prints what happens.
         events: The events of the client.
@@ -38,13 +40,14 @@ class Purchase:
     overwrite: bool
     enough: int | None
     account: Account
+    book: Book | None
     service: ServiceFlags
     printer: Printer
     events: EventRelay = attrs.field(factory=EventRelay)
 
     def open_client(self) -> OpenFunnel:
         """Return a client whose events are shown."""
-        return self.account.open_client(self.events)
+        return self.account.open_client(self.events, self.book)
 
     async def submit(self, client: OpenFunnel, interrupts: Interrupts) -> BulkJob:
         """Submit the search, and print the id of its job.
@@ -53,8 +56,9 @@ class Purchase:
             CommandError: A second Ctrl-C stopped it.
             OpenFunnelError: As ``OpenFunnel.submit()``.
         """
-        job = await submit_job(client, self.search, self.printer, interrupts)
-        print_submitted(self.printer, job, self.search, is_result=False)
+        key = None if self.book is None else make_key()
+        job = await submit_job(client, self.search, self.printer, interrupts, key)
+        print_submitted(self.printer, job, self.search, key=key, is_result=False)
         return job
 
     async def export(self, job: BulkJob, interrupts: Interrupts) -> ExitCode:

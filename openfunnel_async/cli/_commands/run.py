@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from openfunnel_async.cli._commands.book_flags import BookFlags
 from openfunnel_async.cli._commands.consent import ConsentFlags
 from openfunnel_async.cli._commands.output_file import Overwrite, check_output
 from openfunnel_async.cli._commands.purchase import Purchase
@@ -40,6 +41,7 @@ def run_search(  # noqa: PLR0913 -- flags, each with a default but the file
     sampling: SampleFlags = SampleFlags(),  # noqa: B008 -- frozen
     flags: SearchFlags = SearchFlags(),  # noqa: B008 -- frozen
     consent: ConsentFlags = ConsentFlags(),  # noqa: B008 -- frozen
+    place: BookFlags = BookFlags(),  # noqa: B008 -- frozen
     service: ServiceFlags = ServiceFlags(),  # noqa: B008 -- frozen
 ) -> ExitCode:
     """Start a job and write its companies into a file as they arrive.
@@ -65,6 +67,7 @@ def run_search(  # noqa: PLR0913 -- flags, each with a default but the file
         overwrite=overwrite,
         enough=enough,
         account=service.find_account(),
+        book=place.find_book_if_any(),
         service=service,
         printer=printer,
     )

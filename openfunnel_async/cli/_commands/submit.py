@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from openfunnel_async import BulkJob, LookalikeSearch, OpenFunnel
+from openfunnel_async import Book, BulkJob, LookalikeSearch, OpenFunnel
+from openfunnel_async.cli._commands.book_flags import BookFlags, make_key
 from openfunnel_async.cli._commands.consent import ConsentFlags
 from openfunnel_async.cli._commands.search_flags import SearchFlags
 from openfunnel_async.cli._commands.stop_jobs import cancel_jobs, leave_jobs
@@ -11,22 +12,24 @@ from openfunnel_async.cli._output.exit_codes import CommandError, ExitCode
 from openfunnel_async.cli._output.job_reports import print_submitted
 from openfunnel_async.cli._output.printer import Printer
 from openfunnel_async.cli._settings import Account, ServiceFlags
+from openfunnel_async.errors import SubmitOutcomeUnknownError
 
 
 def submit(
     *,
     flags: SearchFlags = SearchFlags(),  # noqa: B008 -- frozen
     consent: ConsentFlags = ConsentFlags(),  # noqa: B008 -- frozen
+    place: BookFlags = BookFlags(),  # noqa: B008 -- frozen
     service: ServiceFlags = ServiceFlags(),  # noqa: B008 -- frozen
 ) -> ExitCode:
     """Start a job, which bills one credit for each company, and print its id.
 
     Only the id is printed on stdout. On a terminal it asks first; elsewhere it needs
-    --yes or --max-credits.
+    --yes or --max-credits. If there is a Book, the id is written into it as well.
     """
-    printer = Printer(json=service.json)
+    printer, book = Printer(json=service.json), place.find_book_if_any()
     search, account = prepare_search(flags, consent, service, printer)
-    return run_command(partial(_submit, search, account, service, printer))
+    return run_command(partial(_submit, search, account, book, service, printer))
 
 
 def prepare_search(
@@ -43,16 +46,18 @@ def prepare_search(
     return search, account
 
 
-async def _submit(
+async def _submit(  # noqa: PLR0913, PLR0917 -- what the flags named
     search: LookalikeSearch,
     account: Account,
+    book: Book | None,
     service: ServiceFlags,
     printer: Printer,
     interrupts: Interrupts,
 ) -> ExitCode:
-    async with account.open_client() as client:
-        job = await submit_job(client, search, printer, interrupts)
-        print_submitted(printer, job, search)
+    key = None if book is None else make_key()
+    async with account.open_client(book=book) as client:
+        job = await submit_job(client, search, printer, interrupts, key)
+        print_submitted(printer, job, search, key=key)
         resume = service.format_command("watch", job.id)
         if not interrupts.is_pending:
             printer.print_hint(f"Watch it: {resume}")
@@ -67,27 +72,51 @@ async def submit_job(
     search: LookalikeSearch,
     printer: Printer,
     interrupts: Interrupts,
+    key: str | None = None,
 ) -> BulkJob:
     """Submit; a first Ctrl-C waits for the answer, so that the job's id is known.
+
+    Args:
+        client: The client.
+        search: What to submit.
+        printer: Prints that it waits.
+        interrupts: The signals.
+        key: The key under which the client's Book keeps the job; None without a Book.
 
     Raises:
         CommandError: A second Ctrl-C stopped it.
         OpenFunnelError: As ``OpenFunnel.submit()``.
     """
     text = "\nWaiting for the job's id, without which nobody can find the job ..."
-    job = await interrupts.run(
-        lambda: client.submit(search),
-        signals=2,
-        on_ignored=lambda: printer.print_event("waiting", text),
-    )
+    try:
+        job = await interrupts.run(
+            lambda: client.submit(search, once=key),
+            signals=2,
+            on_ignored=lambda: printer.print_event("waiting", text),
+        )
+    except SubmitOutcomeUnknownError:
+        if key is not None:
+            printer.print_hint(f"The Book has it as {key}; batch resolve decides it.")
+        raise
     if job is not None:
         return job
+    raise _interrupted(client, key)
+
+
+def _interrupted(client: OpenFunnel, key: str | None) -> CommandError:
+    """Return what is known of a submit that a second Ctrl-C stopped."""
     orphans = [*client.orphans]
-    text = (
-        "interrupted during the submit; if the answer named a job, it was cancelled. "
-        "Check the balance before you submit again"
-    )
-    if orphans:
+    if key is not None:
+        text = (
+            f"interrupted during the submit; the Book has it as {key}. If it made a "
+            "job, that job continues and bills: see openfunnel-async book entries"
+        )
+    elif orphans:
         ids = ", ".join(orphans)
         text = f"interrupted; these jobs could not be cancelled and may bill: {ids}"
-    raise CommandError(text, ExitCode.UNKNOWN, job_ids=orphans)
+    else:
+        text = (
+            "interrupted during the submit; if the answer named a job, it was "
+            "cancelled. Check the balance before you submit again"
+        )
+    return CommandError(text, ExitCode.UNKNOWN, job_ids=orphans, key=key)

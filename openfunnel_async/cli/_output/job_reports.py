@@ -67,18 +67,34 @@ def describe_job(snapshot: JobSnapshot) -> str:
 
 
 def print_submitted(
-    printer: Printer, job: BulkJob, search: LookalikeSearch, *, is_result: bool = True
+    printer: Printer,
+    job: BulkJob,
+    search: LookalikeSearch,
+    *,
+    key: str | None = None,
+    is_result: bool = True,
 ) -> None:
-    """Print the id; alone on its line if it is the result of the command."""
+    """Print the id; alone on its line if it is the result of the command.
+
+    Args:
+        printer: Prints it.
+        job: The job.
+        search: Its search.
+        key: Its key in the Book, if there is one.
+        is_result: Whether the id is the result of the command.
+    """
     fields = {
         "job_id": job.id,
         "limit": job.limit,
         "worst_case_credits": worst_case(search),
+        "key": key,
     }
     if is_result:
         printer.print_result("submitted", job.id, **fields)
     else:
         printer.print_event("submitted", f"Submitted as job {job.id}.", **fields)
+    if key is not None:
+        printer.print_hint(f"The Book has it as {key}.")
 
 
 def print_cancel(printer: Printer, receipt: CancelReceipt) -> None:

@@ -61,6 +61,26 @@ def show_jobs(
         yield progress
 
 
+def print_outage(printer: Printer, event: Event) -> None:
+    """Print the object of an outage that began or ended; no other event."""
+    if isinstance(event, OutageBegan):
+        printer.print_event(
+            "outage",
+            "",
+            job_id=event.job_id,
+            message=one_line(event.error),
+            trying_for=RetryPolicy().outage,
+        )
+    elif isinstance(event, OutageEnded):
+        printer.print_event(
+            "outage_ended",
+            "",
+            job_id=event.job_id,
+            seconds=round(event.seconds, 1),
+            has_recovered=event.has_recovered,
+        )
+
+
 @attrs.define(eq=False, kw_only=True)
 class _ProgressEvents:
     """Prints an object whenever a job has changed."""
@@ -83,22 +103,7 @@ class _ProgressEvents:
 
     def show_outage(self, event: Event) -> None:
         """Print that the service stopped to answer, or answers again."""
-        if isinstance(event, OutageBegan):
-            self.printer.print_event(
-                "outage",
-                "",
-                job_id=event.job_id,
-                message=one_line(event.error),
-                trying_for=RetryPolicy().outage,
-            )
-        elif isinstance(event, OutageEnded):
-            self.printer.print_event(
-                "outage_ended",
-                "",
-                job_id=event.job_id,
-                seconds=round(event.seconds, 1),
-                has_recovered=event.has_recovered,
-            )
+        print_outage(self.printer, event)
 
     def _rate(self, snapshot: JobSnapshot) -> float | None:
         """Return companies a second since the first snapshot of the job."""

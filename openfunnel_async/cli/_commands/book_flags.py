@@ -1,0 +1,108 @@
+"""The flag that names the Book, and the commands that are printed with it."""
+
+import os
+import secrets
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import attrs
+from cyclopts import Parameter
+
+from openfunnel_async.cli._output.exit_codes import CommandError
+from openfunnel_async.cli._settings import ServiceFlags
+
+if TYPE_CHECKING:
+    from openfunnel_async import Book
+
+BOOK_VARIABLE = "OPENFUNNEL_BOOK"
+DEFAULT_BOOK = "openfunnel.sqlite"
+
+
+BatchName = Annotated[str, Parameter(help="The name of a batch, as batch list prints.")]
+
+
+@Parameter(name="*")
+@attrs.frozen(kw_only=True)
+class BookFlags:
+    """Which Book a command uses.
+
+    Attributes:
+        book: The path, or the address, from the command line.
+    """
+
+    book: Annotated[
+        str | None,
+        Parameter(
+            help=f"The Book's file; {BOOK_VARIABLE} or ./{DEFAULT_BOOK} by default."
+        ),
+    ] = None
+
+    @property
+    def _named(self) -> str | None:
+        """The Book that the user names."""
+        return self.book or os.environ.get(BOOK_VARIABLE) or None
+
+    def open_book(self) -> "Book":
+        """Return the Book; its file is made when it is first used.
+
+        Raises:
+            ConfigurationError: Its path is invalid.
+        """
+        from openfunnel_async import Book  # noqa: PLC0415 -- sqlite3 is for those who have a Book
+
+        named = self._named or DEFAULT_BOOK
+        return Book.connect(named) if "://" in named else Book(named)
+
+    def find_book(self) -> "Book":
+        """Return the Book if its file exists.
+
+        Raises:
+            CommandError: It does not; nothing was made.
+            ConfigurationError: Its path is invalid.
+        """
+        book = self.open_book()
+        if not book.path.exists():
+            raise CommandError(
+                f"there is no Book at {book.path}. Name another one with --book, or "
+                "plan a batch: openfunnel-async batch plan FILE",
+                path=str(book.path),
+            )
+        return book
+
+    def find_book_if_any(self) -> "Book | None":
+        """Return the Book that the user names, or else the default one if it exists.
+
+        Raises:
+            ConfigurationError: Its path is invalid.
+        """
+        if self._named is None and not Path(DEFAULT_BOOK).is_file():
+            return None
+        return self.open_book()
+
+
+async def check_batch(book: "Book", name: str) -> None:
+    """Check that the Book has a batch of this name.
+
+    Raises:
+        CommandError: It has none.
+        BookError: It cannot be read.
+    """
+    names = [status.name for status in await book.batches()]
+    if name not in names:
+        similar = get_close_matches(name, names, n=1)
+        advice = f"did you mean {similar[0]}?" if similar else "see batch list"
+        raise CommandError(f"the Book at {book.path} has no batch {name}: {advice}")
+
+
+def make_key() -> str:
+    """Return a key of the Book for one submit of the command line."""
+    return f"cli/{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def format_batch_command(
+    word: str, name: str, book: "Book", service: ServiceFlags, *more: str
+) -> str:
+    """Return the command line of a batch command with the same Book and service."""
+    return service.format_command("batch", word, name, "--book", str(book.path), *more)

@@ -30,6 +30,7 @@ nitpick_ignore_regex = [
     # These are in the documentation of other projects; links to them would make the
     # build need the network.
     ("py:.*", r"(aiohttp|asyncio|collections\.abc|contextlib|os|pathlib|pl|types)\..*"),
+    ("py:.*", r"datetime\..*"),
     # Private parts of the sandbox that the public attributes of a `Job` name.
     ("py:class", r"openfunnel_async\.sandbox\._.*\.(FoundCompanies|Search|Timeline)"),
     ("py:class", "CodeSent"),

@@ -6,6 +6,8 @@ from sphinx.application import Sphinx
 
 # Only the client creates these; a transport is written by the user.
 _NOT_CALLED = {
+    "Batch",
+    "BatchRows",
     "BulkJob",
     "Completions",
     "PageStream",

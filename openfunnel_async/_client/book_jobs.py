@@ -12,6 +12,7 @@ from openfunnel_async._job.handle import BulkJob
 from openfunnel_async._job.resources import Resources
 from openfunnel_async._transport.wire import SecretText
 from openfunnel_async._values.checkpoint import JobCheckpoint
+from openfunnel_async._values.models import CreditBalance
 from openfunnel_async._values.search import LookalikeSearch
 
 T = TypeVar("T")
@@ -24,15 +25,18 @@ class BookJobs:
     Attributes:
         outage: Seconds of unbroken failure that are survived.
         fingerprint: Tells the account from others, and not the key.
+        budget: The budget of the client's submits; None for none.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- parts of the client, once
         self,
         resources: Resources,
         background: BackgroundTasks,
         handles: Handles,
         submitter: Submitter,
+        *,
         fingerprint: str,
+        budget: str | None,
     ) -> None:
         self._resources = resources
         self._background = background
@@ -40,6 +44,7 @@ class BookJobs:
         self._submitter = submitter
         self.outage: float = resources.retry.outage
         self.fingerprint: str = fingerprint
+        self.budget: str | None = budget
 
     def check_loop(self) -> None:
         """Refuse any event loop but the client's."""
@@ -54,6 +59,10 @@ class BookJobs:
         return await self._submitter.submit_recorded(
             search, record, patience=self.outage
         )
+
+    async def read_balance(self) -> CreditBalance:
+        """Read the account's credits."""
+        return await self._resources.caller.call(self._resources.endpoints.balance())
 
     def start_task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run the work in a task that ends when the client is closed."""

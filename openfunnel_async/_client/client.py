@@ -1,7 +1,7 @@
 """``OpenFunnel``: the client that holds the key, the connections and the policies."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import EllipsisType
@@ -49,6 +49,7 @@ from openfunnel_async._values.checks import (
     check_job_id,
     check_kind,
     check_seconds,
+    check_text,
     check_timeout,
     check_whole,
 )
@@ -99,6 +100,8 @@ class OpenFunnel:
         on_event: Called with each ``Event``, on the event loop, so it must not block.
             What it raises is logged once and ignored.
         book: Where ``batch()`` and ``submit(once=)`` write; closed with the client.
+        budget: A budget of the Book (``Book.set_budget()``), under which every submit
+            of this client is reserved, also those of ``run_many()`` and ``running()``.
 
     Raises:
         ConfigurationError: An argument is invalid, or ``proxy`` or ``ca_file`` was
@@ -128,6 +131,7 @@ class OpenFunnel:
         insecure_http: bool = False,
         on_event: OnEvent | None = None,
         book: "Book | None" = None,
+        budget: str | None = None,
     ) -> None:
         api_key, proxy = hide_text(api_key), hide_text(proxy)
         headers = hide_headers(headers)
@@ -149,6 +153,7 @@ class OpenFunnel:
         )
         self._ledger = None if book is None else _open_ledger(book)
         self._fingerprint = make_fingerprint(key)
+        self._budget = _check_budget(budget, self._ledger)
         self._transport = _open_transport(transport, proxy, ca_file)
         self._background = BackgroundTasks()
         self._resources = Resources(
@@ -181,7 +186,8 @@ class OpenFunnel:
             self._background,
             self._handles,
             self._submitter,
-            self._fingerprint,
+            fingerprint=self._fingerprint,
+            budget=self._budget,
         )
 
     def __repr__(self) -> str:
@@ -272,7 +278,24 @@ class OpenFunnel:
 
             ledger = self._need_ledger("once")
             return await submit_once(ledger, self._book_jobs, search, once)
-        return await self._submitter.submit(search)
+        return await self._submit(search)
+
+    async def _submit(
+        self,
+        search: LookalikeSearch,
+        *,
+        patience: float | None = None,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> BulkJob:
+        """Start a job, under the budget of the client if it has one."""
+        if self._ledger is None or self._budget is None:
+            submit = self._submitter.submit
+            return await submit(search, patience=patience, is_wanted=is_wanted)
+        from openfunnel_async.book._budgeted import submit_budgeted  # noqa: PLC0415 -- sqlite3 is for those who have a Book
+
+        return await submit_budgeted(
+            self._ledger, self._book_jobs, search, self._background.cancel_for_caller
+        )
 
     def job(self, job_id: str, *, limit: int | None = None) -> BulkJob:
         """Attach to a job by its id, without I/O.
@@ -457,7 +480,7 @@ class OpenFunnel:
             check_covered(worst, (await self.credit_balance()).credits_left)
         patience = self._resources.retry.outage
         run = ManySearches(
-            partial(self._submitter.submit, patience=patience),
+            partial(self._submit, patience=patience),
             self._handles.submitted,
             self._background,
             CreditCap(max_credits),
@@ -468,12 +491,14 @@ class OpenFunnel:
         )
         return await run.run(wanted)
 
-    async def batch(
+    async def batch(  # noqa: PLR0913 -- all but two by name, each with a default
         self,
         name: str,
         searches: Iterable[LookalikeSearch] | None = None,
         *,
         max_credits: float | None = None,
+        distinct: int | None = None,
+        reuse_days: float | None = None,
         labels: Iterable[str | None] | None = None,
     ) -> "Batch":
         """Plan a batch in the Book, or find it there; nothing is sent.
@@ -487,6 +512,11 @@ class OpenFunnel:
             max_credits: Most credits to spend in all, also over several runs. Each
                 search then needs a ``limit``. None leaves the cap of a batch that is in
                 the Book as it is; another number replaces it.
+            distinct: Stop at this many companies that the Book did not know, over all
+                searches: nothing more is submitted, and running jobs are cancelled and
+                read to their end. A cancel lags, so a few more are billed.
+            reuse_days: A search that is identical to one that was settled in so few
+                days is answered from the Book, for 0 credits.
             labels: A name of your own for each search, which its entry shows.
 
         Raises:
@@ -498,6 +528,7 @@ class OpenFunnel:
         Cancellation: the batch may be planned or not; calling again is safe.
         """
         from openfunnel_async.book._book import open_batch  # noqa: PLC0415 -- sqlite3 is for those who have a Book
+        from openfunnel_async.book._planning import check_options  # noqa: PLC0415 -- too
 
         self._resources.loop_guard.check()
         ledger = self._need_ledger("batch()")
@@ -506,7 +537,7 @@ class OpenFunnel:
             self._book_jobs,
             name,
             searches,
-            max_credits=max_credits,
+            options=check_options(max_credits, distinct, reuse_days),
             labels=labels,
         )
 
@@ -562,6 +593,16 @@ class OpenFunnel:
 
     async def __aexit__(self, *_exc: object) -> None:
         await self.aclose()
+
+
+def _check_budget(budget: str | None, ledger: "Ledger | None") -> str | None:
+    if budget is None:
+        return None
+    if ledger is None:
+        msg = "a budget is in a Book: OpenFunnel(book=Book(PATH), budget=NAME)"
+        raise ConfigurationError(msg)
+    check_text("budget", budget, 200)
+    return budget
 
 
 def _open_ledger(book: "Book") -> "Ledger":

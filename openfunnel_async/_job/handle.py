@@ -13,7 +13,7 @@ from openfunnel_async._job.cancel_calls import CancelCalls
 from openfunnel_async._job.page_reader import Bookmark, PageReader
 from openfunnel_async._job.poll_loop import OnProgress, PollLoop
 from openfunnel_async._job.requests import JobRequests
-from openfunnel_async._job.results import collect, take
+from openfunnel_async._job.results import Knows, collect, take
 from openfunnel_async._job.streams import PageStream, RowStream
 from openfunnel_async._values.checkpoint import JobCheckpoint
 from openfunnel_async._values.checks import check_label, check_timeout, check_whole
@@ -346,6 +346,7 @@ class BulkJob:
         n: int,
         *,
         where: Callable[[Company], bool] | None = None,
+        new_to: Knows | None = None,
         timeout: float | EllipsisType | None = ...,  # noqa: ASYNC109 -- a total
     ) -> TakeResult:
         """Read until n rows match, then cancel the job and wait until it is terminal.
@@ -358,6 +359,7 @@ class BulkJob:
         Args:
             n: Rows wanted.
             where: Which rows count; all of them by default.
+            new_to: A ``Book``; only companies that it does not know count.
             timeout: Total seconds; the client's ``wait_timeout`` by default, None
                 for ever.
 
@@ -383,4 +385,12 @@ class BulkJob:
         async def stop(left: float | None) -> CancelReceipt:
             return await self._cancels.cancel_on_leaving(self, _CANCEL_BLOCKS, left)
 
-        return await take(self._state, self.rows(), stop, seconds, most=n, where=where)
+        return await take(
+            self._state,
+            self.rows(),
+            stop,
+            seconds,
+            most=n,
+            where=where,
+            new_to=new_to,
+        )

@@ -4,6 +4,7 @@ import math
 from asyncio import isfuture
 from collections.abc import Awaitable, Callable
 from inspect import isasyncgen, isawaitable, iscoroutine, isgenerator
+from typing import Protocol
 
 import anyio
 
@@ -22,6 +23,16 @@ from openfunnel_async.errors import (
 )
 
 Where = Callable[[Company], bool]
+
+
+class Knows(Protocol):
+    """What knows companies: a Book."""
+
+    async def known(self, company: Company) -> str | None:
+        """Return where a company is known from, else None."""
+        ...
+
+
 Cancel = Callable[[float | None], Awaitable[CancelReceipt]]
 
 
@@ -54,10 +65,11 @@ async def take(  # noqa: PLR0913 -- what BulkJob.take was given
     *,
     most: int,
     where: Where | None,
+    new_to: Knows | None = None,
 ) -> TakeResult:
     """Read until enough rows match, then cancel; see ``BulkJob.take``."""
     began = anyio.current_time()
-    collection = _Collection(state, stream, most=most, where=where)
+    collection = _Collection(state, stream, most=most, where=where, new_to=new_to)
     await collection.read(seconds)
     rows = tuple(collection.rows)
     left = None
@@ -94,11 +106,13 @@ class _Collection:
         *,
         most: float = math.inf,
         where: Where | None = None,
+        new_to: Knows | None = None,
     ) -> None:
         self._state = state
         self._stream = stream
         self._most = most
         self._where = where
+        self._new_to = new_to
         self.rows: list[Company] = []
 
     @property
@@ -153,8 +167,19 @@ class _Collection:
             except OpenFunnelError as exc:
                 exc.rows = tuple(self.rows)
                 raise
-            if self._matches(company):
+            if self._matches(company) and await self._is_new(company):
                 self.rows.append(company)
+
+    async def _is_new(self, company: Company) -> bool:
+        """Whether the caller's Book does not know the company."""
+        if self._new_to is None:
+            return True
+        try:
+            return await self._new_to.known(company) is None
+        except OpenFunnelError as exc:
+            # The row in question was paid for as well.
+            exc.rows = (*self.rows, company)
+            raise
 
 
 def _is_deferred(verdict: object) -> bool:

@@ -161,10 +161,10 @@ class PageStream(_Stream):
         return self
 
     async def __anext__(self) -> JobPage:
-        read = await self.read_page()
+        read = await self._read_page()
         return read.page.to_page(read.page.answer.rows[read.used :])
 
-    async def read_page(self) -> PageInStream:
+    async def _read_page(self) -> PageInStream:
         """Return the next page as it was read, which also has the rows as sent."""
         self._reader.check_loop()
         with self._guard:
@@ -190,3 +190,13 @@ class PageStream(_Stream):
             return False
         is_new = self._given is None or self._given_cursor != reader.cursor
         return is_new or bool(reader.fresh)
+
+
+async def read_raw_page(stream: PageStream) -> PageInStream:
+    """Return the next page of a stream as it was read, with the rows as sent.
+
+    Raises:
+        StopAsyncIteration: At the end.
+        OpenFunnelError: As the stream.
+    """
+    return await stream._read_page()  # noqa: SLF001 -- of the class above

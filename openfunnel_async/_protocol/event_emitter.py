@@ -48,7 +48,7 @@ class EventEmitter:
         on_event: The callback of the client, if it has one.
         label: The label of all events.
         on_settled: Called with the id of each job that is terminal and the facts of the
-            event, whoever else receives it: the Book writes the bill.
+            event, whatever else receives it: the Book writes the bill.
     """
 
     __slots__ = ("_has_failed", "label", "on_event", "on_settled")

@@ -7,20 +7,26 @@ Start with ``Book`` and ``OpenFunnel(book=)``; ``OpenFunnel.batch()`` returns a
 from openfunnel_async.book._batch import Batch, BatchRows
 from openfunnel_async.book._book import Book
 from openfunnel_async.book._values import (
+    BatchDiff,
     BatchReport,
     BatchStatus,
     BookCheck,
     BookEntry,
+    BudgetStatus,
     EntryState,
+    KnownList,
 )
 
 __all__ = [
     "Batch",
+    "BatchDiff",
     "BatchReport",
     "BatchRows",
     "BatchStatus",
     "Book",
     "BookCheck",
     "BookEntry",
+    "BudgetStatus",
     "EntryState",
+    "KnownList",
 ]

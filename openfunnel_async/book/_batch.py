@@ -8,15 +8,16 @@ from typing import Self
 from openfunnel_async._job.handle import BulkJob
 from openfunnel_async._job.shielded import cancel_and_wait
 from openfunnel_async._text import escaped
-from openfunnel_async._values.checks import check_whole
+from openfunnel_async._values.checks import check_amount, check_whole
 from openfunnel_async._values.models import Company
 from openfunnel_async._values.results import CancelReceipt
 from openfunnel_async._values.search import LookalikeSearch
-from openfunnel_async.book._batch_run import BatchRun, OnProgress
+from openfunnel_async.book._batch_run import BatchRun, OnProgress, RunOptions
 from openfunnel_async.book._jobs import Jobs
 from openfunnel_async.book._ledger import Ledger
 from openfunnel_async.book._planning import check_state, plan_batch
-from openfunnel_async.book._records import EntryRecord, read_companies
+from openfunnel_async.book._records import BatchOptions, EntryRecord, read_companies
+from openfunnel_async.book._stop_rule import check_stop_rule
 from openfunnel_async.book._values import (
     BatchReport,
     BatchStatus,
@@ -37,9 +38,10 @@ class BatchRows:
     may come too late for it: what it has passed it does not read again.
     """
 
-    def __init__(self, ledger: Ledger, name: str) -> None:
+    def __init__(self, ledger: Ledger, name: str, *, new_only: bool) -> None:
         self._ledger = ledger
         self._name = name
+        self._new_only = new_only
         self._after = (-1, 0)
         self._rows: deque[Company] = deque()
 
@@ -47,19 +49,20 @@ class BatchRows:
         return self
 
     async def __anext__(self) -> Company:
-        if not self._rows:
-            await self._read_pages()
-        if not self._rows:
-            raise StopAsyncIteration
+        while not self._rows:
+            if not await self._read_pages():
+                raise StopAsyncIteration
         return self._rows.popleft()
 
-    async def _read_pages(self) -> None:
+    async def _read_pages(self) -> bool:
+        """Read the next pages; False if there are none."""
         pages = await self._ledger.store.find_pages(
             self._name, self._after, _PAGES_AT_A_TIME
         )
         for page in pages:
-            self._rows.extend(read_companies(page))
+            self._rows.extend(read_companies(page, new_only=self._new_only))
             self._after = (page.seq, page.first)
+        return bool(pages)
 
 
 class Batch:
@@ -92,7 +95,13 @@ class Batch:
         return self._jobs
 
     async def run(
-        self, *, max_active: int = 8, on_progress: OnProgress | None = None
+        self,
+        *,
+        max_active: int = 8,
+        on_progress: OnProgress | None = None,
+        min_new_share: float | None = None,
+        over: int = 200,
+        keep_credits: float | None = None,
     ) -> BatchReport:
         """Submit what is planned, and read every job to its end and its bill.
 
@@ -103,6 +112,12 @@ class Batch:
             max_active: Most jobs that may be running at a time, at least 1.
             on_progress: Called, or awaited, with the sums of the batch, at most twice a
                 second and once at the end. What it raises is raised.
+            min_new_share: A job is cancelled when less than this share of its last rows
+                are new companies, 0.0 to 1.0; None for no such rule.
+            over: How many of its last rows count for that.
+            keep_credits: Nothing is submitted that could bring the account's balance
+                below this; None for no such rule. The balance is read before each
+                submit, which is free.
 
         Returns:
             The sums, the bill included.
@@ -123,7 +138,15 @@ class Batch:
         max_active = check_whole("max_active", max_active, 1)
         if on_progress is not None and not callable(on_progress):
             raise ConfigurationError("on_progress must be a function")
-        work = jobs.start_task(self._run(jobs, max_active, on_progress))
+        options = RunOptions(
+            max_active=max_active,
+            on_progress=on_progress,
+            stop_rule=check_stop_rule(min_new_share, over),
+            keep_credits=None
+            if keep_credits is None
+            else check_amount("keep_credits", keep_credits),
+        )
+        work = jobs.start_task(self._run(jobs, options))
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -133,22 +156,15 @@ class Batch:
             await cancel_and_wait([work])
             raise
 
-    async def _run(
-        self, jobs: Jobs, max_active: int, on_progress: OnProgress | None
-    ) -> BatchReport:
+    async def _run(self, jobs: Jobs, options: RunOptions) -> BatchReport:
         async with (
             self._ledger.running_batch(self.name) as handles,
             self._ledger.run_lock(),
         ):
             await self._ledger.store.bind_account(jobs.fingerprint)
-            run = BatchRun(
-                self._ledger,
-                jobs,
-                self.name,
-                handles,
-                max_active=max_active,
-                on_progress=on_progress,
-            )
+            batch = await self._ledger.store.find_batch(self.name)
+            assert batch is not None  # noqa: S101 -- it was planned, and stays
+            run = BatchRun(self._ledger, jobs, batch, handles, options)
             return await run.run()
 
     async def status(self) -> BatchStatus:
@@ -191,9 +207,14 @@ class Batch:
             batch=self.name, states=check_state(state)
         )
 
-    def rows(self) -> BatchRows:
-        """Return its companies from the disk, a page at a time."""
-        return BatchRows(self._ledger, self.name)
+    def rows(self, *, new_only: bool = False) -> BatchRows:
+        """Return its companies from the disk, a page at a time.
+
+        Args:
+            new_only: Only companies that the Book did not know when they were
+                delivered. The service bills the others as well.
+        """
+        return BatchRows(self._ledger, self.name, new_only=new_only)
 
     async def extend(
         self,
@@ -215,7 +236,7 @@ class Batch:
         """
         most = (await self.report()).cap
         planned = plan_batch(self.name, searches, most, labels)
-        await self._ledger.store.plan(self.name, planned, None, extends=True)
+        await self._ledger.store.plan(self.name, planned, BatchOptions(), extends=True)
 
     async def cancel(self, *, wait: bool = False) -> list[CancelReceipt]:
         """Submit nothing more, and cancel the jobs that run.

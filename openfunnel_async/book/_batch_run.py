@@ -11,8 +11,10 @@ cannot be read.
 import asyncio
 import inspect
 from collections.abc import Callable
+from functools import partial
 
 import anyio
+import attrs
 
 from openfunnel_async._job.handle import BulkJob
 from openfunnel_async._protocol.retry_rules import backoff, is_curable, retry_after_of
@@ -20,7 +22,8 @@ from openfunnel_async.book._following import Follower
 from openfunnel_async.book._jobs import Jobs
 from openfunnel_async.book._ledger import Ledger
 from openfunnel_async.book._recording import is_rejection
-from openfunnel_async.book._records import EntryRecord, Room
+from openfunnel_async.book._records import BatchRecord, EntryRecord, PageSums, Room
+from openfunnel_async.book._stop_rule import LastRows, StopRule
 from openfunnel_async.book._values import BatchReport, BatchStatus, EntryState
 from openfunnel_async.errors import (
     BookError,
@@ -34,35 +37,49 @@ _REPORT_EVERY = 0.5
 _WATCH_EVERY = 2.0
 
 
+@attrs.frozen(kw_only=True)
+class RunOptions:
+    """What a run was asked for.
+
+    Attributes:
+        max_active: Most jobs that may be running at a time.
+        on_progress: Called, or awaited, with the sums of the batch.
+        stop_rule: When a job is cancelled because too few companies are new.
+        keep_credits: What the account's balance must not fall below.
+    """
+
+    max_active: int
+    on_progress: OnProgress | None = None
+    stop_rule: StopRule | None = None
+    keep_credits: float | None = None
+
+
 class BatchRun:
     """One run of a batch.
 
     Args:
         ledger: The inside of the Book.
         jobs: The client.
-        name: The batch.
+        batch: The batch.
         handles: Where the handles of its jobs are kept, by key.
-        max_active: Most jobs that may be running at a time.
-        on_progress: Called, or awaited, with the sums of the batch.
+        options: What was asked for.
     """
 
-    def __init__(  # noqa: PLR0913 -- what a run is made of, once
+    def __init__(
         self,
         ledger: Ledger,
         jobs: Jobs,
-        name: str,
+        batch: BatchRecord,
         handles: dict[str, BulkJob],
-        *,
-        max_active: int,
-        on_progress: OnProgress | None,
+        options: RunOptions,
     ) -> None:
         self._ledger = ledger
         self._store = ledger.store
         self._jobs = jobs
-        self._name = name
+        self._name = batch.name
+        self._batch = batch
         self._handles = handles
-        self._max_active = max_active
-        self._on_progress = on_progress
+        self._options = options
         self._followed = 0
         self._unreadable = 0
         self._taken: set[str] = set()
@@ -72,6 +89,7 @@ class BatchRun:
         self._failed_since: float | None = None
         self._failures = 0
         self._is_stopped = False
+        self._has_enough = False
         self._error: OpenFunnelError | None = None
 
     async def run(self) -> BatchReport:
@@ -83,15 +101,15 @@ class BatchRun:
         try:
             async with anyio.create_task_group() as watchers:
                 watchers.start_soon(self._watch)
-                if self._on_progress is not None:
-                    watchers.start_soon(self._report_changes, self._on_progress)
+                if self._options.on_progress is not None:
+                    watchers.start_soon(self._report_changes, self._options.on_progress)
                 await self._work()
                 watchers.cancel_scope.cancel()
         except ExceptionGroup as exc:
             raise _find_first(exc) from None
         report = await self.report()
-        if self._on_progress is not None:
-            await _call(self._on_progress, report)
+        if self._options.on_progress is not None:
+            await _call(self._options.on_progress, report)
         if self._error is not None:
             raise self._error
         return report
@@ -105,6 +123,7 @@ class BatchRun:
         async with anyio.create_task_group() as self._group:
             for entry in await self._find(EntryState.SUBMITTED):
                 self._start_following(entry, self._jobs.attach(entry.start))
+            await self._stop_at_enough((await self.report()).new)
             await self._submit_all()
 
     async def _find(self, state: EntryState) -> list[EntryRecord]:
@@ -128,7 +147,7 @@ class BatchRun:
                 # More may be planned meanwhile, by extend() or by resolve().
                 await changed.wait()
                 after = -1
-            elif self._followed + self._unreadable >= self._max_active:
+            elif self._followed + self._unreadable >= self._options.max_active:
                 if not self._followed:
                     return
                 await changed.wait()
@@ -146,15 +165,31 @@ class BatchRun:
 
     async def _submit(self, entry: EntryRecord) -> bool:
         """Submit a search; False if it does not fit under a cap now."""
+        days = self._batch.reuse_days
+        if days is not None and await self._store.reuse(entry.id, days):
+            return True
+        if not await self._has_credits(entry):
+            return False
         self._submitting = entry.key
-        intent = await self._ledger.begin_submit(entry)
-        if intent.room is Room.OVER:
+        intent = await self._ledger.begin_submit(entry, self._jobs.budget)
+        is_refused = intent.room in {Room.OVER, Room.FULL}
+        if intent.room is Room.OVER and intent.budget is None:
+            is_refused = False
             error = "it does not fit under the cap of the batch; nothing was sent"
             await self._store.skip_over_cap(entry.id, error)
         elif intent.room is Room.RESERVED:
             await self._submit_reserved(entry, intent.attempt)
         self._submitting = None
-        return intent.room is not Room.FULL
+        return not is_refused
+
+    async def _has_credits(self, entry: EntryRecord) -> bool:
+        """Whether the account's balance stays high enough if all jobs bill in full."""
+        keep = self._options.keep_credits
+        if keep is None:
+            return True
+        balance = await self._jobs.read_balance()
+        reserved = (await self.report()).reserved
+        return balance.credits_left - reserved - (entry.exposure or 0.0) >= keep
 
     async def _submit_reserved(self, entry: EntryRecord, attempt: int) -> None:
         """Send a search whose intent is on the disk, and follow its job."""
@@ -208,7 +243,8 @@ class BatchRun:
     async def _follow(self, entry: EntryRecord, job: BulkJob) -> None:
         """Follow a job; one that cannot be read keeps its place and its reservation."""
         try:
-            await Follower(self._store, entry, job).follow()
+            on_page = partial(self._note_page, entry, self._make_last_rows())
+            await Follower(self._store, entry, job, on_page).follow()
         except BookError:
             raise
         except OpenFunnelError as exc:
@@ -221,6 +257,32 @@ class BatchRun:
         finally:
             self._followed -= 1
             self._note_change()
+
+    def _make_last_rows(self) -> LastRows | None:
+        rule = self._options.stop_rule
+        return None if rule is None else LastRows(rule)
+
+    async def _note_page(
+        self, entry: EntryRecord, last: LastRows | None, sums: PageSums, rows: int
+    ) -> None:
+        """Cancel a job that brings too little that is new, or all when it is enough."""
+        is_poor = last is not None and last.note(sums.is_new)
+        if is_poor and entry.key not in self._cancelling:
+            await self._store.record_stop(entry.id, rows)
+            self._start_cancel(entry.key)
+        await self._stop_at_enough(sums.batch_new)
+
+    async def _stop_at_enough(self, new: int) -> None:
+        """Submit nothing more and cancel the jobs, once enough companies are new."""
+        most = self._batch.most_new
+        if most is None or new < most or self._has_enough:
+            return
+        self._has_enough = True
+        error = f"the batch has {most} new companies; nothing was sent"
+        await self._store.skip_planned(self._name, error)
+        await self._store.request_cancel(self._name)
+        for key in list(self._handles):
+            self._start_cancel(key)
 
     def _start_cancel(self, key: str) -> None:
         """Cancel a job for which somebody asked for it; its follower reads the end."""

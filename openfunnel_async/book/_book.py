@@ -1,30 +1,34 @@
 """``Book``: what was asked for, bought and owed, on the disk."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import NoReturn, Self
 
 from openfunnel_async._text import escaped
-from openfunnel_async._values.checks import check_job_id
+from openfunnel_async._values.checks import check_amount, check_job_id
+from openfunnel_async._values.models import Company
 from openfunnel_async._values.search import LookalikeSearch
 from openfunnel_async.book._batch import Batch
+from openfunnel_async.book._identity import Identity, identify, make_identity
 from openfunnel_async.book._jobs import Jobs
 from openfunnel_async.book._ledger import Ledger
 from openfunnel_async.book._planning import (
-    check_cap,
     check_name,
     check_state,
     plan_batch,
 )
-from openfunnel_async.book._records import Resolution
+from openfunnel_async.book._records import BatchOptions, Resolution
 from openfunnel_async.book._sqlite.store import SqliteStore
 from openfunnel_async.book._values import (
+    BatchDiff,
     BatchStatus,
     BookCheck,
     BookEntry,
+    BudgetStatus,
     EntryState,
+    KnownList,
 )
 from openfunnel_async.errors import ConfigurationError
 
@@ -182,6 +186,141 @@ class Book:
         record = await self._ledger.store.resolve(key, resolution)
         return record.to_entry()
 
+    async def add_known(
+        self, companies: Iterable[Company | Mapping[str, str]], *, label: str
+    ) -> int:
+        """Add companies that were bought elsewhere, for example those of a CRM.
+
+        Args:
+            companies: Companies, or mappings with ``linkedin_url``, ``domain`` or both.
+            label: The name of the list; another call with it adds to the list.
+
+        Returns:
+            How many of them the Book did not know.
+
+        Raises:
+            ConfigurationError: One has neither a LinkedIn page nor a domain; the
+                message has its place. Nothing was added.
+            BookError: The Book cannot be written.
+
+        Cancellation: all of them may have been added, or none; calling again is safe.
+        """
+        identities = [
+            _identify(place, company) for place, company in enumerate(companies)
+        ]
+        return await self._ledger.store.add_known(
+            identities, check_name("label", label)
+        )
+
+    async def remove_known(self, label: str) -> int:
+        """Forget a list; companies that came through the Book stay known.
+
+        Returns:
+            How many companies it had.
+
+        Raises:
+            ConfigurationError: There is no such list.
+            BookError: The Book cannot be written.
+
+        Cancellation: it may be forgotten or not.
+        """
+        removed = await self._ledger.store.remove_known(check_name("label", label))
+        if removed is None:
+            msg = f"the Book has no list {escaped(label, 100)}: known_lists() has them"
+            raise ConfigurationError(msg)
+        return removed
+
+    async def known(self, company: Company) -> str | None:
+        """Return the list, batch or key that has a company, else None.
+
+        A company is its LinkedIn page, else its domain; see docs/explanation/
+        the-book.md, "Known companies".
+
+        Raises:
+            BookError: The Book cannot be read.
+
+        Cancellation: leaves nothing behind.
+        """
+        return await self._ledger.store.find_known(identify(company).lookups)
+
+    async def known_lists(self) -> list[KnownList]:
+        """Return the lists that were added, in their order.
+
+        Raises:
+            BookError: The Book cannot be read.
+
+        Cancellation: leaves nothing behind.
+        """
+        return await self._ledger.store.find_lists()
+
+    async def count_known(self) -> int:
+        """Return how many companies are known, bought ones and those of lists.
+
+        Raises:
+            BookError: The Book cannot be read.
+
+        Cancellation: leaves nothing behind.
+        """
+        return await self._ledger.store.count_known()
+
+    async def diff(self, first: str, second: str) -> BatchDiff:
+        """Return which companies two batches share, and which only one of them has.
+
+        Raises:
+            ConfigurationError: The Book has no such batch.
+            BookError: The Book cannot be read.
+
+        Cancellation: leaves nothing behind.
+        """
+        for name in (first, second):
+            await find_batch(self._ledger, name)
+        return await self._ledger.store.diff(first, second)
+
+    async def set_budget(
+        self,
+        name: str,
+        *,
+        per_day: float | None = None,
+        per_month: float | None = None,
+        total: float | None = None,
+    ) -> None:
+        """Make a budget, or replace its limits; what was spent stays spent.
+
+        ``OpenFunnel(book=, budget=name)`` puts every submit under it. A day and a month
+        are those of UTC; a reservation belongs to the day on which it was made.
+
+        Args:
+            name: Its name.
+            per_day: Most credits a day; None for no limit.
+            per_month: Most credits a month; None for no limit.
+            total: Most credits in all; None for no limit.
+
+        Raises:
+            ConfigurationError: A limit is invalid, or there is none.
+            BookError: The Book cannot be written.
+
+        Cancellation: it may be written or not; calling again is safe.
+        """
+        limits = (
+            _check_limit("per_day", per_day),
+            _check_limit("per_month", per_month),
+            _check_limit("total", total),
+        )
+        if limits == (None, None, None):
+            msg = "a budget needs per_day, per_month, total, or several of them"
+            raise ConfigurationError(msg)
+        await self._ledger.store.set_budget(check_name("name", name), limits)
+
+    async def budgets(self) -> list[BudgetStatus]:
+        """Return each limit of each budget in its current day, month or whole time.
+
+        Raises:
+            BookError: The Book cannot be read.
+
+        Cancellation: leaves nothing behind.
+        """
+        return await self._ledger.store.find_budgets()
+
     async def check(self) -> BookCheck:
         """Recompute every sum from its parts, read every row, and check the file.
 
@@ -206,6 +345,30 @@ class Book:
         await self._ledger.store.backup(_check_path(path))
 
 
+def _check_limit(name: str, limit: float | None) -> float | None:
+    return None if limit is None else check_amount(name, limit)
+
+
+def _identify(place: int, company: Company | Mapping[str, str]) -> Identity:
+    """Return the marks of a company that is to be known.
+
+    Raises:
+        ConfigurationError: It has none.
+    """
+    if isinstance(company, Company):
+        identity = identify(company)
+    else:
+        page, domain = company.get("linkedin_url"), company.get("domain")
+        identity = make_identity(page, domain)
+    if identity.name is None:
+        msg = (
+            f"companies[{place}] has neither a LinkedIn page nor a domain; nothing was "
+            "added"
+        )
+        raise ConfigurationError(msg)
+    return identity
+
+
 def ledger_of(book: Book) -> Ledger:
     """Return the inside of a Book, for the client that runs it."""
     return book._ledger  # noqa: SLF001 -- of the class above
@@ -217,20 +380,20 @@ async def open_batch(  # noqa: PLR0913 -- what OpenFunnel.batch() was given
     name: str,
     searches: Iterable[LookalikeSearch] | None,
     *,
-    max_credits: float | None,
+    options: BatchOptions,
     labels: Iterable[str | None] | None,
 ) -> Batch:
     """Plan a batch, or find it; see ``OpenFunnel.batch()``."""
-    name, most = check_name("name", name), check_cap(max_credits)
+    name = check_name("name", name)
     if searches is None:
-        if most is not None or labels is not None:
-            msg = "max_credits and labels are given together with the searches"
+        if labels is not None or any(option is not None for option in options):
+            msg = "limits and labels are given together with the searches"
             raise ConfigurationError(msg)
         await ledger.store.bind_account(jobs.fingerprint)
         return await find_batch(ledger, name, jobs)
-    planned = plan_batch(name, searches, most, labels)
+    planned = plan_batch(name, searches, options.most, labels)
     await ledger.store.bind_account(jobs.fingerprint)
-    await ledger.store.plan(name, planned, most)
+    await ledger.store.plan(name, planned, options)
     return Batch(ledger, name, jobs)
 
 

@@ -1,10 +1,12 @@
 """Read a job to its end, and write each page and the bill into the Book."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from openfunnel_async._job.handle import BulkJob
+from openfunnel_async._job.streams import read_raw_page
 from openfunnel_async._values.status import JobStatus
-from openfunnel_async.book._records import EntryRecord
+from openfunnel_async.book._records import EntryRecord, PageSums
 from openfunnel_async.book._store import Store
 from openfunnel_async.errors import (
     IncompleteResultsError,
@@ -15,6 +17,8 @@ from openfunnel_async.errors import (
 # A manifest that is completed later: docs/explanation/money-and-cancellation.md.
 _BILL_PAUSES = (1.0, 2.0, 4.0)
 
+OnPage = Callable[[PageSums, int], Awaitable[None]]
+
 
 class Follower:
     """Writes the rows and the bill of one entry's job.
@@ -23,10 +27,14 @@ class Follower:
         store: The Book's store.
         entry: The entry, in the state submitted.
         job: The handle, at the place after the rows that are stored.
+        on_page: Awaited with the sums after each page, and the number of its rows.
     """
 
-    def __init__(self, store: Store, entry: EntryRecord, job: BulkJob) -> None:
+    def __init__(
+        self, store: Store, entry: EntryRecord, job: BulkJob, on_page: OnPage
+    ) -> None:
         self._store = store
+        self._on_page = on_page
         self._entry = entry
         self._job = job
         self._rows = entry.rows
@@ -57,14 +65,15 @@ class Follower:
         async with self._job.pages() as stream:
             while True:
                 try:
-                    read = await stream.read_page()
+                    read = await read_raw_page(stream)
                 except StopAsyncIteration:
                     return
                 rows = read.raw_rows
-                await self._store.record_page(
+                sums = await self._store.record_page(
                     self._entry.id, self._rows, rows, str(read.place)
                 )
                 self._rows += len(rows)
+                await self._on_page(sums, self._rows)
 
     async def _read_bill(self) -> float | None:
         """Return the stated bill; a manifest without one is read a few times more."""

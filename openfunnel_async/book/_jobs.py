@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from openfunnel_async._job.handle import BulkJob
 from openfunnel_async._values.checkpoint import JobCheckpoint
+from openfunnel_async._values.models import CreditBalance
 from openfunnel_async._values.search import LookalikeSearch
 from openfunnel_async.errors import OpenFunnelError
 
@@ -20,10 +21,12 @@ class Jobs(Protocol):
     Attributes:
         outage: Seconds of unbroken failure that are survived.
         fingerprint: Tells the account from others, and not the key.
+        budget: The budget of the client's submits; None for none.
     """
 
     outage: float
     fingerprint: str
+    budget: str | None
 
     def check_loop(self) -> None:
         """Refuse any event loop but the client's."""
@@ -39,6 +42,10 @@ class Jobs(Protocol):
         Cancellation: what is not sent is not sent any more. What was sent is read to
         its end and recorded in the background, and the job continues.
         """
+        ...
+
+    async def read_balance(self) -> CreditBalance:
+        """Read the account's credits."""
         ...
 
     def start_task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

@@ -35,8 +35,8 @@ class Ledger:
     """
 
     def __init__(self, store: Store) -> None:
-        self.store = store
-        self.owner = f"{os.getpid()}@{socket.gethostname()}"
+        self.store: Store = store
+        self.owner: str = f"{os.getpid()}@{socket.gethostname()}"
         self._is_checked = False
         self.under_way: set[str] = set()
         self.running: dict[str, dict[str, BulkJob]] = {}
@@ -44,14 +44,16 @@ class Ledger:
         self.once: dict[str, SharedTask[BulkJob]] = {}
 
     async def record_settled(self, job_id: str, facts: Mapping[str, Any]) -> None:
-        """Write the bill of a job that a handle has seen to be terminal.
+        """Write the bill of a job that a handle has read to be terminal.
 
         The rows of such a job went to the caller. A bill that the answer did not state
         is not written: another handle may read it later.
         """
         if facts["credits_consumed"] is None:
             return
-        entry = self.open_jobs.pop(job_id)
+        entry = self.open_jobs.pop(job_id, None)
+        if entry is None:
+            return
         try:
             await self.store.record_bill(
                 entry, str(facts["status"]), facts["credits_consumed"], facts["error"]
@@ -85,12 +87,14 @@ class Ledger:
         finally:
             await self.store.release_run_lock()
 
-    async def begin_submit(self, entry: EntryRecord) -> Intent:
+    async def begin_submit(self, entry: EntryRecord, budget: str | None) -> Intent:
         """Write the intent of a submit, which the caller then sends at once.
 
         Cancellation: nothing is sent, and the entry is planned again.
         """
-        work = asyncio.create_task(self.store.begin_submit(entry.id, self.owner))
+        work = asyncio.create_task(
+            self.store.begin_submit(entry.id, self.owner, budget)
+        )
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:

@@ -14,7 +14,7 @@ from openfunnel_async._values.search import LookalikeSearch
 from openfunnel_async.book._jobs import Jobs
 from openfunnel_async.book._ledger import Ledger
 from openfunnel_async.book._planning import check_name
-from openfunnel_async.book._records import EntryRecord, Resolution, Room
+from openfunnel_async.book._records import EntryRecord, Intent, Resolution, Room
 from openfunnel_async.book._requests import PlannedSearch, plan_one
 from openfunnel_async.book._rules import check_same_request
 from openfunnel_async.book._values import EntryState
@@ -99,12 +99,9 @@ async def _submit(ledger: Ledger, jobs: Jobs, planned: PlannedSearch) -> BulkJob
         if entry.state is EntryState.REJECTED:
             # No job was made, and what was refused may be accepted today.
             await ledger.store.resolve(entry.key, Resolution.SUBMIT_AGAIN)
-        intent = await ledger.begin_submit(entry)
+        intent = await ledger.begin_submit(entry, jobs.budget)
         if intent.room is not Room.RESERVED:
-            msg = (
-                f"{escaped(entry.key, 100)} does not fit under a cap; nothing was sent"
-            )
-            raise CreditCapError(msg)
+            raise CreditCapError(_refusal(entry, intent))
         record = ledger.carry(entry.key, intent.attempt)
         try:
             job = await jobs.submit(entry.search, record)
@@ -115,6 +112,12 @@ async def _submit(ledger: Ledger, jobs: Jobs, planned: PlannedSearch) -> BulkJob
             job = jobs.attach(start)
         ledger.open_jobs[job.id] = entry.id
         return job
+
+
+def _refusal(entry: EntryRecord, intent: Intent) -> str:
+    most = "an unknown number of" if entry.exposure is None else f"{entry.exposure:g}"
+    where = "a cap" if intent.budget is None else f"the budget {intent.budget}"
+    return f"{most} credits do not fit under {where} now; nothing was sent"
 
 
 @asynccontextmanager

@@ -5,8 +5,14 @@ from collections import Counter
 from collections.abc import Iterable
 
 from openfunnel_async._text import escaped
-from openfunnel_async._values.checks import check_amount, check_text
+from openfunnel_async._values.checks import (
+    check_amount,
+    check_seconds,
+    check_text,
+    check_whole,
+)
 from openfunnel_async._values.search import LookalikeSearch
+from openfunnel_async.book._records import BatchOptions
 from openfunnel_async.book._requests import PlannedSearch, plan_searches
 from openfunnel_async.book._values import EntryState
 from openfunnel_async.errors import ConfigurationError
@@ -55,13 +61,21 @@ def check_name(what: str, name: object) -> str:
     return text
 
 
-def check_cap(most: object) -> float | None:
-    """Return the cap of a batch.
+def check_options(
+    max_credits: object, distinct: object, reuse_days: object
+) -> BatchOptions:
+    """Return the limits of a batch.
 
     Raises:
-        ConfigurationError: It is no number, or below 0.
+        ConfigurationError: One is no number, or too small.
     """
-    return None if most is None else check_amount("max_credits", most)
+    return BatchOptions(
+        None if max_credits is None else check_amount("max_credits", max_credits),
+        None if distinct is None else check_whole("distinct", distinct, 1),
+        None
+        if reuse_days is None
+        else check_seconds("reuse_days", reuse_days, above_zero=True),
+    )
 
 
 def check_state(state: EntryState | None) -> tuple[EntryState, ...]:

@@ -42,6 +42,8 @@ class EntryRecord:
         job_limit: The limit of the job as far as it is known.
         place: The checkpoint after the last stored page.
         rows: How many rows are stored.
+        new: How many of them were new companies.
+        source: The key of the entry whose rows answer this one.
         status: The terminal status.
         billed: The bill that the service stated.
         error: What the entry reports.
@@ -64,6 +66,8 @@ class EntryRecord:
     job_limit: int | None
     place: str | None
     rows: int
+    new: int
+    source: str | None
     status: str | None
     billed: float | None
     error: str | None
@@ -99,6 +103,8 @@ class EntryRecord:
             job_id=self.job_id,
             status=status,
             rows=self.rows,
+            new=self.new,
+            reused_from=self.source,
             billed=self.billed,
             exposure=self.exposure,
             error=self.error,
@@ -109,11 +115,41 @@ class EntryRecord:
 
 
 class BatchRecord(NamedTuple):
-    """One row of the table of batches, with its cap."""
+    """One row of the table of batches, with its cap.
+
+    Attributes:
+        id: Its number.
+        name: Its name.
+        most: The most credits that it may spend.
+        most_new: At how many new companies it stops.
+        reuse_days: How old an answer may be that is used again.
+    """
 
     id: int
     name: str
     most: float | None
+    most_new: int | None
+    reuse_days: float | None
+
+
+class BatchOptions(NamedTuple):
+    """What a batch is planned with; None leaves an existing batch as it is."""
+
+    most: float | None = None
+    most_new: int | None = None
+    reuse_days: float | None = None
+
+
+class PageSums(NamedTuple):
+    """What is new after a page.
+
+    Attributes:
+        is_new: For each row of the page, whether its company was not known.
+        batch_new: New companies of the whole batch.
+    """
+
+    is_new: tuple[bool, ...]
+    batch_new: int
 
 
 class DamagedBookError(BookError):
@@ -134,10 +170,17 @@ class Room(enum.Enum):
 
 
 class Intent(NamedTuple):
-    """The answer to an intent: whether to submit, and the number of the attempt."""
+    """The answer to an intent.
+
+    Attributes:
+        room: Whether to submit.
+        attempt: The number of the submit.
+        budget: The budget under which it does not fit; None for the cap of the batch.
+    """
 
     room: Room
     attempt: int = 0
+    budget: str | None = None
 
 
 class Resolution(enum.Enum):
@@ -154,12 +197,14 @@ class StoredPage(NamedTuple):
         seq: The place of its search in the batch.
         first: How many rows of the search are before it.
         number: How many rows it has.
+        new: A bit for each row, from the lowest: whether its company was new.
         body: The rows as the service sent them, packed.
     """
 
     seq: int
     first: int
     number: int
+    new: bytes
     body: bytes
 
 
@@ -186,9 +231,24 @@ def unpack_rows(body: bytes) -> list[dict[str, Any]]:
     return cast("list[dict[str, Any]]", rows)
 
 
-def read_companies(page: StoredPage) -> tuple[Company, ...]:
-    """Return the companies of a stored page."""
-    return tuple(map(company, unpack_rows(page.body)))
+def read_companies(page: StoredPage, *, new_only: bool = False) -> tuple[Company, ...]:
+    """Return the companies of a stored page, or those that were new."""
+    rows = unpack_rows(page.body)
+    if new_only:
+        rows = [row for row, new in zip(rows, unpack_bits(page), strict=True) if new]
+    return tuple(map(company, rows))
+
+
+def pack_bits(bits: Sequence[bool]) -> bytes:
+    """Return a bit for each item, from the lowest."""
+    number = sum(1 << place for place, bit in enumerate(bits) if bit)
+    return number.to_bytes((len(bits) + 7) // 8, "little")
+
+
+def unpack_bits(page: StoredPage) -> list[bool]:
+    """Return whether each row of a page was new."""
+    number = int.from_bytes(page.new, "little")
+    return [bool(number >> place & 1) for place in range(page.number)]
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The rules of the Book that do not depend on the database: pure decisions."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from openfunnel_async._text import escaped
 from openfunnel_async.book._records import EntryRecord, Resolution, Room
@@ -22,24 +23,40 @@ _MAY_BE_RESOLVED: dict[Resolution | None, tuple[EntryState, ...]] = {
 }
 
 
+class AnyCap(Protocol):
+    """What the rule needs of a cap."""
+
+    @property
+    def budget(self) -> str | None: ...
+    @property
+    def most(self) -> float | None: ...
+    @property
+    def spent(self) -> float: ...
+    @property
+    def reserved(self) -> float: ...
+
+
 def find_room(
-    caps: Sequence[tuple[float | None, float, float]], exposure: float | None
-) -> Room:
+    caps: Sequence[AnyCap], exposure: float | None
+) -> tuple[Room, str | None]:
     """Return whether a search fits under all caps, now or ever.
 
     Args:
-        caps: The most, what is spent and what is reserved, of each cap that applies.
+        caps: The caps that apply.
         exposure: The most credits that the search can bill; None without a limit.
+
+    Returns:
+        The answer, and the budget under which it does not fit, if it is one.
     """
-    room = Room.RESERVED
-    for most, spent, reserved in caps:
-        if most is None:
+    full: tuple[Room, str | None] = (Room.RESERVED, None)
+    for cap in caps:
+        if cap.most is None:
             continue
-        if exposure is None or spent + exposure > most:
-            return Room.OVER
-        if spent + reserved + exposure > most:
-            room = Room.FULL
-    return room
+        if exposure is None or cap.spent + exposure > cap.most:
+            return Room.OVER, cap.budget
+        if cap.spent + cap.reserved + exposure > cap.most:
+            full = Room.FULL, cap.budget
+    return full
 
 
 def check_same_searches(

@@ -11,15 +11,25 @@ from collections.abc import Collection, Sequence
 from os import PathLike
 from typing import Protocol
 
+from openfunnel_async.book._identity import Identity
 from openfunnel_async.book._records import (
+    BatchOptions,
     BatchRecord,
     EntryRecord,
     Intent,
+    PageSums,
     Resolution,
     StoredPage,
 )
 from openfunnel_async.book._requests import PlannedSearch
-from openfunnel_async.book._values import BatchReport, BookCheck, EntryState
+from openfunnel_async.book._values import (
+    BatchDiff,
+    BatchReport,
+    BookCheck,
+    BudgetStatus,
+    EntryState,
+    KnownList,
+)
 
 
 class Store(Protocol):
@@ -53,7 +63,7 @@ class Store(Protocol):
         self,
         name: str,
         searches: Sequence[PlannedSearch],
-        most: float | None,
+        options: BatchOptions,
         *,
         extends: bool = False,
     ) -> None:
@@ -62,7 +72,7 @@ class Store(Protocol):
         Args:
             name: The batch.
             searches: Its searches.
-            most: Its cap; None leaves the cap of an existing batch as it is.
+            options: Its limits.
             extends: Whether to add the searches to a batch that exists.
 
         Raises:
@@ -74,8 +84,19 @@ class Store(Protocol):
         """Write an entry without a batch if there is none with its key; return it."""
         ...
 
-    async def begin_submit(self, entry_id: int, owner: str) -> Intent:
-        """Write that a submit begins, and reserve its exposure under every cap."""
+    async def begin_submit(
+        self, entry_id: int, owner: str, budget: str | None = None
+    ) -> Intent:
+        """Write that a submit begins, and reserve its exposure under every cap.
+
+        Args:
+            entry_id: The entry.
+            owner: Who submits.
+            budget: The budget that applies beside the cap of the batch.
+
+        Raises:
+            ConfigurationError: There is no such budget.
+        """
         ...
 
     async def record_submitted(
@@ -104,8 +125,8 @@ class Store(Protocol):
 
     async def record_page(
         self, entry_id: int, first: int, rows: Sequence[object], place: str
-    ) -> None:
-        """Write the rows of a page and the place after it.
+    ) -> PageSums:
+        """Write the rows of a page, which companies are new, and the place after it.
 
         Args:
             entry_id: The entry.
@@ -123,6 +144,27 @@ class Store(Protocol):
 
     async def note_error(self, entry_id: int, error: str | None) -> None:
         """Write what has kept a job from being read, or that nothing does any more."""
+        ...
+
+    async def record_stop(self, entry_id: int, rows: int) -> None:
+        """Write that a job is cancelled because too few of its companies are new.
+
+        Args:
+            entry_id: The entry.
+            rows: How many of its rows are stored.
+        """
+        ...
+
+    async def skip_planned(self, name: str, error: str) -> None:
+        """Skip what a batch has planned, until it is planned with other limits."""
+        ...
+
+    async def reuse(self, entry_id: int, days: float) -> bool:
+        """Answer a planned search by an identical one that was settled not long ago.
+
+        Returns:
+            Whether there is one. The entry is then settled, for 0 credits.
+        """
         ...
 
     async def skip_over_cap(self, entry_id: int, error: str) -> None:
@@ -176,7 +218,7 @@ class Store(Protocol):
             batch: Of this batch alone.
             states: In these states alone.
             after: Only entries behind this one: its ``seq`` in a batch, else its id.
-            most: At most so many.
+            most: At most this number of them.
         """
         ...
 
@@ -196,8 +238,42 @@ class Store(Protocol):
         Args:
             name: The batch.
             after: ``seq`` and ``first`` of the last page; (-1, 0) at the beginning.
-            most: At most so many.
+            most: At most this number of them.
         """
+        ...
+
+    async def add_known(self, identities: Sequence[Identity], label: str) -> int:
+        """Add companies of a list; return how many of them were not known."""
+        ...
+
+    async def remove_known(self, label: str) -> int | None:
+        """Forget a list; return how many companies it had, None without such a list."""
+        ...
+
+    async def find_known(self, lookups: Sequence[str]) -> str | None:
+        """Return the list, batch or key that has a company with one of these marks."""
+        ...
+
+    async def find_lists(self) -> list[KnownList]:
+        """Return the lists that were added."""
+        ...
+
+    async def count_known(self) -> int:
+        """Return how many companies are known."""
+        ...
+
+    async def diff(self, first: str, second: str) -> BatchDiff:
+        """Return which companies two batches share."""
+        ...
+
+    async def set_budget(
+        self, name: str, limits: tuple[float | None, float | None, float | None]
+    ) -> None:
+        """Write the limits of a budget: per day, per month, in total."""
+        ...
+
+    async def find_budgets(self) -> list[BudgetStatus]:
+        """Return each limit of each budget in its current period."""
         ...
 
     async def find_change(self) -> int:

@@ -45,6 +45,8 @@ class BookEntry(Value):
         job_id: Its job, where one is known.
         status: The terminal status of the job; None before.
         rows: How many of its rows are in the Book.
+        new: How many of them were companies that the Book did not know.
+        reused_from: The entry whose rows answer this one, for 0 credits; else None.
         billed: The credits that the service stated; None until then.
         exposure: The most credits that it can bill; None without a limit.
         error: Why it was rejected or skipped, is unknown, or could not be read.
@@ -62,6 +64,8 @@ class BookEntry(Value):
     job_id: str | None = None
     status: JobStatus | None = None
     rows: int = 0
+    new: int = 0
+    reused_from: str | None = None
     billed: float | None = None
     exposure: float | None = None
     error: str | None = None
@@ -70,6 +74,11 @@ class BookEntry(Value):
     settled_at: datetime | None = None
 
     __repr__ = brief_repr
+
+    @property
+    def known(self) -> int:
+        """How many of its rows were companies that the Book knew."""
+        return self.rows - self.new
 
 
 @attrs.frozen(kw_only=True)
@@ -87,10 +96,12 @@ class BatchStatus(Value):
         unknown: Submits of unknown outcome.
         skipped: Searches that are not submitted.
         rows: Rows in the Book.
+        new: How many of them were companies that the Book did not know.
         spent: Credits that were billed, as far as they are known, and those of searches
             whose outcome stays unknown for ever.
         reserved: The most credits that the other jobs and unknown submits can bill.
         cap: The most credits that the batch may spend; None for no cap.
+        distinct: At how many new companies the batch stops; None for no such number.
     """
 
     __module__ = "openfunnel_async.book"
@@ -105,11 +116,18 @@ class BatchStatus(Value):
     unknown: int = 0
     skipped: int = 0
     rows: int = 0
+    new: int = 0
     spent: float = 0.0
     reserved: float = 0.0
     cap: float | None = None
+    distinct: int | None = None
 
     __repr__ = brief_repr
+
+    @property
+    def known(self) -> int:
+        """How many of the rows were companies that the Book knew."""
+        return self.rows - self.new
 
     @property
     def is_done(self) -> bool:
@@ -127,6 +145,10 @@ class BatchReport(BatchStatus):
         failed: Jobs that failed.
         over_cap: Searches that were skipped because they do not fit under a cap.
         credits_consumed: The bills that the service stated, added up.
+        reused: Searches that were answered from the Book for 0 credits.
+        stopped_early: Jobs that were cancelled because too few companies were new.
+        rows_after_stop: Rows that those jobs delivered after the decision: what it cost
+            to notice.
     """
 
     __module__ = "openfunnel_async.book"
@@ -136,11 +158,87 @@ class BatchReport(BatchStatus):
     failed: int = 0
     over_cap: int = 0
     credits_consumed: float = 0.0
+    reused: int = 0
+    stopped_early: int = 0
+    rows_after_stop: int = 0
+
+    @property
+    def credits_per_new_company(self) -> float | None:
+        """The stated bills divided by the new companies; None without any."""
+        return self.credits_consumed / self.new if self.new else None
 
     def to_status(self) -> BatchStatus:
         """Return the sums alone."""
         names = attrs.fields_dict(BatchStatus)
         return BatchStatus(**{name: getattr(self, name) for name in names})
+
+
+@attrs.frozen(kw_only=True)
+class BudgetStatus(Value):
+    """A budget in one period.
+
+    Attributes:
+        name: The budget.
+        period: ``"total"``, a day such as ``"2026-11-26"``, or a month, in UTC.
+        limit: The most credits of the period.
+        spent: The bills of the submits that were made in it.
+        reserved: What its other submits may still bill.
+    """
+
+    __module__ = "openfunnel_async.book"
+
+    name: str
+    period: str
+    limit: float
+    spent: float = 0.0
+    reserved: float = 0.0
+
+    __repr__ = brief_repr
+
+    @property
+    def left(self) -> float:
+        """What may be reserved now; never below 0."""
+        return max(0.0, self.limit - self.spent - self.reserved)
+
+
+@attrs.frozen(kw_only=True)
+class BatchDiff(Value):
+    """Which companies two batches share, by the marks that tell them apart.
+
+    A mark is ``p:`` and the LinkedIn page, or ``d:`` and the domain.
+
+    Attributes:
+        both: Companies of both batches.
+        first: Companies of the first one alone.
+        second: Companies of the second one alone.
+    """
+
+    __module__ = "openfunnel_async.book"
+
+    both: tuple[str, ...]
+    first: tuple[str, ...]
+    second: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        both, first, second = map(len, (self.both, self.first, self.second))
+        return f"<BatchDiff both={both} first={first} second={second}>"
+
+
+@attrs.frozen(kw_only=True)
+class KnownList(Value):
+    """A list of companies that was added to the Book.
+
+    Attributes:
+        label: Its name.
+        companies: How many companies it was the first to name.
+    """
+
+    __module__ = "openfunnel_async.book"
+
+    label: str
+    companies: int
+
+    __repr__ = brief_repr
 
 
 @attrs.frozen(kw_only=True)

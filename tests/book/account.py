@@ -24,9 +24,13 @@ class BookAccount(Account):
         """Count the submits of each query, as they arrived."""
         return Counter(json.loads(one.body)["query"] for one in self.seen("submit"))
 
+    async def check_sums(self) -> None:
+        """Recompute every sum of the Book."""
+        assert (await self.book.check()).problems == ()
+
     async def check(self) -> list[BookEntry]:
         """Compare the Book with the service, and return the entries."""
-        assert (await self.book.check()).problems == ()
+        await self.check_sums()
         entries = await self.book.entries()
         for entry in entries:
             if entry.state is EntryState.SETTLED:

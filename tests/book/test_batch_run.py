@@ -1,4 +1,4 @@
-"""Batches on a Book, in virtual time: what is bought, once, and what stands in it."""
+"""Batches on a Book, in virtual time: what is bought, once, and what is in it."""
 
 import asyncio
 from pathlib import Path
@@ -330,7 +330,7 @@ async def test_cancel_while_the_batch_runs_ends_the_run(book_path: Path) -> None
 
 
 async def test_another_process_may_cancel_a_batch_that_runs(book_path: Path) -> None:
-    """Caught: a runner that does not look at what others write."""
+    """Caught: a runner that does not read what others write."""
     async with BookAccount(book_path, lasting(300)) as account:
         batch = await account.client.batch("q4", searches(*[50] * 3))
         run = asyncio.create_task(batch.run(max_active=1))

@@ -1,4 +1,4 @@
-"""``submit(search, once=…)``: one job for one key, whoever calls, and how often."""
+"""``submit(search, once=…)``: one job for one key, however often it is called."""
 
 import asyncio
 from pathlib import Path

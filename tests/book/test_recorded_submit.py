@@ -1,4 +1,4 @@
-"""What became of a submit is written down, whatever fails and whoever leaves."""
+"""What became of a submit is written down, whatever fails and leaves."""
 
 import asyncio
 import logging

@@ -57,8 +57,9 @@ def _check_pages(db: Db) -> tuple[list[str], int]:
     """Check that the pages of each entry follow each other, and count their rows."""
     problems: list[str] = []
     stored: dict[int, int] = {}
-    for search, first, count, body in db.execute(
-        "SELECT search, first, count, body FROM page ORDER BY search, first"
+    news: dict[int, int] = {}
+    for search, first, count, new, body in db.execute(
+        "SELECT search, first, count, new, body FROM page ORDER BY search, first"
     ):
         expected = stored.get(search, 0)
         if first != expected:
@@ -66,10 +67,16 @@ def _check_pages(db: Db) -> tuple[list[str], int]:
         if _count_rows(body) != count:
             problems.append(f"entry {search}: the page at row {first} is damaged")
         stored[search] = first + count
-    for search, key, rows in db.execute("SELECT id, key, rows FROM search"):
-        if rows != stored.get(search, 0):
-            found = stored.get(search, 0)
+        bits = int.from_bytes(new, "little").bit_count()
+        news[search] = news.get(search, 0) + bits
+    for search, key, rows, new, source in db.execute(
+        "SELECT id, key, rows, new, source FROM search"
+    ):
+        found = stored.get(search if source is None else source, 0)
+        if rows != found:
             problems.append(f"{key}: {rows} rows are noted and {found} are stored")
+        if new != news.get(search, 0):
+            problems.append(f"{key}: {new} new companies are noted, and not marked")
     return problems, sum(stored.values())
 
 
@@ -83,13 +90,13 @@ def _count_rows(body: bytes) -> int | None:
 
 def _check_entries(db: Db) -> Iterator[str]:
     """Check that the columns of each entry agree with its state."""
-    for key, state, job_id, status in db.execute(
-        "SELECT key, state, job_id, status FROM search"
+    for key, state, job_id, status, source in db.execute(
+        "SELECT key, state, job_id, status, source FROM search"
     ):
         if state not in set(EntryState):
             yield f"{key}: {escaped(str(state), 50)} is no state"
         has_job = state in (EntryState.SUBMITTED, EntryState.SETTLED)
-        if has_job and job_id is None:
+        if has_job and job_id is None and source is None:
             yield f"{key}: it is {state} and has no job"
         if (state == EntryState.SETTLED) != (status is not None):
             yield f"{key}: it is {state} and its status is {status}"

@@ -1,6 +1,7 @@
 """The transactions that read: one function each, called with an open transaction."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,43 +15,45 @@ from openfunnel_async.book._values import BatchReport, EntryState
 
 Db = sqlite3.Connection
 
-_COLUMNS = (
-    "search.id, key, batch.name, seq, request, label, exposure, state, attempt, job_id,"
-    " job_limit, place, rows, status, billed, error, wants_cancel, over_cap,"
-    " submitted_at, settled_at"
+# The columns of an entry, by the names of its record.
+_COLUMNS = {
+    "id": "search.id",
+    "key": "search.key",
+    "batch": "batch.name",
+    "seq": "search.seq",
+    "request": "search.request",
+    "label": "search.label",
+    "exposure": "search.exposure",
+    "state": "search.state",
+    "attempt": "search.attempt",
+    "job_id": "search.job_id",
+    "job_limit": "search.job_limit",
+    "place": "search.place",
+    "rows": "search.rows",
+    "new": "search.new",
+    "source": "source.key",
+    "status": "search.status",
+    "billed": "search.billed",
+    "error": "search.error",
+    "wants_cancel": "search.wants_cancel",
+    "over_cap": "search.over_cap",
+    "submitted_at": "search.submitted_at",
+    "settled_at": "search.settled_at",
+}
+_ENTRIES = (
+    f"SELECT {', '.join(_COLUMNS.values())} FROM search"  # noqa: S608 -- our names
+    " LEFT JOIN batch ON batch.id = search.batch"
+    " LEFT JOIN search AS source ON source.id = search.source"
 )
-_NAMES = [
-    "id",
-    "key",
-    "batch",
-    "seq",
-    "request",
-    "label",
-    "exposure",
-    "state",
-    "attempt",
-    "job_id",
-    "job_limit",
-    "place",
-    "rows",
-    "status",
-    "billed",
-    "error",
-    "wants_cancel",
-    "over_cap",
-    "submitted_at",
-    "settled_at",
-]
-_ENTRIES = f"SELECT {_COLUMNS} FROM search LEFT JOIN batch ON batch.id = search.batch"  # noqa: S608 -- our names
 
 
 def _to_record(row: Sequence[Any]) -> EntryRecord:
-    return read_record(dict(zip(_NAMES, row, strict=True)))
+    return read_record(dict(zip(_COLUMNS, row, strict=True)))
 
 
 def find_entry(db: Db, key: str) -> EntryRecord | None:
     """Return an entry."""
-    row = db.execute(f"{_ENTRIES} WHERE key = ?", (key,)).fetchone()
+    row = db.execute(f"{_ENTRIES} WHERE search.key = ?", (key,)).fetchone()
     return None if row is None else _to_record(row)
 
 
@@ -62,14 +65,14 @@ def find_entries(
     most: int | None,
 ) -> list[EntryRecord]:
     """Return entries in the order in which they were planned."""
-    order = "search.id" if batch is None else "seq"
+    order = "search.id" if batch is None else "search.seq"
     query = f"{_ENTRIES} WHERE {order} > ?"
     arguments: list[object] = [after]
     if batch is not None:
         query += " AND search.batch = (SELECT id FROM batch WHERE name = ?)"
         arguments.append(batch)
     if states:
-        query += f" AND state IN ({', '.join('?' * len(states))})"
+        query += f" AND search.state IN ({', '.join('?' * len(states))})"
         arguments += states
     query += f" ORDER BY {order}"
     if most is not None:
@@ -81,7 +84,8 @@ def find_entries(
 def find_batch(db: Db, name: str) -> BatchRecord | None:
     """Return a batch."""
     row = db.execute(
-        "SELECT batch.id, name, most FROM batch JOIN cap ON cap.id = batch.cap"
+        "SELECT batch.id, name, most, most_new, reuse_days FROM batch"
+        " JOIN cap ON cap.id = batch.cap"
         " WHERE name = ?",
         (name,),
     ).fetchone()
@@ -91,47 +95,54 @@ def find_batch(db: Db, name: str) -> BatchRecord | None:
 def find_reports(db: Db, name: str | None) -> list[BatchReport]:
     """Return the sums of a batch, or of all batches in the order of planning."""
     query = (
-        "SELECT batch.id, name, most, spent, reserved FROM batch"
+        "SELECT batch.id, name, most, most_new, spent, reserved FROM batch"
         " JOIN cap ON cap.id = batch.cap"
     )
     found = db.execute(
         f"{query} WHERE ? IN (name, '') ORDER BY batch.id", (name or "",)
     ).fetchall()
-    return [_find_report(db, *row) for row in found]
+    return [_find_report(db, row) for row in found]
 
 
-def _find_report(  # noqa: PLR0913, PLR0917 -- one row
-    db: Db, batch: int, name: str, most: float | None, spent: float, reserved: float
-) -> BatchReport:
-    states: dict[str, int] = {}
-    statuses: dict[str, int] = {}
-    searches = rows = over_cap = 0
-    bills = 0.0
-    for state, status, number, stored, over, billed in db.execute(
-        "SELECT state, status, count(*), sum(rows), sum(over_cap),"
-        " coalesce(sum(billed), 0) FROM search WHERE batch = ? GROUP BY state, status",
+def _find_report(db: Db, row: Sequence[Any]) -> BatchReport:
+    batch, name, most, most_new, spent, reserved = row
+    states: Counter[str] = Counter()
+    statuses: Counter[str] = Counter()
+    sums: Counter[str] = Counter()
+    for state, status, *numbers in db.execute(
+        "SELECT state, status, count(*), sum(rows), sum(new), sum(over_cap),"
+        " sum(source IS NOT NULL), sum(stopped_at IS NOT NULL),"
+        " coalesce(sum(rows - stopped_at), 0), coalesce(sum(billed), 0)"
+        " FROM search WHERE batch = ? GROUP BY state, status",
         (batch,),
     ):
-        states[state] = states.get(state, 0) + number
-        statuses[status] = statuses.get(status, 0) + number
-        searches += number
-        rows += stored
-        over_cap += over
-        bills += billed
+        states[state] += numbers[0]
+        statuses[status] += numbers[0]
+        sums.update(dict(zip(_SUMS, numbers, strict=True)))
     return BatchReport(
         name=name,
-        searches=searches,
-        **{state.value: states.get(state, 0) for state in EntryState},
-        rows=rows,
+        **{state.value: states[state] for state in EntryState},
+        **{name: sums[name] for name in _SUMS},
         spent=spent,
         reserved=reserved,
         cap=most,
-        completed=statuses.get("completed", 0),
-        cancelled=statuses.get("cancelled", 0),
-        failed=statuses.get("failed", 0),
-        over_cap=over_cap,
-        credits_consumed=bills,
+        distinct=most_new,
+        completed=statuses["completed"],
+        cancelled=statuses["cancelled"],
+        failed=statuses["failed"],
     )
+
+
+_SUMS = (
+    "searches",
+    "rows",
+    "new",
+    "over_cap",
+    "reused",
+    "stopped_early",
+    "rows_after_stop",
+    "credits_consumed",
+)
 
 
 def find_pages(
@@ -139,8 +150,9 @@ def find_pages(
 ) -> list[StoredPage]:
     """Return the next pages of a batch, in the order of its searches."""
     found = db.execute(
-        "SELECT seq, first, count, body FROM search"
-        " JOIN page ON page.search = search.id"
+        "SELECT seq, first, count,"
+        " CASE WHEN source IS NULL THEN page.new ELSE x'' END, body FROM search"
+        " JOIN page ON page.search = coalesce(source, search.id)"
         " WHERE batch = (SELECT id FROM batch WHERE name = ?)"
         " AND (seq > ? OR (seq = ? AND first > ?))"
         " ORDER BY seq, first LIMIT ?",

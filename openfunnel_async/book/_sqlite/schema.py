@@ -17,16 +17,27 @@ CREATE TABLE meta (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
 );
+CREATE TABLE budget (
+    name TEXT PRIMARY KEY,
+    per_day REAL,
+    per_month REAL,
+    total REAL
+);
 CREATE TABLE cap (
     id INTEGER PRIMARY KEY,
+    budget TEXT REFERENCES budget,
+    period TEXT,
     most REAL,
     spent REAL NOT NULL DEFAULT 0,
-    reserved REAL NOT NULL DEFAULT 0
+    reserved REAL NOT NULL DEFAULT 0,
+    UNIQUE (budget, period)
 );
 CREATE TABLE batch (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
     cap INTEGER NOT NULL REFERENCES cap,
+    most_new INTEGER,
+    reuse_days REAL,
     planned_at REAL NOT NULL
 );
 CREATE TABLE search (
@@ -45,6 +56,9 @@ CREATE TABLE search (
     job_limit INTEGER,
     place TEXT,
     rows INTEGER NOT NULL DEFAULT 0,
+    new INTEGER NOT NULL DEFAULT 0,
+    stopped_at INTEGER,
+    source INTEGER REFERENCES search,
     status TEXT,
     billed REAL,
     error TEXT,
@@ -55,6 +69,7 @@ CREATE TABLE search (
     UNIQUE (batch, seq)
 );
 CREATE INDEX search_by_state ON search (batch, state, seq);
+CREATE INDEX search_by_request ON search (request, state);
 CREATE TABLE reservation (
     search INTEGER NOT NULL REFERENCES search,
     attempt INTEGER NOT NULL,
@@ -67,9 +82,19 @@ CREATE TABLE page (
     search INTEGER NOT NULL REFERENCES search,
     first INTEGER NOT NULL,
     count INTEGER NOT NULL,
+    new BLOB NOT NULL,
     body BLOB NOT NULL,
     PRIMARY KEY (search, first)
 );
+CREATE TABLE list (
+    id INTEGER PRIMARY KEY,
+    label TEXT NOT NULL UNIQUE
+);
+CREATE TABLE company (
+    mark TEXT PRIMARY KEY,
+    search INTEGER REFERENCES search,
+    list INTEGER REFERENCES list
+) WITHOUT ROWID;
 CREATE TABLE event (
     id INTEGER PRIMARY KEY,
     at REAL NOT NULL,

@@ -1,24 +1,41 @@
 """The store on SQLite: each method runs one transaction of the modules beside it."""
 
 import logging
+import time
 from collections.abc import Collection, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
 
+from openfunnel_async.book._identity import Identity
 from openfunnel_async.book._records import (
+    BatchOptions,
     BatchRecord,
     EntryRecord,
     Intent,
+    PageSums,
     Resolution,
     StoredPage,
 )
 from openfunnel_async.book._requests import PlannedSearch
 from openfunnel_async.book._run_lock import RunLock
-from openfunnel_async.book._sqlite import checking, queries, transactions
+from openfunnel_async.book._sqlite import (
+    caps,
+    checking,
+    companies,
+    queries,
+    transactions,
+)
 from openfunnel_async.book._sqlite.connection import Connection, copy_database
 from openfunnel_async.book._sqlite.spill import HeldId, SpillFile
-from openfunnel_async.book._values import BatchReport, BookCheck, EntryState
+from openfunnel_async.book._values import (
+    BatchDiff,
+    BatchReport,
+    BookCheck,
+    BudgetStatus,
+    EntryState,
+    KnownList,
+)
 
 _logger = logging.getLogger("openfunnel_async")
 
@@ -52,20 +69,26 @@ class SqliteStore:
         self,
         name: str,
         searches: Sequence[PlannedSearch],
-        most: float | None,
+        options: BatchOptions,
         *,
         extends: bool = False,
     ) -> None:
         """Write a batch and its searches, or check that they are there."""
-        await self._connection.write(transactions.plan, name, searches, most, extends)
+        await self._connection.write(
+            transactions.plan, name, searches, options, extends
+        )
 
     async def plan_one(self, planned: PlannedSearch) -> EntryRecord:
         """Write an entry without a batch if there is none with its key; return it."""
         return await self._connection.write(transactions.plan_one, planned)
 
-    async def begin_submit(self, entry_id: int, owner: str) -> Intent:
+    async def begin_submit(
+        self, entry_id: int, owner: str, budget: str | None = None
+    ) -> Intent:
         """Write that a submit begins, and reserve its exposure under every cap."""
-        return await self._connection.write(transactions.begin_submit, entry_id, owner)
+        return await self._connection.write(
+            transactions.begin_submit, entry_id, owner, budget
+        )
 
     async def record_submitted(
         self, key: str, attempt: int, job_id: str, limit: int | None
@@ -85,9 +108,9 @@ class SqliteStore:
 
     async def record_page(
         self, entry_id: int, first: int, rows: Sequence[object], place: str
-    ) -> None:
-        """Write the rows of a page and the place after it."""
-        await self._connection.write(
+    ) -> PageSums:
+        """Write the rows of a page, which companies are new, and the place after it."""
+        return await self._connection.write(
             transactions.record_page, entry_id, first, rows, place
         )
 
@@ -102,6 +125,18 @@ class SqliteStore:
     async def note_error(self, entry_id: int, error: str | None) -> None:
         """Write what has kept a job from being read, or that nothing does any more."""
         await self._connection.write(transactions.note_error, entry_id, error)
+
+    async def record_stop(self, entry_id: int, rows: int) -> None:
+        """Write that a job is cancelled because too few of its companies are new."""
+        await self._connection.write(transactions.record_stop, entry_id, rows)
+
+    async def skip_planned(self, name: str, error: str) -> None:
+        """Skip what a batch has planned, until it is planned with other limits."""
+        await self._connection.write(transactions.skip_planned, name, error)
+
+    async def reuse(self, entry_id: int, days: float) -> bool:
+        """Answer a planned search by an identical one that was settled not long ago."""
+        return await self._connection.write(transactions.reuse, entry_id, days)
 
     async def skip_over_cap(self, entry_id: int, error: str) -> None:
         """Write that a planned search does not fit under a cap."""
@@ -153,6 +188,40 @@ class SqliteStore:
     ) -> list[StoredPage]:
         """Return the next pages of a batch, in the order of its searches."""
         return await self._connection.read(queries.find_pages, name, after, most)
+
+    async def add_known(self, identities: Sequence[Identity], label: str) -> int:
+        """Add companies of a list; return how many of them were not known."""
+        return await self._connection.write(companies.add_known, identities, label)
+
+    async def remove_known(self, label: str) -> int | None:
+        """Forget a list; return how many companies it had, None without such a list."""
+        return await self._connection.write(companies.remove_known, label)
+
+    async def find_known(self, lookups: Sequence[str]) -> str | None:
+        """Return the list, batch or key that has a company with one of these marks."""
+        return await self._connection.read(companies.find_known, lookups)
+
+    async def find_lists(self) -> list[KnownList]:
+        """Return the lists that were added."""
+        return await self._connection.read(companies.find_lists)
+
+    async def count_known(self) -> int:
+        """Return how many companies are known."""
+        return await self._connection.read(companies.count_known)
+
+    async def diff(self, first: str, second: str) -> BatchDiff:
+        """Return which companies two batches share."""
+        return await self._connection.read(companies.diff, first, second)
+
+    async def set_budget(
+        self, name: str, limits: tuple[float | None, float | None, float | None]
+    ) -> None:
+        """Write the limits of a budget: per day, per month, in total."""
+        await self._connection.write(caps.set_budget, name, limits)
+
+    async def find_budgets(self) -> list[BudgetStatus]:
+        """Return each limit of each budget in its current period."""
+        return await self._connection.read(caps.find_budgets, time.time())
 
     async def find_change(self) -> int:
         """Return a number that differs once another process has changed the Book."""

@@ -6,10 +6,13 @@ from collections.abc import Collection, Sequence
 
 from openfunnel_async._text import escaped
 from openfunnel_async.book._records import (
+    BatchOptions,
     EntryRecord,
     Intent,
+    PageSums,
     Resolution,
     Room,
+    pack_bits,
     pack_rows,
 )
 from openfunnel_async.book._requests import PlannedSearch
@@ -19,6 +22,14 @@ from openfunnel_async.book._rules import (
     check_same_searches,
     find_room,
 )
+from openfunnel_async.book._sqlite.caps import (
+    find_caps,
+    raise_reservations,
+    replace_reservations,
+    reserve,
+    return_reservations,
+)
+from openfunnel_async.book._sqlite.companies import note_rows
 from openfunnel_async.book._sqlite.queries import find_entry
 from openfunnel_async.book._values import EntryState
 from openfunnel_async.errors import BookError, OtherAccountError
@@ -27,6 +38,7 @@ Db = sqlite3.Connection
 _WHO = "batch"
 _PERSON = "person"
 _LONGEST_ERROR = 500
+_DAY = 86_400.0
 
 
 def bind_account(db: Db, fingerprint: str) -> None:
@@ -44,16 +56,17 @@ def plan(
     db: Db,
     name: str,
     searches: Sequence[PlannedSearch],
-    most: float | None,
+    options: BatchOptions,
     extends: bool,
 ) -> None:
     """Write a batch and its searches, or check that they are there."""
     row = db.execute("SELECT id, cap FROM batch WHERE name = ?", (name,)).fetchone()
     if row is None:
-        cap = db.execute("INSERT INTO cap (most) VALUES (?)", (most,)).lastrowid
+        cap = db.execute("INSERT INTO cap (most) VALUES (?)", (options.most,)).lastrowid
         batch = db.execute(
-            "INSERT INTO batch (name, cap, planned_at) VALUES (?, ?, ?)",
-            (name, cap, time.time()),
+            "INSERT INTO batch (name, cap, most_new, reuse_days, planned_at)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (name, cap, options.most_new, options.reuse_days, time.time()),
         ).lastrowid
         _insert_searches(db, batch, searches, is_extension=False)
         return
@@ -68,8 +81,15 @@ def plan(
         )
     }
     check_same_searches(name, stored, searches)
-    if most is not None:
-        db.execute("UPDATE cap SET most = ? WHERE id = ?", (most, cap))
+    db.execute(
+        "UPDATE batch SET most_new = coalesce(?, most_new),"
+        " reuse_days = coalesce(?, reuse_days) WHERE id = ?",
+        (options.most_new, options.reuse_days, batch),
+    )
+    db.execute(
+        "UPDATE cap SET most = coalesce(?, most) WHERE id = ?", (options.most, cap)
+    )
+    if options.most is not None or options.most_new is not None:
         _plan_again_over_cap(db, batch)
 
 
@@ -126,18 +146,18 @@ def plan_one(db: Db, planned: PlannedSearch) -> EntryRecord:
     return entry
 
 
-def begin_submit(db: Db, entry_id: int, owner: str) -> Intent:
+def begin_submit(db: Db, entry_id: int, owner: str, budget: str | None) -> Intent:
     """Write that a submit begins, and reserve its exposure under every cap."""
     entry = _get_by_id(db, entry_id)
     if entry.state is not EntryState.PLANNED:
         return Intent(Room.NOT_PLANNED)
-    caps = _find_caps(db, entry)
-    room = find_room([cap[1:] for cap in caps], entry.exposure)
+    caps = find_caps(db, entry, budget, time.time())
+    room, blocking = find_room(caps, entry.exposure)
     if room is not Room.RESERVED:
-        return Intent(room)
+        return Intent(room, budget=blocking)
     attempt = entry.attempt + 1
-    for cap, *_ in caps:
-        _reserve(db, entry_id, attempt, cap, entry.exposure or 0.0)
+    for cap in caps:
+        reserve(db, entry, attempt, cap)
     _change(
         db,
         entry_id,
@@ -149,25 +169,6 @@ def begin_submit(db: Db, entry_id: int, owner: str) -> Intent:
         submitted_at=time.time(),
     )
     return Intent(Room.RESERVED, attempt)
-
-
-def _find_caps(
-    db: Db, entry: EntryRecord
-) -> list[tuple[int, float | None, float, float]]:
-    """Return the caps that apply to an entry: id, most, spent, reserved."""
-    return db.execute(
-        "SELECT id, most, spent, reserved FROM cap"
-        " WHERE id = (SELECT cap FROM batch WHERE name = ?)",
-        (entry.batch,),
-    ).fetchall()
-
-
-def _reserve(db: Db, entry_id: int, attempt: int, cap: int, amount: float) -> None:
-    db.execute(
-        "INSERT INTO reservation (search, attempt, cap, reserved) VALUES (?, ?, ?, ?)",
-        (entry_id, attempt, cap, amount),
-    )
-    db.execute("UPDATE cap SET reserved = reserved + ? WHERE id = ?", (amount, cap))
 
 
 def record_submitted(
@@ -192,7 +193,7 @@ def record_submitted(
         _note(db, entry.id, entry.state, entry.state, _WHO, note)
         return False
     if limit is not None and limit > (entry.exposure or 0):
-        _raise_reservations(db, entry, float(limit))
+        raise_reservations(db, entry, float(limit))
     late = "a late id" if entry.state is EntryState.UNKNOWN else None
     _change(
         db,
@@ -207,23 +208,6 @@ def record_submitted(
     return True
 
 
-def _raise_reservations(db: Db, entry: EntryRecord, amount: float) -> None:
-    """Reserve more: the service accepted a larger limit than was asked for."""
-    found = db.execute(
-        "SELECT cap, reserved FROM reservation WHERE search = ? AND attempt = ?",
-        (entry.id, entry.attempt),
-    ).fetchall()
-    for cap, reserved in found:
-        db.execute(
-            "UPDATE cap SET reserved = reserved + ? WHERE id = ?",
-            (amount - reserved, cap),
-        )
-    db.execute(
-        "UPDATE reservation SET reserved = ? WHERE search = ? AND attempt = ?",
-        (amount, entry.id, entry.attempt),
-    )
-
-
 def record_no_job(
     db: Db, key: str, attempt: int, state: EntryState, error: str
 ) -> None:
@@ -232,67 +216,38 @@ def record_no_job(
     if entry.attempt != attempt or entry.state is not EntryState.SUBMITTING:
         return
     if state is not EntryState.UNKNOWN:
-        _return_reservations(db, entry)
+        return_reservations(db, entry)
     if state is EntryState.PLANNED and entry.wants_cancel:
         state = EntryState.SKIPPED
     _change(db, entry.id, state, _WHO, error=escaped(error, _LONGEST_ERROR))
 
 
-def _return_reservations(db: Db, entry: EntryRecord) -> None:
-    _replace_reservations(db, entry, None)
-    db.execute(
-        "DELETE FROM reservation WHERE search = ? AND attempt = ?",
-        (entry.id, entry.attempt),
-    )
-
-
-def _replace_reservations(
-    db: Db, entry: EntryRecord, spent: float | None, *, whole: bool = False
-) -> None:
-    """Replace the reservations of the last attempt by what was spent.
-
-    Args:
-        db: The database.
-        entry: The entry.
-        spent: The bill; None for nothing.
-        whole: Whether all that was reserved counts as spent.
-    """
-    found = db.execute(
-        "SELECT cap, reserved FROM reservation WHERE search = ? AND attempt = ?",
-        (entry.id, entry.attempt),
-    ).fetchall()
-    for cap, reserved in found:
-        amount = reserved if whole else (spent or 0.0)
-        db.execute(
-            "UPDATE cap SET reserved = reserved - ?, spent = spent + ? WHERE id = ?",
-            (reserved, amount, cap),
-        )
-        db.execute(
-            "UPDATE reservation SET reserved = 0, spent = spent + ?"
-            " WHERE search = ? AND attempt = ? AND cap = ?",
-            (amount, entry.id, entry.attempt, cap),
-        )
-
-
 def record_page(
     db: Db, entry_id: int, first: int, rows: Sequence[object], place: str
-) -> None:
-    """Write the rows of a page and the place after it."""
+) -> PageSums:
+    """Write the rows of a page, which companies are new, and the place after it."""
+    is_new = note_rows(db, entry_id, rows)
     if rows:
         db.execute(
-            "INSERT INTO page VALUES (?, ?, ?, ?)",
-            (entry_id, first, len(rows), pack_rows(rows)),
+            "INSERT INTO page VALUES (?, ?, ?, ?, ?)",
+            (entry_id, first, len(rows), pack_bits(is_new), pack_rows(rows)),
         )
     changed = db.execute(
-        "UPDATE search SET rows = rows + ?, place = ? WHERE id = ? AND rows = ?"
-        " AND state = ?",
-        (len(rows), place, entry_id, first, EntryState.SUBMITTED),
+        "UPDATE search SET rows = rows + ?, new = new + ?, place = ?"
+        " WHERE id = ? AND rows = ? AND state = ?",
+        (len(rows), sum(is_new), place, entry_id, first, EntryState.SUBMITTED),
     )
     if not changed.rowcount:
         raise BookError(
             "the rows of this job were written by another process meanwhile; nothing "
             "of it was written twice"
         )
+    (batch_new,) = db.execute(
+        "SELECT coalesce(sum(new), 0) FROM search"
+        " WHERE batch = (SELECT batch FROM search WHERE id = ?)",
+        (entry_id,),
+    ).fetchone()
+    return PageSums(is_new, batch_new)
 
 
 def record_bill(
@@ -304,7 +259,7 @@ def record_bill(
         return
     # A refund is no room: what a cap allows is spent by jobs, not earned.
     spent = None if billed is None else max(0.0, billed)
-    _replace_reservations(db, entry, spent, whole=billed is None)
+    replace_reservations(db, entry, spent)
     _change(
         db,
         entry_id,
@@ -321,6 +276,55 @@ def note_error(db: Db, entry_id: int, error: str | None) -> None:
     """Write what has kept a job from being read, or that nothing does any more."""
     text = None if error is None else escaped(error, _LONGEST_ERROR)
     db.execute("UPDATE search SET error = ? WHERE id = ?", (text, entry_id))
+
+
+def record_stop(db: Db, entry_id: int, rows: int) -> None:
+    """Write that a job is cancelled because too few of its companies are new."""
+    db.execute(
+        "UPDATE search SET stopped_at = ?, wants_cancel = 1 WHERE id = ?",
+        (rows, entry_id),
+    )
+
+
+def skip_planned(db: Db, name: str, error: str) -> None:
+    """Skip what a batch has planned, until it is planned with other limits."""
+    found = db.execute(
+        "SELECT search.id FROM search JOIN batch ON batch.id = search.batch"
+        " WHERE batch.name = ? AND state = ?",
+        (name, EntryState.PLANNED),
+    ).fetchall()
+    for (entry_id,) in found:
+        _change(db, entry_id, EntryState.SKIPPED, _WHO, error=error, over_cap=1)
+
+
+def reuse(db: Db, entry_id: int, days: float) -> bool:
+    """Answer a planned search by an identical one that was settled not long ago."""
+    entry = _get_by_id(db, entry_id)
+    if entry.state is not EntryState.PLANNED:
+        return False
+    row = db.execute(
+        "SELECT id, status, rows FROM search WHERE request = ? AND state = ?"
+        " AND status = 'completed' AND source IS NULL AND settled_at >= ? AND rows > 0"
+        " ORDER BY settled_at DESC LIMIT 1",
+        (entry.request, EntryState.SETTLED, time.time() - days * _DAY),
+    ).fetchone()
+    if row is None:
+        return False
+    source, status, rows = row
+    _change(
+        db,
+        entry_id,
+        EntryState.SETTLED,
+        _WHO,
+        "answered from the Book",
+        source=source,
+        status=status,
+        rows=rows,
+        billed=0.0,
+        error=None,
+        settled_at=time.time(),
+    )
+    return True
 
 
 def skip_over_cap(db: Db, entry_id: int, error: str) -> None:
@@ -385,7 +389,7 @@ def resolve(db: Db, key: str, resolution: Resolution | str) -> EntryRecord:
             error=None,
         )
         return _get(db, key)
-    _replace_reservations(db, entry, None, whole=True)
+    replace_reservations(db, entry, None)
     if resolution is Resolution.SKIP:
         error = entry.error or "a person decided to skip it"
         _change(db, entry.id, EntryState.SKIPPED, _PERSON, error=error, over_cap=0)

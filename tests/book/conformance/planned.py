@@ -1,7 +1,7 @@
 """What the tests of the stores plan."""
 
 from openfunnel_async import LookalikeSearch
-from openfunnel_async.book._records import EntryRecord, Room
+from openfunnel_async.book._records import BatchOptions, EntryRecord, Room
 from openfunnel_async.book._requests import PlannedSearch, plan_one
 from openfunnel_async.book._store import Store
 
@@ -23,7 +23,11 @@ async def plan(
     name: str = "q4",
 ) -> list[EntryRecord]:
     """Plan a batch with these keys."""
-    await store.plan(name, [planned(key, limit, key) for key in keys], most)
+    await store.plan(
+        name,
+        [planned(key, limit, key) for key in keys],
+        BatchOptions(most),
+    )
     return await store.find_entries(batch=name)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from openfunnel_async import BookError, ConfigurationError, OtherAccountError
 from openfunnel_async.book import BatchReport, EntryState
-from openfunnel_async.book._records import Resolution, Room, unpack_rows
+from openfunnel_async.book._records import BatchOptions, Resolution, Room, unpack_rows
 from openfunnel_async.book._store import Store
 from tests.book.conformance.planned import (
     ROWS,
@@ -50,7 +50,7 @@ async def test_other_searches_under_a_name_are_refused(store: Store) -> None:
 
 async def test_added_searches_may_be_missing_in_the_list(store: Store) -> None:
     await plan(store, "a")
-    await store.plan("q4", [planned("b"), planned("a")], None, extends=True)
+    await store.plan("q4", [planned("b"), planned("a")], BatchOptions(), extends=True)
     assert [entry.key for entry in await plan(store, "a")] == ["a", "b"]
     assert [entry.key for entry in await plan(store, "a", "b")] == ["a", "b"]
     with pytest.raises(ConfigurationError):

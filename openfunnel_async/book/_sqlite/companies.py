@@ -1,0 +1,155 @@
+"""The known companies: marks, and where each was seen first."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from openfunnel_async.book._identity import Identity, make_identity
+from openfunnel_async.book._records import StoredPage, unpack_rows
+from openfunnel_async.book._sqlite.queries import find_pages
+from openfunnel_async.book._values import BatchDiff, KnownList
+
+Db = sqlite3.Connection
+# SQLite before 3.32 takes at most 999 values.
+_MOST_VALUES = 900
+_MOST_PAGES = 50
+
+
+def note_rows(db: Db, entry_id: int, rows: Sequence[object]) -> tuple[bool, ...]:
+    """Note the companies of rows, and return which of them were not known.
+
+    A row without a page and a domain cannot be identified, and counts as new.
+    """
+    identities = [_identify(row) for row in rows]
+    known = _find_known(db, identities)
+    is_new: list[bool] = []
+    added: list[tuple[str, int]] = []
+    for identity in identities:
+        new = known.isdisjoint(identity.lookups)
+        is_new.append(new)
+        if new:
+            known.update(identity.marks)
+            added += [(mark, entry_id) for mark in identity.marks]
+    db.executemany("INSERT OR IGNORE INTO company (mark, search) VALUES (?, ?)", added)
+    return tuple(is_new)
+
+
+def _identify(row: object) -> Identity:
+    if not isinstance(row, dict):
+        return Identity(None, None)
+    page, domain = row.get("linkedin_url"), row.get("domain")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return make_identity(
+        page if isinstance(page, str) else None,
+        domain if isinstance(domain, str) else None,
+    )
+
+
+def _find_known(db: Db, identities: Iterable[Identity]) -> set[str]:
+    """Return the marks, among those to look up, that are in the Book."""
+    marks = [mark for identity in identities for mark in identity.lookups]
+    known: set[str] = set()
+    for start in range(0, len(marks), _MOST_VALUES):
+        part = marks[start : start + _MOST_VALUES]
+        found = db.execute(
+            f"SELECT mark FROM company WHERE mark IN ({', '.join('?' * len(part))})",  # noqa: S608 -- question marks
+            part,
+        )
+        known.update(mark for (mark,) in found)
+    return known
+
+
+def add_known(db: Db, identities: Sequence[Identity], label: str) -> int:
+    """Add companies of a list; return how many of them were not known."""
+    db.execute("INSERT OR IGNORE INTO list (label) VALUES (?)", (label,))
+    (number,) = db.execute("SELECT id FROM list WHERE label = ?", (label,)).fetchone()
+    added = 0
+    known: set[str] = set()
+    for start in range(0, len(identities), _MOST_VALUES):
+        part = identities[start : start + _MOST_VALUES]
+        known |= _find_known(db, part)
+        for identity in part:
+            if known.isdisjoint(identity.lookups):
+                added += 1
+                known.update(identity.marks)
+                rows = [(mark, number) for mark in identity.marks]
+                db.executemany(
+                    "INSERT OR IGNORE INTO company (mark, list) VALUES (?, ?)", rows
+                )
+        # The marks of earlier parts are in the database.
+        known.clear()
+    return added
+
+
+def find_known(db: Db, lookups: Sequence[str]) -> str | None:
+    """Return the batch, key or list that has a company; None if it is not known."""
+    for mark in lookups:
+        row = db.execute(
+            "SELECT coalesce(list.label, batch.name, search.key) FROM"
+            " (SELECT search AS bought, list AS listed FROM company WHERE mark = ?)"
+            " LEFT JOIN list ON list.id = listed"
+            " LEFT JOIN search ON search.id = bought"
+            " LEFT JOIN batch ON batch.id = search.batch",
+            (mark,),
+        ).fetchone()
+        if row is not None:
+            return str(row[0])
+    return None
+
+
+def find_lists(db: Db) -> list[KnownList]:
+    """Return the lists that were added, and how many companies each of them has."""
+    found = db.execute(
+        "SELECT label, count(mark) FROM list LEFT JOIN company"
+        " ON list.id = company.list AND mark NOT LIKE 'a:%'"
+        " GROUP BY list.id ORDER BY list.id"
+    )
+    return [KnownList(label=label, companies=number) for label, number in found]
+
+
+def count_known(db: Db) -> int:
+    """Return how many companies are known."""
+    query = "SELECT count(*) FROM company WHERE mark NOT LIKE 'a:%'"
+    (number,) = db.execute(query).fetchone()
+    return int(number)
+
+
+def remove_known(db: Db, label: str) -> int | None:
+    """Forget a list; return how many companies it had, None if there is no such list.
+
+    A company that was bought as well stays known by its batch only if it was bought
+    first: the others are no longer known.
+    """
+    row = db.execute("SELECT id FROM list WHERE label = ?", (label,)).fetchone()
+    if row is None:
+        return None
+    (number,) = db.execute(
+        "SELECT count(*) FROM company WHERE list = ? AND mark NOT LIKE 'a:%'", row
+    ).fetchone()
+    db.execute("DELETE FROM company WHERE list = ?", row)
+    db.execute("DELETE FROM list WHERE id = ?", row)
+    return int(number)
+
+
+def diff(db: Db, first: str, second: str) -> BatchDiff:
+    """Return which companies two batches share."""
+    one, other = _find_names(db, first), _find_names(db, second)
+    return BatchDiff(
+        both=tuple(name for name in one if name in other),
+        first=tuple(name for name in one if name not in other),
+        second=tuple(name for name in other if name not in one),
+    )
+
+
+def _find_names(db: Db, batch: str) -> dict[str, None]:
+    """Return the names of the companies of a batch, in order, each once."""
+    names: dict[str, None] = {}
+    after = (-1, 0)
+    while pages := find_pages(db, batch, after, _MOST_PAGES):
+        for page in pages:
+            names.update(dict.fromkeys(_names_of(page)))
+        after = pages[-1].seq, pages[-1].first
+    return names
+
+
+def _names_of(page: StoredPage) -> list[str]:
+    names = (_identify(row).name for row in unpack_rows(page.body))
+    return [name for name in names if name is not None]

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from openfunnel_async import Book
-from openfunnel_async.sandbox import Sandbox
+from openfunnel_async.sandbox import Sandbox, SlowAnswer
 from tests.book.kill.harness import Worker, send_signal
 from tests.book.kill.judge import judge
 from tests.book.kill.worker import BOOK_FAILED, DONE
@@ -53,18 +53,19 @@ async def finish(worker: Worker, *, cuts: int) -> None:
     assert verdict.jobs == 12
 
 
-@pytest.mark.parametrize("most_bytes", [0, 60_000, 130_000, 200_000])
+@pytest.mark.parametrize("most_bytes", [0, 200_000, 300_000, 400_000])
 async def test_a_full_disk_loses_nothing(tmp_path: Path, most_bytes: int) -> None:
     """Caught: an id that is neither in the Book nor beside it.
 
     No file may grow beyond a size. The program ends with an error, or holds an id and
     tries to write it until it is killed.
     """
-    async with Sandbox(speed=300) as sandbox:
+    slow = SlowAnswer(on="submit", delay=0.2, times=100)
+    async with Sandbox(speed=300, faults=[slow]) as sandbox:
         worker = Worker(tmp_path / "book.sqlite", sandbox)
         async with worker.started("--most-bytes", str(most_bytes)) as process:
             ended = asyncio.create_task(process.communicate())
-            await asyncio.wait([ended], timeout=4)
+            await asyncio.wait([ended], timeout=3)
             code = process.returncode
             if code is None:
                 send_signal(process, signal.SIGKILL)

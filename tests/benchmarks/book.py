@@ -22,6 +22,7 @@ import attrs
 from openfunnel_async import Book, LookalikeSearch, OpenFunnel, PollPolicy
 from openfunnel_async.book._book import ledger_of
 from openfunnel_async.book._planning import plan_batch
+from openfunnel_async.book._records import BatchOptions
 from tests.benchmarks.answers import ENDLESS
 from tests.benchmarks.clients import KEY
 from tests.benchmarks.resident import resident
@@ -244,9 +245,8 @@ async def _change(_origin: str, path: Path, entries: int, _: int) -> Numbers:
     rows = [{"name": f"Company {n}", "domain": f"{n}.example"} for n in range(100)]
     async with Book(path) as book:
         store = ledger_of(book).store
-        await store.plan(
-            "bench", plan_batch("bench", _searches(entries, 100), 1e9, None), 1e9
-        )
+        planned = plan_batch("bench", _searches(entries, 100), 1e9, None)
+        await store.plan("bench", planned, BatchOptions(most=1e9))
         for entry in await store.find_entries(batch="bench"):
             job_id = f"job-{entry.id}"
             await timed(changes, store.begin_submit(entry.id, "bench"))

@@ -64,10 +64,10 @@ def drop_the_last_row_of_a_page(original: Any) -> Any:
         first: int,
         rows: Sequence[object],
         place: str,
-    ) -> None:
+    ) -> Any:
         # In a page that is not the first, so that it takes more than one page.
         kept = rows[:-1] if first else rows
-        original(db, entry_id, first, kept, place)
+        return original(db, entry_id, first, kept, place)
 
     return record_page
 
@@ -80,10 +80,8 @@ def bill_the_exposure(_sound: Any) -> Any:
 
 
 def ignore_reservations(original: Any) -> Any:
-    def find_room(
-        caps: Sequence[tuple[float | None, float, float]], exposure: float | None
-    ) -> Any:
-        return original([(most, spent, 0.0) for most, spent, _ in caps], exposure)
+    def find_room(caps: Sequence[Any], exposure: float | None) -> Any:
+        return original([cap._replace(reserved=0.0) for cap in caps], exposure)
 
     return find_room
 

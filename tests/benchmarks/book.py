@@ -49,8 +49,8 @@ _CORE = Goal(
 _CHANGE = Goal(0.3, why="A commit waits for this disk.")
 _RATIO = Goal(
     1.5,
-    why="Each page is packed as JSON again, compressed and written, and each company is "
-    "looked up among the known ones, while `run_many` keeps the rows as they were "
+    why="Each page is packed as JSON again, compressed and written, and each company "
+    "is looked up among the known ones, while `run_many` keeps the rows as they were "
     "decoded and builds no company that nobody reads.",
 )
 
@@ -164,8 +164,8 @@ def _table(
         f"A batch of {size.jobs} searches of {size.rows:,} rows of six fields in a "
         "Book (SQLite, synchronous=FULL), beside `run_many` over the same searches "
         f"that keeps all rows; fresh processes in turns, medians of {size.runs}. The "
-        "jobs are terminal at once and have the same companies, and the server is a process of its own that adds "
-        f"nothing. The waiting jobs are polled as the default policy says, for "
+        "jobs are terminal at once and have the same companies, and the server is a "
+        "process of its own that adds nothing. The waiting jobs are polled as the default policy says, for "
         f"{size.seconds} s. A change of state is an intent, an id or a bill, from the "
         "event loop to the disk and back."
     )

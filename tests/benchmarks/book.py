@@ -165,7 +165,8 @@ def _table(
         "Book (SQLite, synchronous=FULL), beside `run_many` over the same searches "
         f"that keeps all rows; fresh processes in turns, medians of {size.runs}. The "
         "jobs are terminal at once and have the same companies, and the server is a "
-        "process of its own that adds nothing. The waiting jobs are polled as the default policy says, for "
+        "process of its own that adds nothing. The waiting jobs are polled as the "
+        "default policy says, for "
         f"{size.seconds} s. A change of state is an intent, an id or a bill, from the "
         "event loop to the disk and back."
     )

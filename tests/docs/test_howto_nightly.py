@@ -45,6 +45,10 @@ def names(folder: Path) -> list[str]:
     return [json.loads(line)["name"] for line in lines]
 
 
+def count_backups(folder: Path) -> int:
+    return len(list(folder.glob("backup-*.sqlite")))
+
+
 def rename_to_yesterday(folder: Path) -> None:
     """Give the batch of this night another name, as if a day had passed."""
     with contextlib.closing(sqlite3.connect(folder / "openfunnel.sqlite")) as db, db:
@@ -60,11 +64,12 @@ async def test_it_buys_once_and_writes_the_file(tmp_path: Path) -> None:
         assert said[-1].endswith("2 settled, 0 rejected, 0 skipped, 150 credits")
         first, second = sandbox.jobs.values()
         assert names(tmp_path) == [row["name"] for row in (*first.rows, *second.rows)]
-        assert len(list(tmp_path.glob("backup-*.sqlite"))) == 1
+        assert count_backups(tmp_path) == 1
         code, said = await run(tmp_path, sandbox)
         assert code == 0
         assert sandbox.count("submit") == 2
         assert sandbox.ledger.used == 150
+        assert count_backups(tmp_path) == 2
 
 
 @pytest.mark.parametrize("which", [signal.SIGKILL, signal.SIGINT])

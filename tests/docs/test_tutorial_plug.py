@@ -58,10 +58,13 @@ async def test_a_lost_answer_is_decided_by_a_person(tmp_path: Path) -> None:
 async def test_the_commands_kill_the_program(tmp_path: Path) -> None:
     [_, commands] = blocks(PAGE, "sh")
     (tmp_path / "batch.py").write_text("import time\ntime.sleep(60)\n")
-    lines = commands.replace(".venv/bin/python", sys.executable).replace("sleep 3", ":")
+    lines = (
+        commands.replace(".venv/bin/python", sys.executable).replace("sleep 3", ":")
+        + "wait $!"
+    )
     with anyio.fail_after(30):
         ended = await anyio.run_process(
-            ["/bin/sh", "-c", f"{lines}wait $!"],
+            ["/bin/sh", "-c", lines],
             cwd=tmp_path,
             env=os.environ,
             check=False,

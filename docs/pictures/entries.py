@@ -68,7 +68,7 @@ def _decisions() -> Iterator[str]:
 def _notes() -> Iterator[str]:
     words = (
         (212, 132, "intent", "middle"),
-        (212, 187, "nothing was sent", "middle"),
+        (228, 187, "not sent; 401, 402, 429", "middle"),
         (437, 140, "id", "middle"),
         (660, 140, "bill", "middle"),
         (410, 80, "refused", "end"),
@@ -98,4 +98,5 @@ def _check() -> None:
 
 def _unknown() -> EntryRecord:
     fields: dict[str, Any] = dict.fromkeys(attrs.fields_dict(EntryRecord))
-    return EntryRecord(**fields | {"key": "key", "state": EntryState.UNKNOWN})
+    fields |= {"key": "key", "state": EntryState.UNKNOWN}
+    return EntryRecord(**fields)

@@ -418,6 +418,9 @@ class OpenFunnel:
         the running ones may still bill up to their limits, and its own limit fit
         under it. A search waits while running jobs may give room back.
 
+        All rows are in memory, and the list is forgotten when the process ends. For
+        long lists use ``batch()``, whose rows and submits are in a Book.
+
         Args:
             searches: The searches; under a cap each needs a ``limit``.
             max_active: Most jobs that may be running at a time, at least 1. A job

@@ -17,11 +17,14 @@ DESCRIBED = Counter(
         re.MULTILINE,
     )
 )
-MODULES = ("", ".agent_auth", ".export", ".progress", ".sandbox")
-MODULES_BY_NAME = ("agent_auth", "errors", "export", "progress", "sandbox")
+MODULES = ("", ".agent_auth", ".book", ".export", ".progress", ".sandbox")
+MODULES_BY_NAME = ("agent_auth", "book", "errors", "export", "progress", "sandbox")
 # Described in words: the version; what a row of the sandbox is, a plain dict.
 UNDESCRIBED = {
     "openfunnel_async.__version__",
+    # Described as names of the package.
+    "openfunnel_async.book.Batch",
+    "openfunnel_async.book.Book",
     "openfunnel_async.sandbox.Row",
     *(f"openfunnel_async.{name}" for name in MODULES_BY_NAME),
 }

@@ -124,9 +124,7 @@ def _split_csv(text: str) -> Generator[tuple[int, list[str] | str], None, None]:
     """Yield the cells of each line that is not empty, or what is wrong with it."""
     head = text.lstrip("\r\n").split("\n", 1)[0]
     separator = max(_SEPARATORS, key=head.count)
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=separator, strict=True
-    )
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     while True:
         number = reader.line_num + 1
         try:

@@ -23,7 +23,7 @@ class Part(enum.StrEnum):
     SECOND = "second"
 
 
-def diff_batches(  # noqa: PLR0913 -- flags, each with a default but the names
+def diff_batches(
     first: BatchName,
     second: BatchName,
     /,

@@ -1,22 +1,26 @@
 """``book budget``, and the flag that puts a command under one."""
 
 import os
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Annotated
 
 import anyio
 from cyclopts import Parameter
 
-from openfunnel_async import Book
-from openfunnel_async.book import BudgetStatus
+from openfunnel_async import Book, OpenFunnel
+from openfunnel_async.book import BudgetStatus, EntryState
 from openfunnel_async.cli._commands.book_flags import BookFlags
 from openfunnel_async.cli._output.exit_codes import CommandError, ExitCode
 from openfunnel_async.cli._output.printer import Printer
 from openfunnel_async.cli._output.text import format_amount, one_line
 from openfunnel_async.cli._output.text_table import format_table
 from openfunnel_async.cli._settings import Json
+from openfunnel_async.errors import OpenFunnelError
 
 BUDGET_VARIABLE = "OPENFUNNEL_BUDGET"
+_READINGS = 40
+_PAUSE = 0.05
 
 Budget = Annotated[
     str | None,
@@ -53,6 +57,28 @@ def find_budget(budget: str | None, book: Book | None) -> str | None:
 async def _read_budgets(book: Book) -> list[BudgetStatus]:
     async with book:
         return await book.budgets()
+
+
+async def settle_ended_jobs(client: OpenFunnel, book: Book) -> bool:
+    """Write the bills of single jobs that have ended; return whether there was one.
+
+    A job that nobody waited for keeps its reservation until its status is read.
+    """
+    ended: set[str] = set()
+    for entry in await book.entries(state=EntryState.SUBMITTED):
+        if entry.batch is not None or entry.job_id is None:
+            continue
+        with suppress(OpenFunnelError):
+            # The Book has the job of this key, so nothing is submitted.
+            job = await client.submit(entry.search, once=entry.key)
+            if (await job.poll()).is_terminal:
+                ended.add(entry.key)
+    for _ in range(_READINGS if ended else 0):
+        left = {entry.key for entry in await book.entries(state=EntryState.SUBMITTED)}
+        if not ended & left:
+            return True
+        await anyio.sleep(_PAUSE)
+    return False
 
 
 def set_budget(  # noqa: PLR0913 -- flags, each with a default but the name

@@ -57,7 +57,9 @@ class Purchase:
             OpenFunnelError: As ``OpenFunnel.submit()``.
         """
         key = None if self.book is None else make_key()
-        job = await submit_job(client, self.search, self.printer, interrupts, key)
+        job = await submit_job(
+            client, self.search, self.printer, interrupts, key, self.book
+        )
         print_submitted(self.printer, job, self.search, key=key, is_result=False)
         return job
 

@@ -4,9 +4,11 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import attrs
 from cyclopts import Parameter
 
 from openfunnel_async.cli._commands.book_flags import BookFlags
+from openfunnel_async.cli._commands.budget import Budget, find_budget
 from openfunnel_async.cli._commands.consent import ConsentFlags
 from openfunnel_async.cli._commands.output_file import Overwrite, check_output
 from openfunnel_async.cli._commands.purchase import Purchase
@@ -41,6 +43,7 @@ def run_search(  # noqa: PLR0913 -- flags, each with a default but the file
     sampling: SampleFlags = SampleFlags(),  # noqa: B008 -- frozen
     flags: SearchFlags = SearchFlags(),  # noqa: B008 -- frozen
     consent: ConsentFlags = ConsentFlags(),  # noqa: B008 -- frozen
+    budget: Budget = None,
     place: BookFlags = BookFlags(),  # noqa: B008 -- frozen
     service: ServiceFlags = ServiceFlags(),  # noqa: B008 -- frozen
 ) -> ExitCode:
@@ -60,14 +63,16 @@ def run_search(  # noqa: PLR0913 -- flags, each with a default but the file
     search = flags.build_search()
     sampling.check(search)
     check_output(output, names, overwrite=overwrite, service=service)
+    book = place.find_book_if_any()
+    name = find_budget(budget, book)
     purchase = Purchase(
         search=search,
         path=output,
         columns=names,
         overwrite=overwrite,
         enough=enough,
-        account=service.find_account(),
-        book=place.find_book_if_any(),
+        account=attrs.evolve(service.find_account(), budget=name),
+        book=book,
         service=service,
         printer=printer,
     )

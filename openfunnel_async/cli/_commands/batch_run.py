@@ -161,16 +161,8 @@ class _Run:
                 return interrupts.code
         print_batch(self.printer, report)
         code = exit_code_of_batch(report)
-        if report.planned and report.cap is not None:
-            self.printer.print_hint(
-                "What is planned does not fit under the cap beside what is reserved."
-            )
-        if report.planned and code is ExitCode.OK and self._has_limits:
-            code = ExitCode.BUDGET
-            self.printer.print_hint(
-                "What is planned does not fit now under --budget or --keep-credits."
-                f"\nTo continue later:\n  {self._resume}"
-            )
+        if report.planned and not isinstance(outcome, OpenFunnelError):
+            code = worst_of([code, self._print_no_room(report)])
         self._print_unknown(report)
         if isinstance(outcome, OpenFunnelError):
             code = worst_of([code, self._print_failure(outcome)])
@@ -253,10 +245,21 @@ class _Run:
             cancel_within=None,
         )
 
-    @property
-    def _has_limits(self) -> bool:
-        """Whether searches may stay planned because they would cost too much now."""
-        return self.account.budget is not None or self.rules.keep_credits is not None
+    def _print_no_room(self, report: BatchReport) -> ExitCode:
+        """Print under which limits what is planned does not fit now."""
+        limits = {
+            "the cap": report.cap,
+            "the budget": self.account.budget,
+            "--keep-credits": self.rules.keep_credits,
+        }
+        names = [name for name, limit in limits.items() if limit is not None]
+        if not names:
+            return ExitCode.OK
+        self.printer.print_hint(
+            f"What is planned does not fit now under {' or '.join(names)}.\n"
+            f"To continue later:\n  {self._resume}"
+        )
+        return ExitCode.BUDGET
 
     @property
     def _resume(self) -> str:

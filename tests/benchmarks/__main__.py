@@ -17,10 +17,12 @@ from tests.benchmarks import (
     fleet,
     harvest,
     importing,
+    known,
     memory,
     pace,
     slow_link,
     soak,
+    spending,
 )
 from tests.benchmarks.server import ROOT, serving
 from tests.benchmarks.tables import Table
@@ -52,6 +54,9 @@ class Size:
     imports: int
     paced: Mapping[str, int]
     budgeted: int
+    known: int
+    spenders: int
+    submits: int
 
 
 _FULL = Size(
@@ -68,6 +73,9 @@ _FULL = Size(
     imports=15,
     paced={"small": 400, "medium": 400, "large": 40},
     budgeted=1000,
+    known=1_000_000,
+    spenders=8,
+    submits=250,
 )
 _QUICK = Size(
     rounds=1,
@@ -83,6 +91,9 @@ _QUICK = Size(
     imports=1,
     paced={"small": 1, "medium": 1, "large": 1},
     budgeted=100,
+    known=1000,
+    spenders=2,
+    submits=4,
 )
 
 
@@ -125,6 +136,11 @@ def _sections(size: Size) -> Iterator[tuple[str, Callable[[], Table]]]:
     yield "importing", lambda: importing.measure(runs=size.imports)
     yield "pace", lambda: pace.measure(each=size.paced)
     yield "budget", lambda: budget.measure(jobs=size.budgeted)
+    yield "known", lambda: known.measure(companies=size.known, pages=500)
+    yield (
+        "spending",
+        lambda: spending.measure(processes=size.spenders, submits=size.submits),
+    )
 
 
 def main(arguments: Sequence[str]) -> int:

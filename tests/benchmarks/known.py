@@ -16,7 +16,7 @@ from tests.benchmarks.tables import Cell, Figure, Goal, Table
 
 _PAGE = 100
 _LOOKUP = Goal(20, why="A page is looked up by one query for each 900 marks.")
-_BYTES = Goal(150, why="A company with a page and a domain takes two marks.")
+_BYTES = Goal(150, why="A company with a page and a domain is two entries of an index.")
 _WORDS = ("acme", "northwind-traders", "contoso", "globex-systems", "initech")
 
 Row = dict[str, str]

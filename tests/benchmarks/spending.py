@@ -30,7 +30,7 @@ def measure(*, processes: int, submits: int) -> Table:
         f"{processes} processes on one Book (SQLite) and one sandbox, each with "
         f"{submits:,} submits of limit {LIMIT}, one after the other, under a total of "
         f"{budget:,.0f} credits; every second job delivers less than its limit. Each "
-        "submit takes the lock of the Book, and commits to the disk three times."
+        "submit takes the lock of the Book."
     )
     heads = ("", "measured", "to reach")
     return Table("A budget of many processes", heads, _rows(found, most), about)

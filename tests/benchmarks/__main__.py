@@ -18,10 +18,12 @@ from tests.benchmarks import (
     fleet,
     harvest,
     importing,
+    known,
     memory,
     pace,
     slow_link,
     soak,
+    spending,
 )
 from tests.benchmarks.server import ROOT, serving
 from tests.benchmarks.tables import Table
@@ -54,6 +56,9 @@ class Size:
     paced: Mapping[str, int]
     budgeted: int
     book: book.BookSize
+    known: int
+    spenders: int
+    submits: int
 
 
 _FULL = Size(
@@ -71,6 +76,9 @@ _FULL = Size(
     paced={"small": 400, "medium": 400, "large": 40},
     budgeted=1000,
     book=book.BookSize(jobs=60, rows=1000, waiting=1000, seconds=30, changes=1000),
+    known=1_000_000,
+    spenders=8,
+    submits=250,
 )
 _QUICK = Size(
     rounds=1,
@@ -87,6 +95,9 @@ _QUICK = Size(
     paced={"small": 1, "medium": 1, "large": 1},
     budgeted=100,
     book=book.BookSize(jobs=2, rows=1000, waiting=20, seconds=1, changes=20, runs=1),
+    known=1000,
+    spenders=2,
+    submits=4,
 )
 
 
@@ -130,6 +141,11 @@ def _sections(size: Size) -> Iterator[tuple[str, Callable[[], Table]]]:
     yield "importing", lambda: importing.measure(runs=size.imports)
     yield "pace", lambda: pace.measure(each=size.paced)
     yield "budget", lambda: budget.measure(jobs=size.budgeted)
+    yield "known", lambda: known.measure(companies=size.known, pages=500)
+    yield (
+        "spending",
+        lambda: spending.measure(processes=size.spenders, submits=size.submits),
+    )
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -20,4 +20,6 @@ def test_every_section_writes_its_table(tmp_path: Path) -> None:
         "## Import, CPU",
         "## Pace",
         "## A budget of polls",
+        "## Known companies",
+        "## A budget of many processes",
     ]

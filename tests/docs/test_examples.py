@@ -19,6 +19,8 @@ RUN_BY = {
     "tutorial-pull-the-plug.md": "test_tutorial_plug.py",
     "how-to/batch-script.md": "test_howto_batch.py",
     "how-to/nightly-batch.md": "test_howto_nightly.py",
+    "how-to/budget.md": "test_howto_budget.py",
+    "how-to/do-not-buy-it-twice.md": "test_howto_twice.py",
     "how-to/export.md": "test_howto_export.py",
     "how-to/company-network.md": "test_howto_network.py",
     "how-to/logging.md": "test_howto_logging.py",

@@ -50,7 +50,8 @@ async def finish(worker: Worker, *, cuts: int) -> None:
     verdict = await judge(worker.path, worker.sandbox, cuts=cuts)
     assert verdict.problems == []
     assert verdict.doubled == verdict.unnamed == 0
-    assert verdict.jobs == 12
+    # A kill may have come between an intent and its request.
+    assert 12 - verdict.unknown <= verdict.jobs <= 12
 
 
 @pytest.mark.parametrize("most_bytes", [0, 200_000, 300_000, 400_000])

@@ -277,6 +277,7 @@ class OpenFunnel:
             from openfunnel_async.book._once import submit_once  # noqa: PLC0415 -- sqlite3 is for those who have a Book
 
             ledger = self._need_ledger("once")
+            self._book_jobs.check_loop()
             return await submit_once(ledger, self._book_jobs, search, once)
         return await self._submit(search)
 
@@ -533,8 +534,8 @@ class OpenFunnel:
         from openfunnel_async.book._book import open_batch  # noqa: PLC0415 -- sqlite3 is for those who have a Book
         from openfunnel_async.book._planning import check_options  # noqa: PLC0415 -- too
 
-        self._resources.loop_guard.check()
         ledger = self._need_ledger("batch()")
+        self._book_jobs.check_loop()
         return await open_batch(
             ledger,
             self._book_jobs,
@@ -588,7 +589,7 @@ class OpenFunnel:
             await self._transport.aclose()
         finally:
             if self._ledger is not None:
-                await self._ledger.store.aclose()
+                await self._ledger.aclose()
 
     async def __aenter__(self) -> Self:
         self._resources.loop_guard.check()

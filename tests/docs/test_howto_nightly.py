@@ -1,7 +1,7 @@
 """The how-to on a nightly batch: its program, run, killed and run again."""
 
 import contextlib
-import json
+import csv
 import signal
 import sqlite3
 from collections.abc import AsyncGenerator
@@ -40,9 +40,9 @@ async def running(folder: Path, sandbox: WatchedSandbox) -> AsyncGenerator[Proce
 
 
 def names(folder: Path) -> list[str]:
-    [path] = folder.glob("night-*.jsonl")
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["name"] for line in lines]
+    [path] = folder.glob("night-*.csv")
+    with path.open(encoding="utf-8", newline="") as file:
+        return [line["name"] for line in csv.DictReader(file)]
 
 
 def count_backups(folder: Path) -> int:

@@ -31,7 +31,7 @@ async def test_it_goes_as_the_page_says(tmp_path: Path) -> None:
     """Caught: a batch that is planned under a new name each time, and bought twice."""
     script = tmp_path / "batch.py"
     script.write_text(BATCH, encoding="utf-8")
-    async with WatchedSandbox(speed=0, lives=[LATER] * 3 + [AT_ONCE] * 5) as sandbox:
+    async with WatchedSandbox(speed=0, lives=[LATER] * 3 + [AT_ONCE] * 21) as sandbox:
         key = environment_of(sandbox)
         # Time stands still, so three jobs run, and no submit is under way.
         async with await start(script, sandbox, **QUICK_POLLS) as process:

@@ -3,7 +3,7 @@
 They consist of columns, so all rows are needed before the first one can be written.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -22,8 +22,6 @@ from openfunnel_async.export._columns import (
 from openfunnel_async.export._layout import Columns, Layout, choose_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import polars as pl
 
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1

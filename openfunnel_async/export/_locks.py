@@ -9,8 +9,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-# A lock of Windows hides its bytes from all other handles, so it is on a byte far behind
-# the end, at the highest offset of 31 bits.
+# A lock of Windows hides its bytes from all other handles, so it is on a byte far
+# behind the end, at the highest offset of 31 bits.
 LOCKED_BYTE = 2**31 - 2
 
 

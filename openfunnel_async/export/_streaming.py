@@ -68,7 +68,7 @@ async def to_file(  # noqa: PLR0913 -- all but two have a default
         bom: Whether a CSV file starts with a byte order mark, without which Excel
             does not read it as UTF-8.
         list_separator: What is between the items of a list in a cell of CSV or Excel.
-        line_terminator: What ends a line of CSV: ``"\\r\\n"`` or ``"\\n"``.
+        line_terminator: What ends a line of CSV: CR LF, or a line feed alone.
         follow: Whether to wait for rows that the job has not delivered yet; for a job
             only.
         resume: Whether to continue with an existing ``.part`` file; for a job or its

@@ -140,7 +140,13 @@ def _save_long_text(
         piece = _cut(rest, _MOST_CHARACTERS)
         rest, number = rest[len(piece) :], number + 1
         long_texts.next_row()
-        cells = (sheets.name, sheets.row + 1, header, number, piece)
+        cells: tuple[str | int, ...] = (
+            sheets.name,
+            sheets.row + 1,
+            header,
+            number,
+            piece,
+        )
         for place, value in enumerate(cells):
             long_texts.write(place, value)
 

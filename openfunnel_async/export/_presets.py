@@ -1,9 +1,8 @@
 """Columns for the imports of other systems."""
 
-from collections.abc import Mapping
 from types import MappingProxyType
 
-HUBSPOT_COMPANIES: Mapping[str, str] = MappingProxyType(
+HUBSPOT_COMPANIES: MappingProxyType[str, str] = MappingProxyType(
     {
         "name": "Company name",
         "domain": "Company domain name",
@@ -23,7 +22,7 @@ finds existing companies by *Company domain name*. ``industries`` is left out: H
 *Industry* accepts the values of its own list only.
 """
 
-SALESFORCE_ACCOUNTS: Mapping[str, str] = MappingProxyType(
+SALESFORCE_ACCOUNTS: MappingProxyType[str, str] = MappingProxyType(
     {
         "name": "Account Name",
         "domain": "Website",
@@ -39,5 +38,5 @@ SALESFORCE_ACCOUNTS: Mapping[str, str] = MappingProxyType(
 
 The headers are the labels of the account's standard fields. *Account Name* is required
 there, and a row without it is refused. Salesforce has no standard field for a LinkedIn
-page; add your own: ``{**SALESFORCE_ACCOUNTS, "linkedin_url": "LinkedIn URL"}``.
+page; add your own: ``SALESFORCE_ACCOUNTS | {"linkedin_url": "LinkedIn URL"}``.
 """

@@ -9,7 +9,8 @@ from typing import Any
 import openpyxl
 import polars as pl
 
-from openfunnel_async import Company, export
+from openfunnel_async import Company, JobCheckpoint, export
+from openfunnel_async.export._part import PartFile
 
 Row = dict[str, Any]
 
@@ -57,3 +58,11 @@ def write_and_read(company: Company, path: Path) -> Row:
     export.write([company], path, overwrite=True)
     [row] = READERS[path.suffix](path)
     return row
+
+
+def leave_part(path: Path) -> bytes:
+    """Leave an unfinished export of job-1, with one row."""
+    with PartFile(path) as part:
+        part.begin(JobCheckpoint(job_id="job-1"))
+        part.append([Company(name="paid")], JobCheckpoint(job_id="job-1", offset=1))
+    return path.with_name(f"{path.name}.part").read_bytes()

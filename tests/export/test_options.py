@@ -1,6 +1,7 @@
 """What an export may replace, and how its file is laid out."""
 
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -12,62 +13,11 @@ import openpyxl
 import polars as pl
 import pytest
 
-from openfunnel_async import Company, ConfigurationError, JobCheckpoint, export
+from openfunnel_async import Company, ConfigurationError, export
 from openfunnel_async.export import _locks, _paths, _xlsx
-from openfunnel_async.export._part import PartFile
-from tests.export.conftest import ConnectedService
-from tests.export.readers import list_names, read_csv, read_links, read_xlsx
+from tests.export.readers import leave_part, list_names, read_csv, read_links, read_xlsx
 
 LIKE_NUMBERS = ("01", "TRUE", "=1+1", "https://example.com", "1e5", "2026-01-01")
-
-
-def leave_part(path: Path) -> bytes:
-    """Leave an unfinished export of job-1, with one row."""
-    with PartFile(path) as part:
-        part.begin(JobCheckpoint(job_id="job-1"))
-        part.append([Company(name="paid")], JobCheckpoint(job_id="job-1", offset=1))
-    return path.with_name(f"{path.name}.part").read_bytes()
-
-
-@pytest.mark.anyio
-@pytest.mark.virtual_time
-async def test_a_file_that_exists_is_refused_before_anything_is_sent(
-    connected: ConnectedService, tmp_path: Path
-) -> None:
-    path = tmp_path / "out.csv"
-    path.write_text("mine")
-    job = connected.client.job("job-2")
-    for resume in (False, True):
-        with pytest.raises(ConfigurationError, match="exists.*overwrite=True"):
-            await export.to_file(job, path, resume=resume)
-    with pytest.raises(ConfigurationError, match="exists.*overwrite=True"):
-        export.write([], path)
-    with pytest.raises(ConfigurationError, match="exists.*overwrite=True"):
-        export.check(path)
-    assert (connected.service.requests, path.read_text()) == ([], "mine")
-    assert list_names(tmp_path) == ["out.csv"]
-
-
-@pytest.mark.anyio
-@pytest.mark.virtual_time
-@pytest.mark.parametrize("overwrite", [False, True])
-async def test_the_part_of_another_job_is_never_discarded(
-    connected: ConnectedService, tmp_path: Path, overwrite: bool
-) -> None:
-    """Caught: the paid rows of a job, and its id, replaced by those of the next."""
-    path = tmp_path / "out.csv"
-    before = leave_part(path)
-    job = connected.client.job("job-2")
-    for resume in (False, True):
-        with pytest.raises(ConfigurationError, match="1 paid rows.*job job-1"):
-            await export.to_file(job, path, resume=resume, overwrite=overwrite)
-    with pytest.raises(ConfigurationError, match="job job-1"):
-        export.write([], path, overwrite=overwrite)
-    with pytest.raises(ConfigurationError, match="job job-1"):
-        export.check(path, overwrite=overwrite)
-    assert export.check(path, resume=True) == path
-    assert connected.service.requests == []
-    assert (tmp_path / "out.csv.part").read_bytes() == before
 
 
 @pytest.mark.anyio
@@ -301,7 +251,7 @@ def test_a_temporary_name_is_new_and_a_link_there_is_refused(
 ) -> None:
     path, victim = tmp_path / "out.csv", tmp_path / "victim"
     assert _paths._make_new_path(path) != _paths._make_new_path(path)
-    monkeypatch.setattr(_paths.secrets, "token_hex", lambda _size: "guess")
+    monkeypatch.setattr(secrets, "token_hex", lambda _size: "guess")
     (tmp_path / "out.csv.part.guess.tmp").symlink_to(victim)
     with pytest.raises(FileExistsError):
         export.write([], path)

@@ -27,7 +27,7 @@ from openfunnel_async import (
 from openfunnel_async.export import _streaming
 from openfunnel_async.sandbox import EditedAnswer, StatusFault
 from tests.export.conftest import ConnectedService
-from tests.export.readers import READERS, list_names, read_links
+from tests.export.readers import READERS, leave_part, list_names, read_links
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -483,3 +483,40 @@ async def test_nothing_is_sent_for_an_invalid_file(
     with pytest.raises(ConfigurationError):
         await export.to_file(job, tmp_path / "out.csv", columns=["nmae"])
     assert connected.service.requests == []
+
+
+async def test_a_file_that_exists_is_refused_before_anything_is_sent(
+    connected: ConnectedService, tmp_path: Path
+) -> None:
+    path = tmp_path / "out.csv"
+    path.write_text("mine")
+    job = connected.client.job("job-2")
+    for resume in (False, True):
+        with pytest.raises(ConfigurationError, match=r"exists.*overwrite=True"):
+            await export.to_file(job, path, resume=resume)
+    with pytest.raises(ConfigurationError, match=r"exists.*overwrite=True"):
+        export.write([], path)
+    with pytest.raises(ConfigurationError, match=r"exists.*overwrite=True"):
+        export.check(path)
+    assert (connected.service.requests, path.read_text()) == ([], "mine")
+    assert list_names(tmp_path) == ["out.csv"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+async def test_the_part_of_another_job_is_never_discarded(
+    connected: ConnectedService, tmp_path: Path, overwrite: bool
+) -> None:
+    """Caught: the paid rows of a job, and its id, replaced by those of the next."""
+    path = tmp_path / "out.csv"
+    before = leave_part(path)
+    job = connected.client.job("job-2")
+    for resume in (False, True):
+        with pytest.raises(ConfigurationError, match=r"1 paid rows.*job job-1"):
+            await export.to_file(job, path, resume=resume, overwrite=overwrite)
+    with pytest.raises(ConfigurationError, match="job job-1"):
+        export.write([], path, overwrite=overwrite)
+    with pytest.raises(ConfigurationError, match="job job-1"):
+        export.check(path, overwrite=overwrite)
+    assert export.check(path, resume=True) == path
+    assert connected.service.requests == []
+    assert (tmp_path / "out.csv.part").read_bytes() == before

@@ -157,6 +157,6 @@ def _count_units(text: str) -> int:
 
 
 def _cut(text: str, units: int) -> str:
-    """Return the start of a text, of at most so many units of UTF-16."""
+    """Return the start of a text, of at most N units of UTF-16."""
     start = text[:units].encode("utf-16-le")[: 2 * units]
     return start.decode("utf-16-le", errors="ignore")

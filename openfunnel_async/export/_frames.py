@@ -73,7 +73,7 @@ def _build_frame(
 ) -> "pl.DataFrame":
     import polars as pl  # noqa: PLC0415 -- an extra, and slow to import
 
-    kinds: dict[str, pl.DataType] = dict.fromkeys(columns, pl.String()) | {
+    kinds: Mapping[str, pl.DataType] = dict.fromkeys(columns, pl.String()) | {
         name: kind
         for names, kind in (
             (INTEGER_COLUMNS, pl.Int64()),

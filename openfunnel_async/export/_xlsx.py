@@ -9,6 +9,9 @@ Excel are handled, so that no row and no text is lost:
 - A number has 15 digits. A number that would change is a text.
 """
 
+# XlsxWriter has annotations, but not for everything, and no marker that says so.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, BinaryIO, cast

@@ -123,6 +123,10 @@ def test_the_layout_of_csv(tmp_path: Path) -> None:
     assert path.read_text(encoding="utf-8") == expected
 
 
+def read_as_frame(path: Path) -> pl.DataFrame:
+    return pl.DataFrame(read_xlsx(path))
+
+
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet", ".xlsx"])
 def test_columns_are_renamed_in_each_format(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"out{suffix}"
@@ -130,7 +134,7 @@ def test_columns_are_renamed_in_each_format(tmp_path: Path, suffix: str) -> None
     readers: dict[str, Any] = {
         ".jsonl": pl.read_ndjson,
         ".parquet": pl.read_parquet,
-        ".xlsx": lambda at: pl.DataFrame(read_xlsx(at)),
+        ".xlsx": read_as_frame,
     }
     assert readers[suffix](path).to_dicts() == [{"Company name": "a"}]
 
@@ -251,7 +255,11 @@ def test_a_temporary_name_is_new_and_a_link_there_is_refused(
 ) -> None:
     path, victim = tmp_path / "out.csv", tmp_path / "victim"
     assert _paths._make_new_path(path) != _paths._make_new_path(path)
-    monkeypatch.setattr(secrets, "token_hex", lambda _size: "guess")
+
+    def guess(_size: int) -> str:
+        return "guess"
+
+    monkeypatch.setattr(secrets, "token_hex", guess)
     (tmp_path / "out.csv.part.guess.tmp").symlink_to(victim)
     with pytest.raises(FileExistsError):
         export.write([], path)

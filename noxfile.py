@@ -24,7 +24,12 @@ nox.options.sessions = [
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 EXTRAS = PROJECT["project"]["optional-dependencies"]
-DEPENDENCIES = [*PROJECT["project"]["dependencies"], *EXTRAS["cli"], *EXTRAS["frames"]]
+DEPENDENCIES = [
+    *PROJECT["project"]["dependencies"],
+    *EXTRAS["cli"],
+    *EXTRAS["frames"],
+    *EXTRAS["excel"],
+]
 # What shows within a minute that a dependency is too old.
 CORE = (
     "tests/unit",
@@ -75,7 +80,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def quick(session: nox.Session) -> None:
     """Run style, layers and the unit and job tests: what shows most errors soonest."""
-    session.install("-q", ".[cli,frames]", *_group("lint", "test"))
+    session.install("-q", ".[cli,excel,frames]", *_group("lint", "test"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports", "--no-cache")
@@ -110,7 +115,7 @@ def types(session: nox.Session) -> None:
 @nox.session(python=_pythons())
 def tests(session: nox.Session) -> None:
     """Run the tests on the built package; `-- ARGS` go to pytest, uncovered."""
-    session.install("-q", ".[cli,frames]", *_group("test"))
+    session.install("-q", ".[cli,excel,frames]", *_group("test"))
     # What is covered is the same on every Python, and tracing doubles the time.
     traced = ["--cov"] if session.python == _pythons()[0] else []
     session.run("pytest", *(session.posargs or ["-q", "-n", "auto", *traced]))

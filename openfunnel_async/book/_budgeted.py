@@ -16,6 +16,9 @@ from openfunnel_async.book._once import submit_once
 from openfunnel_async.book._values import EntryState
 from openfunnel_async.errors import CreditCapError, OpenFunnelError
 
+# The oldest ones, which are the first to be terminal; a refusal must stay cheap.
+_MOST_POLLED = 20
+
 Cancel = Callable[[BulkJob], Awaitable[OpenFunnelError | None]]
 
 
@@ -57,7 +60,7 @@ async def _settle_open_jobs(ledger: Ledger, jobs: Jobs) -> bool:
     """Write the bills of single jobs that are terminal; return whether one was."""
     states = (EntryState.SUBMITTED,)
     found = False
-    for entry in await ledger.store.find_entries(states=states):
+    for entry in await ledger.store.find_entries(states=states, most=_MOST_POLLED):
         if entry.batch is not None or entry.job_id is None:
             continue
         start = JobCheckpoint(job_id=entry.job_id, limit=entry.job_limit)

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -26,8 +27,8 @@ from openfunnel_async.errors import (
     SubmitOutcomeUnknownError,
 )
 
-_LOCK_WITHIN = 10.0
-_PAUSE = 0.1
+_LOCK_WITHIN = 30.0
+_LONGEST_PAUSE = 0.1
 
 
 async def submit_once(
@@ -104,7 +105,7 @@ def _find_job(ledger: Ledger, jobs: Jobs, entry: EntryRecord) -> BulkJob | None:
 
 async def _submit(ledger: Ledger, jobs: Jobs, planned: PlannedSearch) -> BulkJob:
     """Submit the search, unless another process did so in the meantime."""
-    async with _run_lock(ledger), ledger.one_submit():
+    async with ledger.one_submit(), _run_lock(ledger):
         # An earlier caller was cancelled, and the answer is on its way.
         await ledger.wait_for_submits([planned.key])
         entry = await ledger.store.plan_one(planned)
@@ -149,7 +150,8 @@ async def _run_lock(ledger: Ledger) -> AsyncGenerator[None]:
         except BookInUseError:
             if asyncio.get_running_loop().time() > until:
                 raise
-        await asyncio.sleep(_PAUSE)
+        # Processes that wait must not try in step.
+        await asyncio.sleep(random.uniform(0.01, _LONGEST_PAUSE))
     try:
         async with ledger.run_lock():
             yield

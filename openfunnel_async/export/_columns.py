@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import cast
 
 import attrs
 
@@ -44,30 +44,6 @@ class ExportRow:
         return value or None if column == "extra" else value
 
 
-def choose_columns(
-    columns: Sequence[str] | None, *, merged: bool = False
-) -> tuple[str, ...]:
-    """Return the columns to write, all of them by default.
-
-    Raises:
-        ConfigurationError: There is no column, an unknown one, or one twice.
-    """
-    allowed = (FOUND_BY, *COLUMNS) if merged else COLUMNS
-    if columns is None:
-        return allowed
-    if not isinstance(columns, (list, tuple)) or not columns:
-        raise ConfigurationError("columns must be a list or tuple of at least one name")
-    # The caller may pass values of any type, also values that are not hashable.
-    chosen = tuple(cast("Iterable[Any]", columns))
-    for place, name in enumerate(chosen):
-        if name not in allowed:
-            msg = f"there is no column {name!r:.60}; there are {', '.join(allowed)}"
-            raise ConfigurationError(msg)
-        if name in chosen[:place]:
-            raise ConfigurationError(f"the column {name!r} is asked for twice")
-    return chosen
-
-
 def iterate_rows(source: Source, searches: Sequence[str] = ()) -> Iterable[ExportRow]:
     """Return an iterable of the companies of a source.
 
@@ -98,6 +74,16 @@ def check_company(row: object) -> Company:
         msg = f"only companies can be exported, not a {type(row).__name__}"
         raise ConfigurationError(msg)
     return row
+
+
+def join_list(items: Iterable[object], separator: str) -> str:
+    """Return the items of a list as one text."""
+    return separator.join(map(str, items))
+
+
+def escape_surrogates(text: str) -> str:
+    """Return a text in which half a surrogate pair is an escape."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def to_json(value: object) -> str:

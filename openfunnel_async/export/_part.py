@@ -6,78 +6,32 @@ import sys
 import threading
 from collections.abc import Iterable, Sequence
 from io import FileIO
+from itertools import islice
 from pathlib import Path
 from typing import Self
 
 from openfunnel_async import Company, JobCheckpoint
 from openfunnel_async.errors import ConfigurationError
-from openfunnel_async.export._columns import ExportRow, choose_columns
+from openfunnel_async.export._columns import ExportRow
 from openfunnel_async.export._formats import get_writer
+from openfunnel_async.export._layout import Layout
+from openfunnel_async.export._locks import lock_file
 from openfunnel_async.export._part_format import (
+    Mark,
     check_is_part,
     find_last_mark,
     format_lines,
     read_rows,
 )
 from openfunnel_async.export._paths import (
-    StrPath,
-    check_path,
     escape_path,
+    get_mode,
     get_part_path,
     make_path_error,
+    open_no_link,
     open_replacement,
     sync_folder,
 )
-
-if sys.platform != "win32":
-    import fcntl
-
-
-def check(path: StrPath, columns: Sequence[str] | None = None) -> Path:
-    """Check whether an export is possible, before credits are spent on its rows.
-
-    It sends nothing, leaves no file behind and changes none.
-
-    Args:
-        path: The file to export to; the ending of its name decides the format.
-        columns: Names of ``COLUMNS``; all of them by default.
-
-    Returns:
-        The path of the file; of its target, if it is a link.
-
-    Raises:
-        ConfigurationError: It is not possible; the message gives the reason and the
-            remedy. One reason is another export that is writing the file.
-    """
-    choose_columns(columns)
-    real = check_path(path)
-    with PartFile(real):
-        return real
-
-
-def left_at(path: StrPath) -> JobCheckpoint | None:
-    """Return the checkpoint at which an unfinished export to this file ended.
-
-    ``OpenFunnel.resume()`` returns a handle for it, and ``to_file(..., resume=True)``
-    continues the export. The function reads the ``.part`` file beside the path, which
-    takes milliseconds.
-
-    Returns:
-        The checkpoint after the last row that is on the disk; None if there is no
-        export to continue.
-
-    Raises:
-        ConfigurationError: As ``check()``; or an export has not written the ``.part``
-            file, or another version of the package has.
-    """
-    part = get_part_path(check_path(path))
-    try:
-        mark = find_last_mark(part)
-    except FileNotFoundError:
-        return None
-    except OSError as exc:
-        raise make_path_error("read", part, exc) from exc
-    return None if mark is None else mark.checkpoint
 
 
 class PartFile:
@@ -95,7 +49,7 @@ class PartFile:
         self._real = real
         self._path = get_part_path(real)
         try:
-            self._file = _open_locked(self._path)
+            self._file = _open_locked(self._path, get_mode(real))
         except OSError as exc:
             raise make_path_error("write", self._path, exc) from exc
         # When a call is cancelled, its thread may still be writing.
@@ -111,6 +65,26 @@ class PartFile:
             if not self._file.closed and not os.fstat(self._file.fileno()).st_size:
                 self._remove()
             self._file.close()
+
+    def claim(self, job_id: str | None, *, overwrite: bool) -> None:
+        """Check that the rows in the file, if any, may be continued or discarded.
+
+        Args:
+            job_id: The job that is to be exported, if any.
+            overwrite: Whether rows that no job can deliver again may be discarded.
+
+        Raises:
+            ConfigurationError: They belong to another job, or to no job and
+                ``overwrite`` is False.
+        """
+        with self._lock:
+            mark = find_last_mark(self._path)
+        if mark is None:
+            return
+        owner = None if mark.checkpoint is None else mark.checkpoint.job_id
+        is_free = not mark.rows or overwrite
+        if not is_free if owner is None else owner != job_id:
+            raise ConfigurationError(_describe_other(self._path, mark))
 
     def restore(self) -> JobCheckpoint | None:
         """Continue after the last mark, and return its checkpoint, if any."""
@@ -133,19 +107,26 @@ class PartFile:
             self._write(rows, checkpoint)
 
     def finish(
-        self, columns: Sequence[str], rows: Iterable[ExportRow] | None = None
+        self,
+        layout: Layout,
+        rows: Iterable[ExportRow] | None = None,
+        *,
+        most: int | None = None,
+        overwrite: bool = False,
     ) -> None:
         """Write the final file, and remove the ``.part`` file.
 
         Args:
-            columns: The columns of the file.
+            layout: The columns and the form of the file.
             rows: Its rows; those of the ``.part`` file by default.
+            most: The most rows of the ``.part`` file that it has.
+            overwrite: Whether it may replace a file that exists.
         """
         with self._lock:
-            stored = read_rows(self._path, self._end)
-            with open_replacement(self._real) as file:
+            stored = islice(read_rows(self._path, self._end), most)
+            with open_replacement(self._real, overwrite=overwrite) as file:
                 write = get_writer(self._real.suffix)
-                write(stored if rows is None else rows, file, columns)
+                write(stored if rows is None else rows, file, layout)
             self._remove()
 
     def _remove(self) -> None:
@@ -167,10 +148,33 @@ class PartFile:
         self.rows += len(rows)
 
 
-def _open_locked(path: Path) -> FileIO:
-    """Open a ``.part`` file and lock it."""
+def _describe_other(path: Path, mark: Mark) -> str:
+    """Return why an unfinished export is not discarded, and what to do."""
+    if mark.checkpoint is None:
+        return (
+            f"{escape_path(path)} has {mark.rows} rows of an export that was not "
+            "finished. Move it away, name another file, or discard it with "
+            "overwrite=True. Nothing was sent"
+        )
+    return (
+        f"{escape_path(path)} has {mark.rows} paid rows: this .part file belongs to "
+        f"job {mark.checkpoint.job_id}, whose export was not finished. To continue it, "
+        "pass resume=True and a handle from OpenFunnel.resume(export.left_at(path)). "
+        "Otherwise move it away, or name another file. Nothing was sent"
+    )
+
+
+def _open_locked(path: Path, mode: int | None) -> FileIO:
+    """Open a ``.part`` file and lock it.
+
+    Args:
+        path: The file.
+        mode: The permissions of the final file, if it exists; a new ``.part`` file has
+            no more than these.
+    """
+    mode = 0o666 if mode is None else mode | 0o600
     while True:
-        opened = os.open(path, os.O_RDWR | os.O_CREAT | _BINARY, 0o666)
+        opened = open_no_link(path, os.O_RDWR | os.O_CREAT, mode)
         file = FileIO(opened, "r+")
         with contextlib.ExitStack() as undo:
             undo.callback(file.close)
@@ -182,14 +186,9 @@ def _open_locked(path: Path) -> FileIO:
                 return file
 
 
-_BINARY: int = getattr(os, "O_BINARY", 0)
-
-
 def _lock_file(file: FileIO, path: Path) -> None:
-    if sys.platform == "win32":
-        return  # Windows has no flock().
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file(file.fileno())
     except BlockingIOError as exc:
         msg = (
             f"another export is writing {escape_path(path)}; "
@@ -200,6 +199,6 @@ def _lock_file(file: FileIO, path: Path) -> None:
 
 def _is_file_at(file: FileIO, path: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
     except FileNotFoundError:
         return False

@@ -8,16 +8,17 @@ fields of each row, whatever the columns and the format of the final file.
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import attrs
 
 from openfunnel_async import Company, JobCheckpoint
 from openfunnel_async.errors import ConfigurationError
 from openfunnel_async.export._columns import ExportRow, to_json
-from openfunnel_async.export._paths import escape_path
+from openfunnel_async.export._paths import escape_path, open_no_link
 
 _NAME = "openfunnel-async export"
 _HEAD = f'["{_NAME}", '.encode()
@@ -50,7 +51,7 @@ def format_lines(rows: Sequence[Company], checkpoint: JobCheckpoint | None) -> b
 
 def read_rows(part: Path, end: int) -> Iterator[ExportRow]:
     """Read the rows of a ``.part`` file, up to the end of a mark."""
-    with part.open("rb") as file:
+    with _open_part(part) as file:
         for line in file:
             end -= len(line)
             if end < 0:
@@ -69,7 +70,7 @@ def find_last_mark(part: Path) -> Mark | None:
     check_is_part(part)
     found: Mark | None = None
     rows = end = 0
-    with part.open("rb") as file:
+    with _open_part(part) as file:
         for line in file:
             end += len(line)
             value = _read_line(line)
@@ -86,7 +87,7 @@ def find_last_mark(part: Path) -> Mark | None:
 
 def check_is_part(part: Path) -> None:
     """Raise ``ConfigurationError`` for a file that an export has not written."""
-    with part.open("rb") as file:
+    with _open_part(part) as file:
         head = file.read(len(_HEAD))
     if head != _HEAD[: len(head)]:
         msg = (
@@ -94,6 +95,10 @@ def check_is_part(part: Path) -> None:
             "move it away, or name another file"
         )
         raise ConfigurationError(msg)
+
+
+def _open_part(part: Path) -> BinaryIO:
+    return os.fdopen(open_no_link(part, os.O_RDONLY), "rb")
 
 
 def _row_fields(company: Company) -> dict[str, Any]:

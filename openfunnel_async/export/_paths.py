@@ -1,8 +1,10 @@
 """The paths of an export: checked at the start, replaced in one step at the end."""
 
 import contextlib
+import errno
 import os
-import shutil
+import re
+import secrets
 import stat
 import sys
 from collections.abc import Generator
@@ -15,8 +17,12 @@ from openfunnel_async.export._formats import get_writer
 StrPath = str | os.PathLike[str]
 
 
-def check_path(path: StrPath) -> Path:
+def check_path(path: StrPath, *, overwrite: bool) -> Path:
     """Return the path of the real file, if it can be written.
+
+    Args:
+        path: The file, or a link to it.
+        overwrite: Whether it may replace a file that exists.
 
     Raises:
         ConfigurationError: It cannot; the message gives the reason and the remedy.
@@ -25,6 +31,7 @@ def check_path(path: StrPath) -> Path:
         real = Path(path).resolve()
         get_writer(real.suffix)
         _check_can_replace(real)
+        _check_may_replace(real, overwrite=overwrite)
     except ConfigurationError:
         raise
     except (OSError, RuntimeError) as exc:
@@ -45,8 +52,50 @@ def get_part_path(real: Path) -> Path:
     return real.with_name(f"{real.name}.part")
 
 
-def _get_new_path(real: Path) -> Path:
-    return real.with_name(f"{real.name}.part.tmp")
+def get_mode(real: Path) -> int | None:
+    """Return the permissions of a file that exists; None if there is none."""
+    try:
+        return stat.S_IMODE(real.stat().st_mode)
+    except FileNotFoundError:
+        return None
+
+
+def open_no_link(path: StrPath, flags: int, mode: int = 0o666) -> int:
+    """Open a regular file, but not the target of a link: anybody could have made it.
+
+    Raises:
+        ConfigurationError: It is a link, or not a regular file.
+        OSError: It cannot be opened.
+    """
+    # Without O_NONBLOCK, to open a named pipe would wait for its other end.
+    try:
+        opened = os.open(path, flags | _NO_LINK | _NO_WAIT | _BINARY, mode)
+    except OSError as exc:
+        if exc.errno != errno.ELOOP:
+            raise
+        msg = f"{escape_path(path)} is a link; remove it, or name another file"
+        raise ConfigurationError(msg) from exc
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        raise ConfigurationError(f"{escape_path(path)} is not a regular file")
+    return opened
+
+
+_NO_LINK: int = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT: int = getattr(os, "O_NONBLOCK", 0)
+_BINARY: int = getattr(os, "O_BINARY", 0)
+
+
+def _make_new_path(real: Path) -> Path:
+    return real.with_name(f"{real.name}.part.{secrets.token_hex(8)}.tmp")
+
+
+def _remove_leftovers(real: Path) -> None:
+    """Remove the temporary files of exports to this file that were killed."""
+    pattern = re.compile(re.escape(f"{real.name}.part.") + r"[0-9a-f]{16}\.tmp")
+    for path in real.parent.iterdir():
+        if pattern.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _check_can_replace(real: Path) -> None:
@@ -68,24 +117,78 @@ def _check_can_replace(real: Path) -> None:
         folder = escape_path(real.parent)
         raise ConfigurationError(f"there is no folder {folder}; make it first")
     with contextlib.suppress(FileNotFoundError):
-        _get_new_path(real).lstat()  # The longest name fails here if it is too long.
+        _make_new_path(real).lstat()  # The longest name fails here if it is too long.
+
+
+def _check_may_replace(real: Path, *, overwrite: bool) -> None:
+    if real.exists() and not overwrite:
+        msg = (
+            f"{escape_path(real)} exists. Name another file, or replace it with "
+            "overwrite=True. Nothing was sent"
+        )
+        raise ConfigurationError(msg)
 
 
 @contextlib.contextmanager
-def open_replacement(real: Path) -> Generator[BinaryIO, None, None]:
-    """Open a new file, which replaces the real one when the block ends."""
-    new = _get_new_path(real)
+def open_replacement(real: Path, *, overwrite: bool) -> Generator[BinaryIO, None, None]:
+    """Open a new file, which becomes the real one when the block ends.
+
+    The caller has locked the ``.part`` file.
+
+    Raises:
+        FileExistsError: Somebody else has made the file meanwhile, and it may not be
+            replaced.
+    """
+    _remove_leftovers(real)
+    new = _make_new_path(real)
     with contextlib.ExitStack() as undo:
+        file = undo.enter_context(_create(new, get_mode(real)))
         undo.callback(new.unlink, missing_ok=True)
-        with new.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if real.exists():
-            shutil.copymode(real, new)
-        new.replace(real)
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()  # Windows does not rename an open file.
+        if overwrite:
+            new.replace(real)
+        else:
+            _move_if_absent(new, real)
         undo.pop_all()
     sync_folder(real.parent)
+
+
+def _create(new: Path, mode: int | None) -> BinaryIO:
+    """Create a file, with the given permissions or the usual ones."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+    file = os.fdopen(open_no_link(new, flags, 0o666 if mode is None else 0o600), "w+b")
+    if mode is not None:
+        # Before the first row, which not everybody may be allowed to read.
+        if sys.platform == "win32":
+            new.chmod(mode)
+        else:
+            os.fchmod(file.fileno(), mode)
+    return file
+
+
+def _move_if_absent(new: Path, real: Path) -> None:
+    """Rename a file, but replace none, in one step where the file system can do it."""
+    try:
+        os.link(new, real)
+    except FileExistsError:
+        raise _make_exists_error(real) from None
+    except OSError:
+        # A file system without hard links, such as FAT.
+        if os.path.lexists(real):
+            raise _make_exists_error(real) from None
+        new.rename(real)
+    else:
+        new.unlink()
+
+
+def _make_exists_error(real: Path) -> FileExistsError:
+    reason = (
+        "another program has made this file meanwhile; the rows are in the .part file"
+    )
+    return FileExistsError(errno.EEXIST, reason, str(real))
 
 
 def sync_folder(folder: Path) -> None:

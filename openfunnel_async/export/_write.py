@@ -7,13 +7,16 @@ from typing import BinaryIO
 import attrs
 
 from openfunnel_async import BulkResult, JobStatus, MergedResults, TakeResult
-from openfunnel_async.export._columns import (
-    ExportRow,
-    Source,
-    choose_columns,
-    iterate_rows,
-)
+from openfunnel_async.export._columns import ExportRow, Source, iterate_rows
 from openfunnel_async.export._formats import get_writer
+from openfunnel_async.export._layout import (
+    LINE_TERMINATOR,
+    LIST_SEPARATOR,
+    Columns,
+    Layout,
+    LayoutArguments,
+    check_flag,
+)
 from openfunnel_async.export._part import PartFile
 from openfunnel_async.export._paths import StrPath, check_path
 
@@ -39,43 +42,64 @@ class ExportReport:
     unfinished: int = 0
 
 
-def write(
+def write(  # noqa: PLR0913 -- all but two have a default
     source: Source,
     path: StrPath,
     *,
-    columns: Sequence[str] | None = None,
+    columns: Columns | None = None,
     searches: Sequence[str] = (),
+    bom: bool = False,
+    list_separator: str = LIST_SEPARATOR,
+    line_terminator: str = LINE_TERMINATOR,
+    overwrite: bool = False,
 ) -> ExportReport:
     """Write companies that are in memory into a file, whole or not at all.
 
-    The file replaces what was at the path in one step, once it is on the disk; if the
-    writing fails, nothing changes. The call blocks until then.
+    The file appears at the path in one step, once it is on the disk; if the writing
+    fails, nothing changes. The call blocks until then.
 
     Args:
         source: A result, merged results, or companies.
         path: The file; the ending of its name decides the format (``SUFFIXES``).
-        columns: Names of ``COLUMNS``, and ``found_by`` of merged results; all of
-            them by default.
+        columns: Names of ``COLUMNS``, and ``found_by`` of merged results, or a mapping
+            from these to the headers of the file; all of them by default.
         searches: For merged results, the names of the searches in order, for
             ``found_by``; their numbers by default.
+        bom: As for ``to_file()``.
+        list_separator: As for ``to_file()``.
+        line_terminator: As for ``to_file()``.
+        overwrite: Whether to replace a file that exists, and to discard the ``.part``
+            file of an export without a job. That of a job is never discarded.
 
     Raises:
         ConfigurationError: As ``check()``; another export is writing the file; the
             source has an item that is not a company.
-        OSError: The disk is full, or failed.
+        OSError: The disk is full, or failed; or another program has made the file
+            meanwhile.
     """
-    chosen = choose_columns(columns, merged=isinstance(source, MergedResults))
-    real = check_path(path)
-    return write_file(iterate_rows(source, searches), real, chosen, get_status(source))
+    check_flag("overwrite", overwrite)
+    arguments = LayoutArguments(
+        columns=columns,
+        bom=bom,
+        list_separator=list_separator,
+        line_terminator=line_terminator,
+    )
+    real = check_path(path, overwrite=overwrite)
+    layout = arguments.check(real.suffix, merged=isinstance(source, MergedResults))
+    rows = iterate_rows(source, searches)
+    return write_file(rows, real, layout, get_status(source), overwrite=overwrite)
 
 
-def write_rows(
+def write_rows(  # noqa: PLR0913 -- all but two have a default
     source: Source,
     file: BinaryIO,
     *,
     suffix: str = ".jsonl",
-    columns: Sequence[str] | None = None,
+    columns: Columns | None = None,
     searches: Sequence[str] = (),
+    bom: bool = False,
+    list_separator: str = LIST_SEPARATOR,
+    line_terminator: str = LINE_TERMINATOR,
 ) -> int:
     """Write companies that are in memory to an open binary file, such as a pipe.
 
@@ -83,35 +107,49 @@ def write_rows(
         source: A result, merged results, or companies.
         file: The file; it is neither flushed nor closed.
         suffix: One of ``SUFFIXES``, which decides the format.
-        columns: Names of ``COLUMNS``, and ``found_by`` of merged results; all of
-            them by default.
+        columns: Names of ``COLUMNS``, and ``found_by`` of merged results, or a mapping
+            from these to the headers of the file; all of them by default.
         searches: For merged results, the names of the searches in order, for
             ``found_by``; their numbers by default.
+        bom: As for ``to_file()``.
+        list_separator: As for ``to_file()``.
+        line_terminator: As for ``to_file()``.
 
     Returns:
         The number of rows.
 
     Raises:
-        ConfigurationError: The ending or a column is unknown; the source has an item
+        ConfigurationError: The ending or a column is unknown, or another argument is
+            invalid; the source has an item
             that is not a company. Rows before it may have been written.
         OSError: The file cannot be written.
     """
-    chosen = choose_columns(columns, merged=isinstance(source, MergedResults))
+    arguments = LayoutArguments(
+        columns=columns,
+        bom=bom,
+        list_separator=list_separator,
+        line_terminator=line_terminator,
+    )
+    write_format = get_writer(suffix)
+    layout = arguments.check(suffix, merged=isinstance(source, MergedResults))
     counted = _Counted(iterate_rows(source, searches))
-    get_writer(suffix)(counted, file, chosen)
+    write_format(counted, file, layout)
     return counted.count
 
 
 def write_file(
     rows: Iterable[ExportRow],
     real: Path,
-    columns: Sequence[str],
+    layout: Layout,
     status: JobStatus | None,
+    *,
+    overwrite: bool,
 ) -> ExportReport:
     """Write rows into a real file, through a ``.part`` file."""
     counted = _Counted(rows)
     with PartFile(real) as part:
-        part.finish(columns, counted)
+        part.claim(None, overwrite=overwrite)
+        part.finish(layout, counted, overwrite=overwrite)
     return ExportReport(path=real, rows=counted.count, status=status)
 
 

@@ -42,7 +42,7 @@ def test_a_failure_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def fail(*_: object) -> int:
+    def fail(*_: object, **_options: object) -> int:
         raise failure
 
     monkeypatch.setattr(command, "play_and_write", fail)

@@ -118,7 +118,7 @@ async def test_a_failed_job_ends_with_3_and_its_rows_are_there(
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (("-o", "out.xlsx"), "must end in one of"),
+        (("-o", "out.xls"), "must end in one of"),
         (("-o", "missing/out.csv"), "there is no folder"),
         (("-o", "."), "must end in one of"),
         (("-o", "-"), "run cannot write to stdout"),

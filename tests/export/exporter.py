@@ -22,7 +22,10 @@ async def main(path: str, job_id: str) -> None:
     async with OpenFunnel(polling=PollPolicy.fixed(0.05)) as client:
         checkpoint = export.left_at(path)
         job = client.job(job_id) if checkpoint is None else client.resume(checkpoint)
-        await export.to_file(job, path, resume=True, on_rows=report_rows)
+        # A process that was killed may have written the file, and not removed the part.
+        await export.to_file(
+            job, path, resume=True, overwrite=True, on_rows=report_rows
+        )
 
 
 if __name__ == "__main__":

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import polars as pl
 
-from openfunnel_async import Company, export
+from openfunnel_async import Company, JobCheckpoint, export
+from openfunnel_async.export._part import PartFile
 
 Row = dict[str, Any]
 
@@ -27,11 +29,18 @@ def read_parquet(path: Path) -> list[Row]:
     return pl.read_parquet(path).to_dicts()
 
 
+def read_xlsx(path: Path) -> list[Row]:
+    sheet, *_ = openpyxl.load_workbook(path, read_only=True).worksheets
+    headers, *rows = sheet.iter_rows(values_only=True)
+    return [dict(zip(map(str, headers), row, strict=True)) for row in rows]
+
+
 READERS: dict[str, Callable[[Path], list[Row]]] = {
     ".csv": read_csv,
     ".jsonl": read_jsonl,
     ".ndjson": read_jsonl,
     ".parquet": read_parquet,
+    ".xlsx": read_xlsx,
 }
 
 
@@ -46,6 +55,14 @@ def list_names(folder: Path) -> list[str]:
 
 def write_and_read(company: Company, path: Path) -> Row:
     """Write one company into a file, and read the file."""
-    export.write([company], path)
+    export.write([company], path, overwrite=True)
     [row] = READERS[path.suffix](path)
     return row
+
+
+def leave_part(path: Path) -> bytes:
+    """Leave an unfinished export of job-1, with one row."""
+    with PartFile(path) as part:
+        part.begin(JobCheckpoint(job_id="job-1"))
+        part.append([Company(name="paid")], JobCheckpoint(job_id="job-1", offset=1))
+    return path.with_name(f"{path.name}.part").read_bytes()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from openfunnel_async import ConfigurationError, export
+from openfunnel_async import ConfigurationError, JobCheckpoint, export
 from openfunnel_async.export._part import PartFile
 from tests.export.readers import list_names
 
@@ -22,9 +22,9 @@ def test_a_check_creates_and_changes_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     path.write_text("old content")
     with PartFile(path) as part:
-        part.begin(None)
+        part.begin(JobCheckpoint(job_id="job-1"))
     content = (tmp_path / "out.csv.part").read_bytes()
-    export.check(str(path), ("name", "extra"))
+    export.check(str(path), ("name", "extra"), resume=True, overwrite=True)
     assert path.read_text() == "old content"
     assert (tmp_path / "out.csv.part").read_bytes() == content
     assert list_names(tmp_path) == ["out.csv", "out.csv.part"]
@@ -40,14 +40,16 @@ def test_a_check_refuses_a_part_that_cannot_be_written(tmp_path: Path) -> None:
         export.check(path)
 
 
-@pytest.mark.parametrize("name", ["OUT.CSV", "a.b.Jsonl", "x.ndjson", "x.parquet"])
+@pytest.mark.parametrize(
+    "name", ["OUT.CSV", "b.Jsonl", "x.ndjson", "x.parquet", "x.xlsX"]
+)
 def test_the_ending_of_a_name_decides_the_format(name: str, tmp_path: Path) -> None:
     assert export.check(tmp_path / name).name == name
 
 
-@pytest.mark.parametrize("name", ["out", "out.xlsx", "out.csv.gz", ".csv", "csv"])
+@pytest.mark.parametrize("name", ["out", "out.xls", "out.csv.gz", ".csv", "csv"])
 def test_a_name_without_a_known_ending_is_refused(name: str, tmp_path: Path) -> None:
-    words = r"must end in one of \.csv, \.jsonl, \.ndjson, \.parquet"
+    words = r"must end in one of \.csv, \.jsonl, \.ndjson, \.parquet, \.xlsx"
     with pytest.raises(ConfigurationError, match=words):
         export.check(tmp_path / name)
 
@@ -114,7 +116,7 @@ def test_a_file_without_permission_is_refused(denied: Path) -> None:
     path.touch()
     path.chmod(0o444)
     with pytest.raises(ConfigurationError, match="write-protected"):
-        export.check(path)
+        export.check(path, overwrite=True)
     denied.chmod(0o555)
     with pytest.raises(ConfigurationError, match=r"cannot write .*denied"):
         export.check(denied / "other.csv")
@@ -127,7 +129,7 @@ def test_links_are_followed(tmp_path: Path) -> None:
     assert export.check(link) == tmp_path / "real.csv"
     export.write([], link)
     assert link.is_symlink()
-    assert (tmp_path / "real.csv").read_text().startswith("name,")
+    assert (tmp_path / "real.csv").read_text().startswith('"name",')
     link.unlink()
     link.symlink_to(link)
     with pytest.raises(ConfigurationError, match=r"cannot write|is a link to itself"):
@@ -138,5 +140,5 @@ def test_the_new_file_has_the_mode_of_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     path.touch()
     path.chmod(0o600)
-    export.write([], path)
+    export.write([], path, overwrite=True)
     assert path.stat().st_mode & 0o777 == 0o600

@@ -193,9 +193,9 @@ def test_a_file_has_the_given_columns_in_their_order(
         (["found_by"], "no column 'found_by'"),
         (["name", "name"], "asked for twice"),
         ([], "at least one name"),
-        ("name", "list or tuple"),
+        ("name", "a list, a tuple"),
         ([["name"]], "no column"),
-        ({"name": 1}, "list or tuple"),
+        ({"name": 1}, "not a header"),
     ],
 )
 def test_invalid_columns_are_refused(columns: Any, words: str, tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_merged_results_name_the_searches_that_found_a_company(tmp_path: Path) -
     assert (report.rows, report.status) == (3, None)
     assert list(read_csv(path)[0]) == ["found_by", *export.COLUMNS]
     assert [row["found_by"] for row in read_csv(path)] == ["0", "0; 1", "1"]
-    export.write(merged, path, searches=["=voice", "robots"])
+    export.write(merged, path, searches=["=voice", "robots"], overwrite=True)
     found = [row["found_by"] for row in read_csv(path)]
     assert found == ["'=voice", "'=voice; robots", "robots"]
 
@@ -246,7 +246,7 @@ def test_a_source_of_other_items_is_refused(source: Any, tmp_path: Path) -> None
     path = tmp_path / "out.csv"
     path.write_text("old content")
     with pytest.raises(ConfigurationError, match=r"compan|Company"):
-        export.write(source, path)
+        export.write(source, path, overwrite=True)
     assert path.read_text() == "old content"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -266,9 +266,9 @@ def test_without_polars_its_extra_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "polars", None)
-    with pytest.raises(ConfigurationError, match=r"openfunnel-async\[frames\]"):
+    with pytest.raises(ConfigurationError, match=r"pip install .\.\[frames\]"):
         export.check(tmp_path / "out.parquet")
-    with pytest.raises(ConfigurationError, match=r"openfunnel-async\[frames\]"):
+    with pytest.raises(ConfigurationError, match=r"pip install .\.\[frames\]"):
         export.dataframe([])
     export.write([FULL], tmp_path / "out.csv")
 

@@ -21,12 +21,14 @@ from openfunnel_async import (
     export,
 )
 from openfunnel_async.export import _part
+from openfunnel_async.export._layout import Layout
 from openfunnel_async.export._part import PartFile
 from openfunnel_async.sandbox import JobLife, Sandbox, Unknowns
 from tests.export.readers import list_names, read_links
 
 EXPORTER = Path(__file__).with_name("exporter.py")
 KILLS = 6
+LAYOUT = Layout(columns={"linkedin_url": "linkedin_url"})
 # At this sandbox's speed a page of a hundred rows takes 0.2 s; it grows in quarters.
 # Some exports are killed while the job runs, others when it is terminal.
 LIFE = JobLife(queue=0, first_page_after=40, seconds_per_page=40, closing=10)
@@ -59,7 +61,7 @@ async def kill_after(process: Process, lines: int, seconds: float) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet", ".xlsx"])
 async def test_the_rows_of_killed_exports_add_up(tmp_path: Path, suffix: str) -> None:
     """Caught: a checkpoint written before its rows; an invalid end left in the part."""
     path, random_numbers = tmp_path / f"out{suffix}", random.Random(f"kills/{suffix}")
@@ -116,7 +118,7 @@ def check_it_continues(path: Path) -> None:
         assert (checkpoint.offset if checkpoint else 0) == part.rows
         rows = [Company(linkedin_url=f"é{n}") for n in range(part.rows, 9)]
         part.append(rows, JobCheckpoint(job_id="job-1", offset=9))
-        part.finish(["linkedin_url"])
+        part.finish(LAYOUT, overwrite=True)
     assert read_links(path) == [f"é{n}" for n in range(9)]
 
 
@@ -142,7 +144,7 @@ def test_rows_without_a_mark_after_them_are_not_in_the_file(
     part.write_bytes(write_part(6, path) + tail)
     with PartFile(path) as opened:
         opened.restore()
-        opened.finish(["linkedin_url"])
+        opened.finish(LAYOUT, overwrite=True)
     assert read_links(path) == [f"é{n}" for n in range(6)]
 
 

@@ -27,7 +27,7 @@ from openfunnel_async import (
 from openfunnel_async.export import _streaming
 from openfunnel_async.sandbox import EditedAnswer, StatusFault
 from tests.export.conftest import ConnectedService
-from tests.export.readers import READERS, list_names, read_links
+from tests.export.readers import READERS, leave_part, list_names, read_links
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -86,7 +86,7 @@ async def test_the_old_file_stays_until_the_end(
         seen.append((path.read_text(), (tmp_path / "out.csv.part").exists()))
 
     job = await connected.submit()
-    await export.to_file(job, path, on_rows=read_files)
+    await export.to_file(job, path, overwrite=True, on_rows=read_files)
     assert seen == [("old content", True)] * 4
     assert read_links(path) == connected.delivered(job)
 
@@ -135,11 +135,10 @@ async def test_without_resume_an_export_starts_again(
     connected: ConnectedService, tmp_path: Path
 ) -> None:
     path = tmp_path / "out.csv"
-    await start_export(connected, path, 200)
-    other = await connected.submit_and_wait()
-    report = await export.to_file(other, path)
+    job = await start_export(connected, path, 200)
+    report = await export.to_file(job, path)
     assert (report.rows, report.resumed) == (350, 0)
-    assert read_links(path) == connected.delivered(other)
+    assert read_links(path) == connected.delivered(job)
 
 
 async def test_resume_without_a_part_starts_an_export(
@@ -149,7 +148,7 @@ async def test_resume_without_a_part_starts_an_export(
     assert export.left_at(path) is None
     job = await connected.submit_and_wait()
     await export.to_file(job, path, resume=True)
-    await export.to_file(job, path, resume=True)
+    await export.to_file(job, path, resume=True, overwrite=True)
     assert read_links(path) == connected.delivered(job)
 
 
@@ -206,14 +205,17 @@ async def test_an_export_ends_after_most_rows(
     assert not job.cancel_requested
 
 
+@pytest.mark.parametrize("most", [1, 150, 200, 201, 320])
 async def test_most_counts_the_rows_of_the_part(
-    connected: ConnectedService, tmp_path: Path
+    connected: ConnectedService, tmp_path: Path, most: int
 ) -> None:
     path = tmp_path / "out.csv"
     job = await start_export(connected, path, 200)
-    report = await export.to_file(job, path, resume=True, most=150)
-    assert (report.rows, report.resumed) == (200, 200)
-    assert read_links(path) == connected.delivered(job)[:200]
+    connected.service.requests.clear()
+    report = await export.to_file(job, path, resume=True, most=most)
+    assert (report.rows, report.resumed) == (most, min(most, 200))
+    assert read_links(path) == connected.delivered(job)[:most]
+    assert bool(connected.reads(job)) == (most > 200)
 
 
 async def test_without_follow_only_the_delivered_rows_are_written(
@@ -280,7 +282,7 @@ async def test_every_row_before_an_error_is_in_the_part(
 
     async def follow() -> None:
         with pytest.raises(RequestRejectedError):
-            await export.to_file(job, path)
+            await export.to_file(job, path, overwrite=True)
 
     async with anyio.create_task_group() as group:
         group.start_soon(follow)
@@ -290,7 +292,7 @@ async def test_every_row_before_an_error_is_in_the_part(
     assert checkpoint is not None
     assert checkpoint.rows_before + checkpoint.offset > 100
     assert path.read_text() == "old content"
-    await export.to_file(job, path, resume=True)
+    await export.to_file(job, path, resume=True, overwrite=True)
     assert read_links(path) == connected.delivered(job)
 
 
@@ -322,17 +324,17 @@ async def test_a_cancelled_export_continues(
     path.write_text("old content")
     job = await connected.submit()
     if natively:
-        task = asyncio.create_task(export.to_file(job, path))
+        task = asyncio.create_task(export.to_file(job, path, overwrite=True))
         await anyio.sleep(after)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
     else:
         with anyio.move_on_after(after) as scope:
-            await export.to_file(job, path)
+            await export.to_file(job, path, overwrite=True)
         assert scope.cancelled_caught
     assert path.read_text() == "old content"
-    await export.to_file(job, path, resume=True)
+    await export.to_file(job, path, resume=True, overwrite=True)
     assert read_links(path) == connected.delivered(job)
 
 
@@ -481,3 +483,40 @@ async def test_nothing_is_sent_for_an_invalid_file(
     with pytest.raises(ConfigurationError):
         await export.to_file(job, tmp_path / "out.csv", columns=["nmae"])
     assert connected.service.requests == []
+
+
+async def test_a_file_that_exists_is_refused_before_anything_is_sent(
+    connected: ConnectedService, tmp_path: Path
+) -> None:
+    path = tmp_path / "out.csv"
+    path.write_text("mine")
+    job = connected.client.job("job-2")
+    for resume in (False, True):
+        with pytest.raises(ConfigurationError, match=r"exists.*overwrite=True"):
+            await export.to_file(job, path, resume=resume)
+    with pytest.raises(ConfigurationError, match=r"exists.*overwrite=True"):
+        export.write([], path)
+    with pytest.raises(ConfigurationError, match=r"exists.*overwrite=True"):
+        export.check(path)
+    assert (connected.service.requests, path.read_text()) == ([], "mine")
+    assert list_names(tmp_path) == ["out.csv"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+async def test_the_part_of_another_job_is_never_discarded(
+    connected: ConnectedService, tmp_path: Path, overwrite: bool
+) -> None:
+    """Caught: the paid rows of a job, and its id, replaced by those of the next."""
+    path = tmp_path / "out.csv"
+    before = leave_part(path)
+    job = connected.client.job("job-2")
+    for resume in (False, True):
+        with pytest.raises(ConfigurationError, match=r"1 paid rows.*job job-1"):
+            await export.to_file(job, path, resume=resume, overwrite=overwrite)
+    with pytest.raises(ConfigurationError, match="job job-1"):
+        export.write([], path, overwrite=overwrite)
+    with pytest.raises(ConfigurationError, match="job job-1"):
+        export.check(path, overwrite=overwrite)
+    assert export.check(path, resume=True) == path
+    assert connected.service.requests == []
+    assert (tmp_path / "out.csv.part").read_bytes() == before

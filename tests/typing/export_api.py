@@ -36,6 +36,15 @@ async def of_a_job(job: BulkJob, stream: RowStream, rows: list[int]) -> None:
     assert_type(report.rows, int)
     assert_type(report.status, JobStatus | None)
     await export.to_file(stream, "out.csv", on_rows=rows.append)
+    await export.to_file(
+        job,
+        "out.csv",
+        columns=export.HUBSPOT_COMPANIES,
+        bom=True,
+        list_separator=";",
+        line_terminator="\n",
+        overwrite=True,
+    )
 
 
 async def of_a_batch(batch: Batch) -> None:

@@ -30,7 +30,7 @@ def fetch_rows(  # noqa: PLR0913 -- flags, each with a default but the file
         Path,
         Parameter(
             name=("--output", "-o"),
-            help="A .csv, .jsonl or .parquet file, or - for JSONL on stdout.",
+            help="A .csv, .jsonl, .parquet or .xlsx file, or - for JSONL on stdout.",
             allow_leading_hyphen=True,
         ),
     ],

@@ -45,7 +45,8 @@ def check_output(
     if path == Path("-"):
         raise CommandError("run cannot write to stdout; name a file, or use fetch -o -")
     try:
-        real = export.check(path, columns)
+        # The messages below name the flags.
+        real = export.check(path, columns, resume=True, overwrite=True)
     except ConfigurationError as error:
         raise _name_job(path, error) from None
     checkpoint = export.left_at(path)

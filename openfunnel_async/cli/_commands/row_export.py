@@ -72,6 +72,7 @@ class RowExport:
     spends: bool = False
     follow: bool = True
     resume: bool = False
+    _is_written: bool = attrs.field(init=False, default=False)
     _cancel_failed: bool = attrs.field(init=False, default=False)
 
     async def run(self, interrupts: Interrupts) -> ExitCode:
@@ -109,7 +110,7 @@ class RowExport:
         words = ["fetch", self.job.id, "-o", str(self.path), "--follow", "--resume"]
         if self.columns is not None:
             words += ["--columns", ",".join(self.columns)]
-        if self.overwrite and self.path.exists():
+        if (self.overwrite or self._is_written) and self.path.exists():
             words.append("--overwrite")
         return self.service.format_command(*words)
 
@@ -134,8 +135,13 @@ class RowExport:
             group.start_soon(self._monitor, stream, show)
             try:
                 outcome = await export.to_file(
-                    stream, self.path, columns=self.columns, resume=self.resume
+                    stream,
+                    self.path,
+                    columns=self.columns,
+                    resume=self.resume,
+                    overwrite=self.overwrite or self._is_written,
                 )
+                self._is_written = True
             except (OpenFunnelError, OSError) as error:
                 outcome = error
             group.cancel_scope.cancel()

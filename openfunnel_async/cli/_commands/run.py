@@ -27,7 +27,7 @@ def run_search(  # noqa: PLR0913 -- flags, each with a default but the file
         Path,
         Parameter(
             name=("--output", "-o"),
-            help="A .csv, .jsonl or .parquet file.",
+            help="A .csv, .jsonl, .parquet or .xlsx file.",
             allow_leading_hyphen=True,
         ),
     ],

@@ -45,7 +45,7 @@ def run_demo(
     printer = Printer(json=json)
     if output is not None:
         check_output(output, None, overwrite=overwrite)
-        return _play(output, printer)
+        return _play(output, printer, overwrite=overwrite)
     folder = _make_folder()
     try:
         return _play(folder / "companies.csv", printer)
@@ -73,10 +73,10 @@ def _make_folder() -> Path:
     raise AssertionError("numbers do not end")
 
 
-def _play(output: Path, printer: Printer) -> ExitCode:
+def _play(output: Path, printer: Printer, *, overwrite: bool = False) -> ExitCode:
     code = ExitCode.FAILED
     try:
-        code = play_and_write(output, printer)
+        code = play_and_write(output, printer, overwrite=overwrite)
     except* BrokenPipeError:
         pass  # stdout has failed; the exit code reports it.
     except* (OpenFunnelError, OSError) as group:
@@ -85,7 +85,9 @@ def _play(output: Path, printer: Printer) -> ExitCode:
     return code
 
 
-def play_and_write(output: Path, printer: Printer) -> ExitCode:
+def play_and_write(
+    output: Path, printer: Printer, *, overwrite: bool = False
+) -> ExitCode:
     """Run the scenario and write its companies.
 
     Returns:
@@ -100,7 +102,8 @@ def play_and_write(output: Path, printer: Printer) -> ExitCode:
         play = partial(scenario.play, sandbox, jobs, report, pause=scenario.PAUSE)
         credits_used = anyio.run(play)
     merged = merge_rows(jobs)
-    export.write(merged, output, searches=[job.title for job in jobs])
+    titles = [job.title for job in jobs]
+    export.write(merged, output, searches=titles, overwrite=overwrite)
     differences = find_differences(jobs, credits_used, sandbox.ledger)
     printer.print_result(
         "demo",

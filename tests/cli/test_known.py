@@ -36,12 +36,12 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         ("a.csv", b"domain\na.com\nb.com\n"),
         ("a.csv", b"Name,Company Domain Name\nA,www.a.com\nB,https://b.com/x\n"),
         ("a.csv", b"\xef\xbb\xbfName;Website;LinkedIn URL\r\nA;a.com;\r\nB;b.com;\r\n"),
-        ("a.csv", b"linkedin_company_page\nlinkedin.com/company/a\n"
-                  b"https://de.linkedin.com/company/B/\n"),
+        ("a.csv", (b"linkedin_company_page\nlinkedin.com/company/a\n"
+                  b"https://de.linkedin.com/company/B/\n")),
         ("a.csv", b'WEBSITE\tNote\nA.com\t"two\nlines"\n\nb.com\t\n'),
         ("a.csv", b"name,domain\nA,a.com\nnone,\nB,b.com\n"),
-        ("a.jsonl", b'{"domain": "a.com", "size": 3}\n\n{"LinkedIn-URL": '
-                    b'"https://linkedin.com/company/b", "domain": null}\n'),
+        ("a.jsonl", (b'{"domain": "a.com", "size": 3}\n\n{"LinkedIn-URL": '
+                    b'"https://linkedin.com/company/b", "domain": null}\n')),
     ],
 )  # fmt: skip
 async def test_forms_of_a_list(terminal: Terminal, name: str, data: bytes) -> None:
@@ -156,6 +156,9 @@ async def test_a_batch_stops_at_so_many_new_companies(terminal: Terminal) -> Non
     batch = outcome.find("batch")
     assert (outcome.code, count_submits(terminal)) == (0, 1)
     assert (batch["distinct"], batch["skipped"], batch["new"] >= 100) == (100, 5, True)
+    shown = await terminal.run("batch", "show", NAME)
+    assert "It has enough new companies; 5 searches are not submitted." in shown.out
+    assert "cap" not in shown.out.partition("\n\n")[0]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def exit_code_of_batch(report: BatchReport) -> ExitCode:
 
 
 def has_enough(status: BatchStatus) -> bool:
-    """Whether the batch has its number of new companies, so that the rest is skipped."""
+    """Whether it has its number of new companies, so that the rest is skipped."""
     return status.distinct is not None and status.new >= status.distinct
 
 

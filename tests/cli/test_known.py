@@ -261,6 +261,18 @@ async def test_a_budget_without_a_limit_is_refused(
     assert (outcome.code, get_book(terminal).exists()) == (2, False)
 
 
+async def test_a_job_that_failed_keeps_its_new_rows(terminal: Terminal) -> None:
+    """Caught: rows that are paid and in no file after a job that failed."""
+    await plan(terminal, 1)
+    terminal.sandbox.plan = lambda _number, _limit: life(fails=True, rows=30)
+    run = ("run", *SEARCH, "--new-only", "-o", "a.csv", "--json")
+    outcome = await terminal.run(*run)
+    assert outcome.code == 3
+    found = outcome.find("new_only")
+    assert (found["rows"], found["known"]) == (30, 0)
+    assert len(read_rows(terminal.folder / "a.csv")) == 30
+
+
 async def test_a_run_writes_only_what_is_new(terminal: Terminal) -> None:
     """Caught: a company twice in the files of two runs; a paid row that is lost."""
     run = ("run", *SEARCH, "--new-only", "-o")

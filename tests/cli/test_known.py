@@ -57,7 +57,7 @@ async def test_forms_of_a_list(terminal: Terminal, name: str, data: bytes) -> No
     ("name", "text", "faults"),
     [
         ("a.csv", "name,size\nA,3\n", ["line 1: no column is a domain"]),
-        ("a.csv", "domain\na.com\nlocal\n\nb.com\nhere\n",
+        ("a.csv", "domain\na.com\nlocal\n\nb.com\nhere\nc.com\n",
          ["line 3: it has neither", "line 6: it has neither"]),
         ("a.csv", "domain,name\na.com\n", ["line 2: it has 1 cells for 2 columns"]),
         ("a.csv", 'domain\n"a.com\n', ["line 2: a double quote is not closed"]),

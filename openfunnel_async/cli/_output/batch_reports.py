@@ -35,7 +35,8 @@ def running_of(status: BatchStatus) -> int:
 
 def batch_fields(status: BatchStatus) -> dict[str, object]:
     """Return what ``--json`` prints of a batch."""
-    fields = {**status.to_dict(), "known": status.known, "is_done": status.is_done}
+    fields: dict[str, object] = status.to_dict()
+    fields |= {"known": status.known, "is_done": status.is_done}
     if isinstance(status, BatchReport):
         fields["credits_per_new_company"] = status.credits_per_new_company
     return fields

@@ -87,7 +87,7 @@ _GROUPS = {
         },
     ),
     "book budget": (
-        "Limit the credits of a day, a month or in all, for whoever uses the budget.",
+        "Limit the credits of a day, a month or in all, over all who use the budget.",
         {"set": "budget:set_budget", "show": "budget:show_budgets"},
     ),
 }

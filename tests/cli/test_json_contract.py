@@ -225,7 +225,7 @@ async def known(terminal: Terminal) -> Objects:
         *await run(terminal, "book", "budget", "show"),
         *await run(terminal, "batch", "run", "q4", "--budget", "agent"),
         *await run(terminal, "book", "diff", "q4", "q4", "--list", "both"),
-        *await run(terminal, "batch", "export", "q4", "-o", "q4.csv", "--new-only"),
+        *await run(terminal, "batch", "export", "q4", "-o", "b.csv", "--new-only"),
         *await run(terminal, "run", *SEARCH, *only, "--budget", "agent"),
     ]
 

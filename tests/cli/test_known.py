@@ -36,12 +36,12 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         ("a.csv", b"domain\na.com\nb.com\n"),
         ("a.csv", b"Name,Company Domain Name\nA,www.a.com\nB,https://b.com/x\n"),
         ("a.csv", b"\xef\xbb\xbfName;Website;LinkedIn URL\r\nA;a.com;\r\nB;b.com;\r\n"),
-        ("a.csv", b"linkedin_company_page\nlinkedin.com/company/a\n"
-                  b"https://de.linkedin.com/company/B/\n"),
+        ("a.csv", (b"linkedin_company_page\nlinkedin.com/company/a\n"
+                  b"https://de.linkedin.com/company/B/\n")),
         ("a.csv", b'WEBSITE\tNote\nA.com\t"two\nlines"\n\nb.com\t\n'),
         ("a.csv", b"name,domain\nA,a.com\nnone,\nB,b.com\n"),
-        ("a.jsonl", b'{"domain": "a.com", "size": 3}\n\n{"LinkedIn-URL": '
-                    b'"https://linkedin.com/company/b", "domain": null}\n'),
+        ("a.jsonl", (b'{"domain": "a.com", "size": 3}\n\n{"LinkedIn-URL": '
+                    b'"https://linkedin.com/company/b", "domain": null}\n')),
     ],
 )  # fmt: skip
 async def test_forms_of_a_list(terminal: Terminal, name: str, data: bytes) -> None:
@@ -57,7 +57,7 @@ async def test_forms_of_a_list(terminal: Terminal, name: str, data: bytes) -> No
     ("name", "text", "faults"),
     [
         ("a.csv", "name,size\nA,3\n", ["line 1: no column is a domain"]),
-        ("a.csv", "domain\na.com\nlocal\n\nb.com\nhere\n",
+        ("a.csv", "domain\na.com\nlocal\n\nb.com\nhere\nc.com\n",
          ["line 3: it has neither", "line 6: it has neither"]),
         ("a.csv", "domain,name\na.com\n", ["line 2: it has 1 cells for 2 columns"]),
         ("a.csv", 'domain\n"a.com\n', ["line 2: a double quote is not closed"]),
@@ -156,6 +156,9 @@ async def test_a_batch_stops_at_so_many_new_companies(terminal: Terminal) -> Non
     batch = outcome.find("batch")
     assert (outcome.code, count_submits(terminal)) == (0, 1)
     assert (batch["distinct"], batch["skipped"], batch["new"] >= 100) == (100, 5, True)
+    shown = await terminal.run("batch", "show", NAME)
+    assert "It has enough new companies; 5 searches are not submitted." in shown.out
+    assert "cap" not in shown.out.partition("\n\n")[0]
 
 
 @pytest.mark.parametrize(
@@ -256,6 +259,18 @@ async def test_a_budget_without_a_limit_is_refused(
 ) -> None:
     outcome = await terminal.run_in_thread("book", "budget", "set", "agent", *limits)
     assert (outcome.code, get_book(terminal).exists()) == (2, False)
+
+
+async def test_a_job_that_failed_keeps_its_new_rows(terminal: Terminal) -> None:
+    """Caught: rows that are paid and in no file after a job that failed."""
+    await plan(terminal, 1)
+    terminal.sandbox.plan = lambda _number, _limit: life(fails=True, rows=30)
+    run = ("run", *SEARCH, "--new-only", "-o", "a.csv", "--json")
+    outcome = await terminal.run(*run)
+    assert outcome.code == 3
+    found = outcome.find("new_only")
+    assert (found["rows"], found["known"]) == (30, 0)
+    assert len(read_rows(terminal.folder / "a.csv")) == 30
 
 
 async def test_a_run_writes_only_what_is_new(terminal: Terminal) -> None:

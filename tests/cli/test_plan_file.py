@@ -65,6 +65,7 @@ async def test_a_csv_file_as_excel_writes_it(terminal: Terminal) -> None:
             "unlimited": 1,
             "duplicates": 0,
             "max_credits": None,
+            "distinct": None,
             "is_new": True,
             "book": path,
         }

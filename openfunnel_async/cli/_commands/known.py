@@ -86,7 +86,7 @@ async def _add(book: Book, lines: Sequence[KnownLine], label: str) -> int:
         try:
             return await book.add_known(companies, label=label)
         except ConfigurationError as error:
-            place = _find_place(error)
+            place = find_refused(error)
         broken: list[BrokenLine] = []
         while place < len(lines):
             text = "it has neither a domain nor a LinkedIn page that is one"
@@ -96,12 +96,12 @@ async def _add(book: Book, lines: Sequence[KnownLine], label: str) -> int:
                 # The last one is refused, so that nothing is added.
                 await book.add_known([*companies[place:], {}], label=label)
             except ConfigurationError as error:
-                place += _find_place(error)
+                place += find_refused(error)
         raise BrokenPlanError(broken)
 
 
-def _find_place(error: ConfigurationError) -> int:
-    """Return which company was refused.
+def find_refused(error: ConfigurationError) -> int:
+    """Return the place of the company that ``Book.add_known()`` refused.
 
     Raises:
         ConfigurationError: The error is about something else.

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from openfunnel_async import Book, BulkJob, Company, export
+from openfunnel_async.cli._commands.known import find_refused
 from openfunnel_async.cli._output.exit_codes import CommandError, ExitCode
 from openfunnel_async.cli._output.printer import Printer
 from openfunnel_async.cli._output.text import format_amount
-from openfunnel_async.errors import JobFailedError
+from openfunnel_async.errors import ConfigurationError, JobFailedError
 
 
 async def keep_new_rows(  # noqa: PLR0913 -- what the flags named
@@ -41,7 +42,7 @@ async def keep_new_rows(  # noqa: PLR0913 -- what the flags named
             job_id=job.id,
             path=str(path),
         ) from None
-    await book.add_known(filter(_has_mark, new), label=key)
+    await _remember(new, book, key)
     known = len(companies) - len(new)
     printer.print_result(
         "new_only",
@@ -66,6 +67,13 @@ async def _read_rows(job: BulkJob) -> list[Company]:
     return companies
 
 
-def _has_mark(company: Company) -> bool:
-    """Whether the company can be told from others."""
-    return bool(company.linkedin_url or company.domain)
+async def _remember(companies: Sequence[Company], book: Book, label: str) -> None:
+    """Add the companies to the Book, but for those without a page or a domain."""
+    left = [one for one in companies if one.linkedin_url or one.domain]
+    while left:
+        try:
+            await book.add_known(left, label=label)
+        except ConfigurationError as error:
+            del left[find_refused(error)]
+        else:
+            return

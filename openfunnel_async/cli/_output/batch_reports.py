@@ -17,8 +17,15 @@ def exit_code_of_batch(report: BatchReport) -> ExitCode:
     """Return the exit code of a batch that is not run any more."""
     if report.unknown:
         return ExitCode.UNKNOWN
+    if has_enough(report):
+        return ExitCode.OK
     has_no_room = report.planned and report.cap is not None
     return ExitCode.BUDGET if report.over_cap or has_no_room else ExitCode.OK
+
+
+def has_enough(status: BatchStatus) -> bool:
+    """Whether it has its number of new companies, so that the rest is skipped."""
+    return status.distinct is not None and status.new >= status.distinct
 
 
 def running_of(status: BatchStatus) -> int:
@@ -28,7 +35,8 @@ def running_of(status: BatchStatus) -> int:
 
 def batch_fields(status: BatchStatus) -> dict[str, object]:
     """Return what ``--json`` prints of a batch."""
-    fields = {**status.to_dict(), "known": status.known, "is_done": status.is_done}
+    fields: dict[str, object] = status.to_dict()
+    fields |= {"known": status.known, "is_done": status.is_done}
     if isinstance(status, BatchReport):
         fields["credits_per_new_company"] = status.credits_per_new_company
     return fields
@@ -57,7 +65,7 @@ def describe_batch(report: BatchReport) -> str:
     name, count = one_line(report.name), _count(report.searches, "search", "searches")
     lines = [f"Batch {name}: {count}, {_join(states)}.", f"{_describe_sums(report)}."]
     lines += _describe_savings(report)
-    if report.over_cap:
+    if report.over_cap and not has_enough(report):
         over = _count(report.over_cap, "search does", "searches do")
         lines.append(f"{over} not fit under the cap, and will not be submitted.")
     return "\n".join(lines)
@@ -78,8 +86,9 @@ def _describe_savings(report: BatchReport) -> list[str]:
             f"{jobs} cancelled because too few companies were new; "
             f"{format_amount(report.rows_after_stop)} companies came after that."
         )
-    if report.distinct is not None and report.new >= report.distinct:
-        lines.append(f"It stopped at {format_amount(report.distinct)} new companies.")
+    if has_enough(report):
+        searches = _count(report.skipped, "search is", "searches are")
+        lines.append(f"It has enough new companies; {searches} not submitted.")
     return lines
 
 

@@ -129,6 +129,13 @@ def storm(session: nox.Session) -> None:
 
 
 @nox.session
+def kill(session: nox.Session) -> None:
+    """Kill a program that runs a Book, 500 times; `-- --kills 50` for fewer."""
+    session.install("-q", ".")
+    session.run("python", "-m", "tests.book.kill", *session.posargs)
+
+
+@nox.session
 def netns(session: nox.Session) -> None:
     """Let pooled connections die silently, in network namespaces; needs root."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:

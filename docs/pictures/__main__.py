@@ -6,12 +6,13 @@
 import sys
 from pathlib import Path
 
-from docs.pictures import pace, states, terminal
+from docs.pictures import entries, pace, states, terminal
 
 HERE = Path(__file__).parent
 PICTURES = {
     "demo.svg": terminal.draw,
     "life-of-a-job.svg": states.draw,
+    "states-of-an-entry.svg": entries.draw,
     "pace-of-one-job.svg": pace.one_job,
     "pace-of-many-jobs.svg": pace.many_jobs,
 }

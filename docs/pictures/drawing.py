@@ -7,6 +7,7 @@ uses the colours of the reader's system.
 from collections.abc import Iterable
 from html import escape
 
+BOX_WIDTH, BOX_HEIGHT = 126, 44
 _STYLE = """\
 .drawn { --ink: #1f2328; --quiet: #59636e; --paper: #f6f8fa; --edge: #c4ccd4;
   --first: #0a66c2; --second: #b35900; --third: #7a3fc4; --good: #1a7f37;
@@ -76,3 +77,37 @@ def line(points: Iterable[tuple[float, float]], kind: str = "line") -> str:
     """Return a line of straight segments."""
     places = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     return f'<polyline class="{kind}" points="{places}"/>'
+
+
+def box(word: str, x: float, y: float) -> str:
+    """Return a box with a word of code, both centred at a point."""
+    left, top = x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2
+    rect = (
+        f'<rect class="box" x="{left:g}" y="{top:g}" width="{BOX_WIDTH}" '
+        f'height="{BOX_HEIGHT}" rx="8"/>'
+    )
+    return rect + text(x, y + 5, word, "code", "middle")
+
+
+def arrow(
+    start: tuple[float, float], end: tuple[float, float], kind: str = "line"
+) -> str:
+    """Return a straight arrow from a point to another."""
+    across, down = end[0] - start[0], end[1] - start[1]
+    length = (across**2 + down**2) ** 0.5
+    way = (across / length, down / length)
+    stop = (end[0] - 9 * way[0], end[1] - 9 * way[1])
+    return line([start, stop], kind) + tip(end, way)
+
+
+def tip(end: tuple[float, float], way: tuple[float, float]) -> str:
+    """Return the tip of an arrow that comes from a direction."""
+    (x, y), (across, down) = end, way
+    back = (x - 10 * across, y - 10 * down)
+    points = [
+        end,
+        (back[0] - 4.5 * down, back[1] + 4.5 * across),
+        (back[0] + 4.5 * down, back[1] - 4.5 * across),
+    ]
+    places = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
+    return f'<polygon class="tip" points="{places}"/>'

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
-from docs.pictures.drawing import drawing, line, text
+from docs.pictures.drawing import arrow, box, drawing, line, text, tip
 from openfunnel_async import JobStatus
 from openfunnel_async._values.status import furthest
 
 WIDTH, HEIGHT = 860, 310
-BOX_WIDTH, BOX_HEIGHT = 126, 44
 PLACES = {
     JobStatus.PENDING: (100, 90),
     JobStatus.RUNNING: (340, 90),
@@ -45,23 +44,14 @@ def moves() -> dict[JobStatus, frozenset[JobStatus]]:
 
 def draw() -> str:
     """Draw the states and the moves between them."""
-    boxes = [_box(status, *place) for status, place in PLACES.items()]
+    boxes = [box(status.value, *place) for status, place in PLACES.items()]
     return drawing(WIDTH, HEIGHT, ABOUT, [*_ends(), *_moves(), *boxes, *_unknown()])
 
 
 def _unknown() -> Iterator[str]:
-    yield _box(JobStatus.UNKNOWN, 100, 250)
+    yield box(JobStatus.UNKNOWN.value, 100, 250)
     note = "shown for a new word, in place of pending or running"
     yield text(37, 293, note, "quiet small")
-
-
-def _box(status: JobStatus, x: float, y: float) -> str:
-    left, top = x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2
-    rect = (
-        f'<rect class="box" x="{left:g}" y="{top:g}" width="{BOX_WIDTH}" '
-        f'height="{BOX_HEIGHT}" rx="8"/>'
-    )
-    return rect + text(x, y + 5, status.value, "code", "middle")
 
 
 def _ends() -> Iterator[str]:
@@ -77,14 +67,14 @@ def _moves() -> Iterator[str]:
     """Draw each move, those to the three ends together as one."""
     _check(moves())
     side = FRAME[0]
-    yield _arrow((163, 90), (277, 90))
-    yield _arrow((403, 90), (side, 90))
-    yield _arrow((340, 112), (340, 228))
-    yield _arrow((125, 112), (277, 240))
-    yield _arrow((403, 250), (side, 250))
+    yield arrow((163, 90), (277, 90))
+    yield arrow((403, 90), (side, 90))
+    yield arrow((340, 112), (340, 228))
+    yield arrow((125, 112), (277, 240))
+    yield arrow((403, 250), (side, 250))
     around = [(100, 68), (100, 30), (600, 30), (600, 55), (side - 9, 55)]
     yield line(around, "line missed")
-    yield _tip((side, 55), (1, 0))
+    yield tip((side, 55), (1, 0))
     notes = (
         (350, 22, "a poll can miss the states between"),
         (529, 80, "all delivered, or failed"),
@@ -103,25 +93,3 @@ def _check(legal: Mapping[JobStatus, frozenset[JobStatus]]) -> None:
     from_ends = {seen for seen in ENDS if legal[seen]}
     if between != DRAWN or to_ends != PLACES.keys() - ENDS or from_ends:
         raise AssertionError(f"the arrows do not match the moves: {legal}")
-
-
-def _arrow(
-    start: tuple[float, float], end: tuple[float, float], kind: str = "line"
-) -> str:
-    across, down = end[0] - start[0], end[1] - start[1]
-    length = (across**2 + down**2) ** 0.5
-    way = (across / length, down / length)
-    stop = (end[0] - 9 * way[0], end[1] - 9 * way[1])
-    return line([start, stop], kind) + _tip(end, way)
-
-
-def _tip(end: tuple[float, float], way: tuple[float, float]) -> str:
-    (x, y), (across, down) = end, way
-    back = (x - 10 * across, y - 10 * down)
-    points = [
-        end,
-        (back[0] - 4.5 * down, back[1] + 4.5 * across),
-        (back[0] + 4.5 * down, back[1] - 4.5 * across),
-    ]
-    places = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
-    return f'<polygon class="tip" points="{places}"/>'

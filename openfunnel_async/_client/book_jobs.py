@@ -47,8 +47,9 @@ class BookJobs:
         self.budget: str | None = budget
 
     def check_loop(self) -> None:
-        """Refuse any event loop but the client's."""
+        """Refuse any event loop but the client's, and a client that is closed."""
         self._resources.loop_guard.check()
+        self._background.check_open()
 
     def attach(self, start: JobCheckpoint) -> BulkJob:
         """Return a handle of a job at a place in its rows, without I/O."""

@@ -277,6 +277,7 @@ class OpenFunnel:
             from openfunnel_async.book._once import submit_once  # noqa: PLC0415 -- sqlite3 is for those who have a Book
 
             ledger = self._need_ledger("once")
+            self._book_jobs.check_loop()
             return await submit_once(ledger, self._book_jobs, search, once)
         return await self._submit(search)
 
@@ -444,6 +445,9 @@ class OpenFunnel:
         the running ones may still bill up to their limits, and its own limit fit
         under it. A search waits while running jobs may give room back.
 
+        All rows are in memory, and the list is forgotten when the process ends. For
+        long lists use ``batch()``, whose rows and submits are in a Book.
+
         Args:
             searches: The searches; under a cap each needs a ``limit``.
             max_active: Most jobs that may be running at a time, at least 1. A job
@@ -530,8 +534,8 @@ class OpenFunnel:
         from openfunnel_async.book._book import open_batch  # noqa: PLC0415 -- sqlite3 is for those who have a Book
         from openfunnel_async.book._planning import check_options  # noqa: PLC0415 -- too
 
-        self._resources.loop_guard.check()
         ledger = self._need_ledger("batch()")
+        self._book_jobs.check_loop()
         return await open_batch(
             ledger,
             self._book_jobs,
@@ -585,7 +589,7 @@ class OpenFunnel:
             await self._transport.aclose()
         finally:
             if self._ledger is not None:
-                await self._ledger.store.aclose()
+                await self._ledger.aclose()
 
     async def __aenter__(self) -> Self:
         self._resources.loop_guard.check()

@@ -254,7 +254,8 @@ class Submitter:
 
     def _cut_off(self, attempt: _Attempt) -> OpenFunnelError:
         """Say what is known of a submit that the closing client cut off."""
-        why = "the client was closed"
+        is_closing = attempt.has_caller
+        why = "the client was closed" if is_closing else "its caller was cancelled"
         if attempt.may_be_sent:
             return lost_submit(attempt.search, why, attempt.progress.partial)
         return TransportError(f"{why} before anything was sent", False)

@@ -4,6 +4,7 @@ import enum
 import json
 import math
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, cast
 
 import attrs
@@ -41,5 +42,7 @@ def json_form(value: object) -> Any:  # noqa: ANN401 -- JSON is anything
         return [json_form(item) for item in cast("list[object]", value)]
     if isinstance(value, enum.Enum):
         return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
     is_number = isinstance(value, (int, float)) and math.isfinite(value)
     return value if value is None or is_number else str(value)

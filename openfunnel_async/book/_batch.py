@@ -28,6 +28,7 @@ from openfunnel_async.errors import BookInUseError, ConfigurationError, OpenFunn
 
 _CANCELS_AT_A_TIME = 8
 _PAGES_AT_A_TIME = 4
+_WATCH_EVERY = 2.0
 
 
 class BatchRows:
@@ -237,6 +238,7 @@ class Batch:
         most = (await self.report()).cap
         planned = plan_batch(self.name, searches, most, labels)
         await self._ledger.store.plan(self.name, planned, BatchOptions(), extends=True)
+        self._ledger.note_change()
 
     async def cancel(self, *, wait: bool = False) -> list[CancelReceipt]:
         """Submit nothing more, and cancel the jobs that run.
@@ -260,6 +262,9 @@ class Batch:
         """
         jobs = self._client
         await self._ledger.store.request_cancel(self.name)
+        self._ledger.note_change()
+        submitting = await self._find(EntryState.SUBMITTING)
+        await self._ledger.wait_for_submits(entry.key for entry in submitting)
         handles = self._ledger.running.get(self.name, {})
         entries = await self._find(EntryState.SUBMITTED)
         found = [
@@ -269,12 +274,16 @@ class Batch:
         failed = [one for one in outcomes if isinstance(one, OpenFunnelError)]
         if failed:
             raise failed[0]
-        if wait and self.name not in self._ledger.running:
+        if wait:
             await self._read_the_rest()
         return [one for one in outcomes if isinstance(one, CancelReceipt)]
 
     async def _read_the_rest(self) -> None:
-        """Store what the cancelled jobs delivered, unless another process does."""
+        """Store what the cancelled jobs delivered, or wait for the run that does."""
+        while self.name in self._ledger.running:
+            if not await self._find(EntryState.SUBMITTED):
+                return
+            await self._ledger.wait_for_change(_WATCH_EVERY)
         try:
             await self.run()
         except BookInUseError:

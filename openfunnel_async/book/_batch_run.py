@@ -22,11 +22,18 @@ from openfunnel_async.book._following import Follower
 from openfunnel_async.book._jobs import Jobs
 from openfunnel_async.book._ledger import Ledger
 from openfunnel_async.book._recording import is_rejection
-from openfunnel_async.book._records import BatchRecord, EntryRecord, PageSums, Room
+from openfunnel_async.book._records import (
+    BatchRecord,
+    EntryRecord,
+    NotSubmittedError,
+    PageSums,
+    Room,
+)
 from openfunnel_async.book._stop_rule import LastRows, StopRule
 from openfunnel_async.book._values import BatchReport, BatchStatus, EntryState
 from openfunnel_async.errors import (
     BookError,
+    JobNotFoundError,
     OpenFunnelError,
     RateLimitedError,
     SubmitOutcomeUnknownError,
@@ -35,6 +42,8 @@ from openfunnel_async.errors import (
 OnProgress = Callable[[BatchStatus], object]
 _REPORT_EVERY = 0.5
 _WATCH_EVERY = 2.0
+_MOST_UNKNOWN = 3
+_CANCEL_WITHIN = 60.0
 
 
 @attrs.frozen(kw_only=True)
@@ -88,6 +97,7 @@ class BatchRun:
         self._changed = asyncio.Event()
         self._failed_since: float | None = None
         self._failures = 0
+        self._unknowns = 0
         self._is_stopped = False
         self._has_enough = False
         self._error: OpenFunnelError | None = None
@@ -121,6 +131,9 @@ class BatchRun:
 
     async def _work(self) -> None:
         async with anyio.create_task_group() as self._group:
+            # A submit of an earlier run whose answer came late.
+            submitting = await self._find(EntryState.SUBMITTING)
+            await self._ledger.wait_for_submits(entry.key for entry in submitting)
             for entry in await self._find(EntryState.SUBMITTED):
                 self._start_following(entry, self._jobs.attach(entry.start))
             await self._stop_at_enough((await self.report()).new)
@@ -170,6 +183,11 @@ class BatchRun:
             return True
         if not await self._has_credits(entry):
             return False
+        async with self._ledger.one_submit():
+            return await self._submit_alone(entry)
+
+    async def _submit_alone(self, entry: EntryRecord) -> bool:
+        """Submit a search while this process submits nothing else."""
         self._submitting = entry.key
         intent = await self._ledger.begin_submit(entry, self._jobs.budget)
         is_refused = intent.room in {Room.OVER, Room.FULL}
@@ -202,7 +220,7 @@ class BatchRun:
         except OpenFunnelError as exc:
             await self._note_failed_submit(exc)
         else:
-            self._failed_since, self._failures = None, 0
+            self._failed_since, self._failures, self._unknowns = None, 0, 0
         stored = await self._store.find_entry(entry.key)
         if stored is not None and stored.state is EntryState.SUBMITTED:
             job = job or self._jobs.attach(stored.start)
@@ -211,11 +229,14 @@ class BatchRun:
     async def _note_failed_submit(self, error: OpenFunnelError) -> None:
         """Decide whether the next search is submitted, and when.
 
-        A refused search and one of unknown outcome are no reason to stop. What would
-        meet every search stops the submits: at once if a repetition cannot cure it, or
-        was tried already (a 429), else after an outage.
+        A refused search is no reason to stop, and one of unknown outcome neither. What
+        would meet every search stops the submits: at once if a repetition cannot cure
+        it, or was tried already (a 429), else after an outage.
         """
-        if isinstance(error, SubmitOutcomeUnknownError) or is_rejection(error):
+        if is_rejection(error):
+            return
+        if isinstance(error, SubmitOutcomeUnknownError):
+            await self._note_unknown(error)
             return
         now = asyncio.get_running_loop().time()
         if self._failed_since is None:
@@ -229,6 +250,20 @@ class BatchRun:
             self._error = self._error or error
             return
         await asyncio.sleep(pause)
+
+    async def _note_unknown(self, error: SubmitOutcomeUnknownError) -> None:
+        """Stop the submits when one after the other has an unknown outcome.
+
+        A gateway that fails would make an unknown entry of every search.
+        """
+        if error.job_id is not None:
+            return
+        self._unknowns += 1
+        if self._unknowns >= _MOST_UNKNOWN:
+            self._is_stopped = True
+            self._error = self._error or error
+            return
+        await asyncio.sleep(backoff(self._unknowns))
 
     # Jobs
 
@@ -245,18 +280,23 @@ class BatchRun:
         try:
             on_page = partial(self._note_page, entry, self._make_last_rows())
             await Follower(self._store, entry, job, on_page).follow()
+        except NotSubmittedError:
+            # A person has skipped it, and the job is nobody's concern any more.
+            return
         except BookError:
             raise
         except OpenFunnelError as exc:
-            await self._store.note_error(entry.id, str(exc))
+            await self._store.note_error(entry.id, _describe(exc))
             self._error = self._error or exc
-            self._unreadable += not job.is_terminal
+            is_gone = job.is_terminal or isinstance(exc, JobNotFoundError)
+            self._unreadable += not is_gone
         else:
             # A handle holds its last page.
             del self._handles[entry.key]
         finally:
             self._followed -= 1
             self._note_change()
+            self._ledger.note_change()
 
     def _make_last_rows(self) -> LastRows | None:
         rule = self._options.stop_rule
@@ -280,7 +320,7 @@ class BatchRun:
         self._has_enough = True
         error = f"the batch has {most} new companies; nothing was sent"
         await self._store.skip_planned(self._name, error)
-        await self._store.request_cancel(self._name)
+        await self._store.request_cancel(self._name, is_final=False)
         for key in list(self._handles):
             self._start_cancel(key)
 
@@ -292,7 +332,7 @@ class BatchRun:
 
     async def _cancel(self, job: BulkJob) -> None:
         try:
-            await job.cancel(timeout=self._jobs.outage)
+            await job.cancel(timeout=max(self._jobs.outage, _CANCEL_WITHIN))
         except OpenFunnelError as exc:
             self._error = self._error or exc
 
@@ -313,15 +353,19 @@ class BatchRun:
             await asyncio.sleep(_REPORT_EVERY)
 
     async def _watch(self) -> None:
-        """Notice that another process extended, resolved or cancelled the batch."""
-        seen = await self._store.find_change()
+        """Notice that somebody extended, resolved or cancelled the batch."""
+        seen = await self._find_change()
         while True:
-            await asyncio.sleep(_WATCH_EVERY)
-            change = await self._store.find_change()
+            await self._ledger.wait_for_change(_WATCH_EVERY)
+            change = await self._find_change()
             if change != seen:
                 seen = change
                 await self._pick_up()
                 self._note_change()
+
+    async def _find_change(self) -> tuple[int, int]:
+        """Return numbers that differ once something was changed, here or elsewhere."""
+        return self._ledger.changes, await self._store.find_change()
 
     async def _pick_up(self) -> None:
         """Follow a job that another process made known, and cancel what it asks."""
@@ -330,6 +374,13 @@ class BatchRun:
                 self._start_following(entry, self._jobs.attach(entry.start))
             if entry.key in self._handles and entry.wants_cancel:
                 self._start_cancel(entry.key)
+
+
+def _describe(error: OpenFunnelError) -> str:
+    """Say what keeps a job from being read, and what a person can do."""
+    if isinstance(error, JobNotFoundError):
+        return f"{error}; Book.resolve(key, skip=True) gives it up"
+    return str(error)
 
 
 async def _call(on_progress: OnProgress, report: BatchReport) -> None:

@@ -69,7 +69,7 @@ class Book:
         Raises:
             ConfigurationError: The address is invalid.
         """
-        scheme, separator, path = url.partition(":///")
+        scheme, separator, path = str(url).partition(":///")
         if separator and scheme == "sqlite":
             return cls(path)
         msg = "a Book's address is sqlite:///PATH; its path alone is possible as well"
@@ -98,7 +98,7 @@ class Book:
 
         Cancellation: the file is closed all the same.
         """
-        await self._ledger.store.aclose()
+        await self._ledger.aclose()
 
     async def batches(self) -> list[BatchStatus]:
         """Return the sums of every batch, in the order of planning, without network.
@@ -138,7 +138,8 @@ class Book:
         Cancellation: leaves nothing behind.
         """
         found = await self._ledger.store.find_entries(
-            batch=batch, states=check_state(state)
+            batch=None if batch is None else check_name("batch", batch),
+            states=check_state(state),
         )
         return [record.to_entry() for record in found]
 
@@ -183,7 +184,9 @@ class Book:
             resolution = Resolution.SUBMIT_AGAIN
         elif job_id is not None:
             resolution = check_job_id(job_id)
+        key = check_name("key", key)
         record = await self._ledger.store.resolve(key, resolution)
+        self._ledger.note_change()
         return record.to_entry()
 
     async def add_known(
@@ -394,6 +397,7 @@ async def open_batch(  # noqa: PLR0913 -- what OpenFunnel.batch() was given
     planned = plan_batch(name, searches, options.most, labels)
     await ledger.store.bind_account(jobs.fingerprint)
     await ledger.store.plan(name, planned, options)
+    ledger.note_change()
     return Batch(ledger, name, jobs)
 
 
@@ -403,7 +407,7 @@ async def find_batch(ledger: Ledger, name: str, jobs: Jobs | None = None) -> Bat
     Raises:
         ConfigurationError: There is none of this name.
     """
-    if await ledger.store.find_batch(name) is None:
+    if await ledger.store.find_batch(check_name("name", name)) is None:
         msg = (
             f"the Book has no batch {escaped(str(name), 100)}; give its searches to "
             "plan it, or look for its name with Book.batches()"
@@ -419,9 +423,15 @@ def _check_path(path: str | PathLike[str]) -> Path:
         raise ConfigurationError("the path of a Book must be a path") from None
     if not isinstance(text, str) or not text or "\0" in text:
         raise ConfigurationError("the path of a Book must be a text that is not empty")
-    real = Path(text).expanduser()
-    if real.is_dir():
+    try:
+        # Two names of one file (a link) must have one lock.
+        real = Path(text).expanduser().resolve()
+        is_folder, has_folder = real.is_dir(), real.parent.is_dir()
+    except (OSError, RuntimeError, ValueError) as exc:
+        msg = f"the path of a Book is invalid: {escaped(str(exc), 200)}"
+        raise ConfigurationError(msg) from None
+    if is_folder:
         raise ConfigurationError(f"{real} is a folder; give the path of a file")
-    if not real.parent.is_dir():
+    if not has_folder:
         raise ConfigurationError(f"the folder {real.parent} does not exist; make it")
-    return real.absolute()
+    return real

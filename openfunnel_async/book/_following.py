@@ -11,7 +11,6 @@ from openfunnel_async.book._store import Store
 from openfunnel_async.errors import (
     IncompleteResultsError,
     JobFailedError,
-    OpenFunnelError,
 )
 
 # A manifest that is completed later: docs/explanation/money-and-cancellation.md.
@@ -76,16 +75,17 @@ class Follower:
                 await self._on_page(sums, self._rows)
 
     async def _read_bill(self) -> float | None:
-        """Return the stated bill; a manifest without one is read a few times more."""
+        """Return the stated bill; a manifest without one is read a few times more.
+
+        Raises:
+            OpenFunnelError: It could not be read; the next run reads it.
+        """
         for pause in _BILL_PAUSES:
             billed = self._stated_bill()
             if billed is not None or self._job.status is JobStatus.FAILED:
                 return billed
             await asyncio.sleep(pause)
-            try:
-                await self._job.poll()
-            except OpenFunnelError:
-                break
+            await self._job.poll()
         return self._stated_bill()
 
     def _stated_bill(self) -> float | None:

@@ -1,11 +1,10 @@
 """The inside of a Book: its store, and what runs on it in this process."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import socket
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,9 +16,14 @@ from openfunnel_async.book._recording import SubmitRecorder
 from openfunnel_async.book._records import EntryRecord, Intent, Room
 from openfunnel_async.book._store import Store
 from openfunnel_async.book._values import EntryState
-from openfunnel_async.errors import BookError, ConfigurationError
+from openfunnel_async.errors import (
+    BookError,
+    ConfigurationError,
+    OpenFunnelError,
+)
 
 _logger = logging.getLogger("openfunnel_async")
+_RELEASE_WITHIN = 1.0
 
 
 class Ledger:
@@ -28,9 +32,11 @@ class Ledger:
     Attributes:
         store: The transactions.
         owner: The name of this process in the Book.
-        under_way: Keys of the submits that this process carries on.
+        under_way: The submits that this process carries on, by key: a future that is
+            done once the outcome is written.
+        changes: How often this process has changed what is planned or decided.
         running: For each batch that runs here, the handles of its jobs by key.
-        once: The submits with ``once=`` of this process, by key.
+        once: The submits with ``once=`` that are under way, and their requests, by key.
         open_jobs: The entries of their jobs that are not settled, by the id of the job.
     """
 
@@ -38,10 +44,14 @@ class Ledger:
         self.store: Store = store
         self.owner: str = f"{os.getpid()}@{socket.gethostname()}"
         self._is_checked = False
-        self.under_way: set[str] = set()
+        self.under_way: dict[str, asyncio.Future[None]] = {}
+        self._releasing: set[asyncio.Task[None]] = set()
+        self._submit_lock: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
+        self._waiting: set[asyncio.Future[None]] = set()
+        self.changes: int = 0
         self.running: dict[str, dict[str, BulkJob]] = {}
         self.open_jobs: dict[str, int] = {}
-        self.once: dict[str, SharedTask[BulkJob]] = {}
+        self.once: dict[str, tuple[str, SharedTask[BulkJob]]] = {}
 
     async def record_settled(self, job_id: str, facts: Mapping[str, Any]) -> None:
         """Write the bill of a job that a handle has read to be terminal.
@@ -60,6 +70,28 @@ class Ledger:
             )
         except BookError as exc:
             _logger.warning("the bill of job %s could not be written: %s", job_id, exc)
+
+    def note_change(self) -> None:
+        """Wake the runs of this process: somebody has changed what they run."""
+        self.changes += 1
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
+
+    async def wait_for_change(self, seconds: float) -> None:
+        """Wait for the next change by this process, or for a number of seconds."""
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(waiting)
+        try:
+            await asyncio.wait([waiting], timeout=seconds)
+        finally:
+            self._waiting.discard(waiting)
+
+    async def wait_for_submits(self, keys: Iterable[str]) -> None:
+        """Wait until what became of the submits under way is written."""
+        pending = [self.under_way[key] for key in keys if key in self.under_way]
+        if pending:
+            await asyncio.wait(pending)
 
     @asynccontextmanager
     async def run_lock(self) -> AsyncGenerator[None]:
@@ -85,43 +117,95 @@ class Ledger:
                 )
             yield
         finally:
+            if self.under_way:
+                # Until their outcome is written, nobody may take them for lost ones.
+                task = asyncio.create_task(self._release_later())
+                self._releasing.add(task)
+                task.add_done_callback(self._releasing.discard)
+            else:
+                await self.store.release_run_lock()
+
+    async def _release_later(self) -> None:
+        """Release the lock once no submit of this process is under way."""
+        try:
+            await self.wait_for_submits(list(self.under_way))
+        finally:
             await self.store.release_run_lock()
+
+    async def aclose(self) -> None:
+        """Close the store, after the submits that are under way."""
+        if self._releasing:
+            await asyncio.wait(list(self._releasing), timeout=_RELEASE_WITHIN)
+        await self.store.aclose()
+
+    @asynccontextmanager
+    async def one_submit(self) -> AsyncGenerator[None]:
+        """Let one submit of this process be in flight at a time, for a block.
+
+        So a process that is killed leaves at most one of unknown outcome.
+        """
+        loop = asyncio.get_running_loop()
+        if self._submit_lock is None or self._submit_lock[0] is not loop:
+            self._submit_lock = loop, asyncio.Lock()
+        async with self._submit_lock[1]:
+            yield
 
     async def begin_submit(self, entry: EntryRecord, budget: str | None) -> Intent:
         """Write the intent of a submit, which the caller then sends at once.
 
+        From before the intent until its outcome is written, the submit is under way, so
+        that no other run of this process takes it for a lost one.
+
         Cancellation: nothing is sent, and the entry is planned again.
         """
+        if entry.key in self.under_way:
+            return Intent(Room.NOT_PLANNED)
+        self.under_way[entry.key] = asyncio.get_running_loop().create_future()
         work = asyncio.create_task(
             self.store.begin_submit(entry.id, self.owner, budget)
         )
         try:
-            return await asyncio.shield(work)
+            intent = await asyncio.shield(work)
         except asyncio.CancelledError:
             undo = asyncio.create_task(self._undo_intent(entry.key, work))
             await wait_shielded([undo])
             raise
+        except BaseException:
+            self._end_submit(entry.key)
+            raise
+        if intent.room is not Room.RESERVED:
+            # Nothing has changed, so nobody is woken.
+            self.under_way.pop(entry.key).set_result(None)
+        return intent
 
     async def _undo_intent(self, key: str, work: asyncio.Task[Intent]) -> None:
         """Take back an intent whose caller was cancelled before anything was sent."""
-        with contextlib.suppress(BookError):
+        try:
             intent = await work
             if intent.room is Room.RESERVED:
                 error = "it was stopped before anything was sent"
                 await self.store.record_no_job(
                     key, intent.attempt, EntryState.PLANNED, error
                 )
+        except OpenFunnelError as exc:
+            _logger.warning("the intent of %s could not be taken back: %s", key, exc)
+        finally:
+            self._end_submit(key)
+
+    def _end_submit(self, key: str) -> None:
+        """Note that what became of a submit is written, or that it was not begun."""
+        self.under_way.pop(key).set_result(None)
+        self.note_change()
 
     def carry(self, key: str, attempt: int) -> Record:
-        """Return what writes the outcome of a submit that this process carries on."""
-        self.under_way.add(key)
+        """Return what writes the outcome of a submit whose intent is written."""
         recorder = SubmitRecorder(self.store, key, attempt)
 
         async def record(outcome: Outcome) -> None:
             try:
                 await recorder.record(outcome)
             finally:
-                self.under_way.discard(key)
+                self._end_submit(key)
 
         return record
 

@@ -19,6 +19,7 @@ from openfunnel_async.book._requests import PlannedSearch, plan_one
 from openfunnel_async.book._rules import check_same_request
 from openfunnel_async.book._values import EntryState
 from openfunnel_async.errors import (
+    BookError,
     BookInUseError,
     ConfigurationError,
     CreditCapError,
@@ -52,11 +53,22 @@ async def submit_once(
         job = _find_job(ledger, jobs, entry)
         if job is not None:
             return job
-    shared = ledger.once.get(planned.key)
-    if shared is None:
-        shared = SharedTask(partial(_submit, ledger, jobs, planned))
-        ledger.once[planned.key] = shared
+    known = ledger.once.get(planned.key)
+    if known is None:
+        work = SharedTask(partial(_submit_and_forget, ledger, jobs, planned))
+        known = ledger.once[planned.key] = (planned.request, work)
+    request, shared = known
+    check_same_request(planned.key, request, planned.request)
     return await shared.join(math.inf)
+
+
+async def _submit_and_forget(
+    ledger: Ledger, jobs: Jobs, planned: PlannedSearch
+) -> BulkJob:
+    try:
+        return await _submit(ledger, jobs, planned)
+    finally:
+        ledger.once.pop(planned.key, None)
 
 
 def _find_job(ledger: Ledger, jobs: Jobs, entry: EntryRecord) -> BulkJob | None:
@@ -71,8 +83,9 @@ def _find_job(ledger: Ledger, jobs: Jobs, entry: EntryRecord) -> BulkJob | None:
             ledger.open_jobs[entry.job_id] = entry.id
         return jobs.attach(entry.start)
     shown = escaped(entry.key, 100)
-    was_sent = entry.state is EntryState.SKIPPED and entry.attempt > 0
-    if entry.state is EntryState.UNKNOWN or was_sent:
+    if entry.state is EntryState.UNKNOWN or (
+        entry.state is EntryState.SKIPPED and entry.was_unknown
+    ):
         raise SubmitOutcomeUnknownError(
             f"the outcome of the submit of {shown} is unknown ({entry.error}); nothing "
             "was sent again. Book.resolve() decides it",
@@ -91,7 +104,9 @@ def _find_job(ledger: Ledger, jobs: Jobs, entry: EntryRecord) -> BulkJob | None:
 
 async def _submit(ledger: Ledger, jobs: Jobs, planned: PlannedSearch) -> BulkJob:
     """Submit the search, unless another process did so in the meantime."""
-    async with _run_lock(ledger):
+    async with _run_lock(ledger), ledger.one_submit():
+        # An earlier caller was cancelled, and the answer is on its way.
+        await ledger.wait_for_submits([planned.key])
         entry = await ledger.store.plan_one(planned)
         job = _find_job(ledger, jobs, entry)
         if job is not None:
@@ -100,6 +115,9 @@ async def _submit(ledger: Ledger, jobs: Jobs, planned: PlannedSearch) -> BulkJob
             # No job was made, and what was refused may be accepted today.
             await ledger.store.resolve(entry.key, Resolution.SUBMIT_AGAIN)
         intent = await ledger.begin_submit(entry, jobs.budget)
+        if intent.room is Room.NOT_PLANNED:
+            msg = f"{escaped(entry.key, 100)} was changed meanwhile; call again"
+            raise BookError(msg)
         if intent.room is not Room.RESERVED:
             raise CreditCapError(_refusal(entry, intent))
         record = ledger.carry(entry.key, intent.attempt)

@@ -117,6 +117,8 @@ def _check_limits(searches: list[LookalikeSearch]) -> None:
 def _check_labels(labels: Iterable[str | None] | None, number: int) -> list[str | None]:
     if labels is None:
         return [None] * number
+    if isinstance(labels, str) or not isinstance(labels, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] -- for callers without types
+        raise ConfigurationError("labels must be a list of texts")
     given = list(labels)
     if len(given) != number:
         msg = f"there are {len(given)} labels for {number} searches; give one for each"

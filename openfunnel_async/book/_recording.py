@@ -10,12 +10,12 @@ import logging
 
 from openfunnel_async._job.handle import BulkJob
 from openfunnel_async._protocol.error_replies import is_from_service
+from openfunnel_async._text import error_text
 from openfunnel_async.book._jobs import Outcome
 from openfunnel_async.book._records import DamagedBookError
 from openfunnel_async.book._store import Store
 from openfunnel_async.book._values import EntryState
 from openfunnel_async.errors import (
-    BookError,
     OpenFunnelError,
     RequestRejectedError,
     SubmitOutcomeUnknownError,
@@ -71,7 +71,7 @@ class SubmitRecorder:
                 is_known = await self._store.record_submitted(
                     self._key, self._attempt, job_id, limit
                 )
-            except BookError as exc:
+            except Exception as exc:
                 if not pause:
                     await self._hold(job_id, limit, exc)
                 if isinstance(exc, DamagedBookError):
@@ -84,14 +84,14 @@ class SubmitRecorder:
             pause = min(2 * pause or _FIRST_PAUSE, _LONGEST_PAUSE)
             await asyncio.sleep(pause)
 
-    async def _hold(self, job_id: str, limit: int | None, error: BookError) -> None:
+    async def _hold(self, job_id: str, limit: int | None, error: Exception) -> None:
         """Keep the id outside of the database, before it is tried again."""
         _logger.error(
             "job %s of entry %s was submitted and could not be written into the Book, "
             "which is tried again: %s",
             job_id,
             self._key,
-            error,
+            error_text(error),
         )
         await self._store.hold_id(self._key, self._attempt, job_id, limit)
 

@@ -49,6 +49,7 @@ class EntryRecord:
         error: What the entry reports.
         wants_cancel: Whether its job is to be cancelled.
         over_cap: Whether it was skipped because it did not fit under a cap.
+        was_unknown: Whether the outcome of a submit was unknown once.
         submitted_at: Seconds since 1970, in UTC.
         settled_at: Seconds since 1970, in UTC.
     """
@@ -73,6 +74,7 @@ class EntryRecord:
     error: str | None
     wants_cancel: bool = attrs.field(converter=bool)
     over_cap: bool = attrs.field(converter=bool)
+    was_unknown: bool = attrs.field(converter=bool)
     submitted_at: float | None
     settled_at: float | None
 
@@ -150,6 +152,10 @@ class PageSums(NamedTuple):
 
     is_new: tuple[bool, ...]
     batch_new: int
+
+
+class NotSubmittedError(BookError):
+    """A page came for an entry that is not submitted any more."""
 
 
 class DamagedBookError(BookError):

@@ -139,6 +139,12 @@ def check_resolution(
             f"{shown} is {entry.state}, and {what} is for entries that are "
             f"{' or '.join(allowed)}; nothing was changed"
         )
+    if resolution is Resolution.SUBMIT_AGAIN and entry.job_id is not None:
+        raise ConfigurationError(
+            f"{shown} has the job {escaped(entry.job_id, 130)}, whose rows can be "
+            "read: submitting it again would bill it twice. Put the search into "
+            "another batch, or under another key; nothing was changed"
+        )
     if holder is not None:
         msg = f"that job belongs to the entry {escaped(holder, 200)}"
         raise ConfigurationError(msg)

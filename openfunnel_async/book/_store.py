@@ -187,8 +187,13 @@ class Store(Protocol):
         """
         ...
 
-    async def request_cancel(self, name: str) -> None:
-        """Skip what a batch has planned, and mark its jobs for a cancel."""
+    async def request_cancel(self, name: str, *, is_final: bool = True) -> None:
+        """Skip what a batch has planned, and mark its jobs for a cancel.
+
+        Args:
+            name: The batch.
+            is_final: Whether what was skipped before stays skipped under other limits.
+        """
         ...
 
     async def resolve(self, key: str, resolution: Resolution | str) -> EntryRecord:

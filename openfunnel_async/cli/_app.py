@@ -70,9 +70,25 @@ _GROUPS = {
         "Read, check or copy the Book, the file that batches are in.",
         {
             "entries": "batch_show:show_entries",
+            "diff": "book_diff:diff_batches",
+            "known": "",
+            "budget": "",
             "check": "book_care:check_book",
             "backup": "book_care:back_up_book",
         },
+    ),
+    "book known": (
+        "Tell the Book which companies you have, so that they do not count as new.",
+        {
+            "add": "known:add_known",
+            "list": "known:list_known",
+            "count": "known:count_known",
+            "remove": "known:remove_known",
+        },
+    ),
+    "book budget": (
+        "Limit the credits of a day, a month or in all, for whoever uses the budget.",
+        {"set": "budget:set_budget", "show": "budget:show_budgets"},
     ),
 }
 """The help and the commands of the commands that have commands of their own."""
@@ -97,13 +113,14 @@ app = App(
 )
 
 
-def _add_commands(to: App, commands: Mapping[str, str]) -> None:
+def _add_commands(to: App, commands: Mapping[str, str], within: str = "") -> None:
     for place, (name, path) in enumerate(commands.items()):
-        if name in _GROUPS and to is app:
-            text, inner = _GROUPS[name]
+        if not path:
+            whole = f"{within} {name}".strip()
+            text, inner = _GROUPS[whole]
             group = App(name=name, help=text, sort_key=place)
-            _add_commands(group, inner)
-            app.command(group)
+            _add_commands(group, inner, whole)
+            to.command(group)
         else:
             # By its path, so that a command imports only its own module.
             to.command(f"{_PACKAGE}.{path}", name=name, sort_key=place)
@@ -193,8 +210,10 @@ def _describe_usage_error(error: CycloptsError, words: Sequence[str]) -> str:
 
 def _find_commands(words: Sequence[str]) -> tuple[Collection[str], int]:
     """Return the commands that the words may name, and the place of the name."""
-    if words and words[0] in _GROUPS:
-        return _GROUPS[words[0]][1], 1
+    for place in (2, 1):
+        group = " ".join(words[:place])
+        if group in _GROUPS:
+            return _GROUPS[group][1], place
     return _COMMANDS, 0
 
 
@@ -216,12 +235,12 @@ def _describe_error(error: OpenFunnelError) -> str:
 
 def _load_commands(words: Sequence[str]) -> None:
     """Import all commands whose docstrings are in the list of the help."""
-    group = words[0] if words and words[0] in _GROUPS else None
-    is_list = [*words[group is not None :]][:1] in ([], ["--help"], ["-h"])
+    names, place = _find_commands(words)
+    is_list = [*words[place:]][:1] in ([], ["--help"], ["-h"])
     if not is_list:
         return
-    listed, names = app, [*_COMMANDS]
-    if group is not None:
-        listed, names = app[group], [*_GROUPS[group][1]]
+    listed = app
+    for group in words[:place]:
+        listed = listed[group]
     for name in names:
         _ = listed[name]

@@ -93,7 +93,7 @@ def read_plan(path: Path, *, needs_limits: bool) -> list[PlanLine]:
         CommandError: The file cannot be read, or is of another kind.
         BrokenPlanError: Lines are broken, or it has no search.
     """
-    records = _get_reader(path)(_read_text(path))
+    records = _get_reader(path)(read_text(path))
     lines: list[PlanLine] = []
     broken: list[BrokenLine] = []
     for number, read in records:
@@ -117,7 +117,7 @@ def _get_reader(path: Path) -> Callable[[str], Iterable[_Record]]:
     raise CommandError(f"{path} must be a .csv or a .jsonl file", path=str(path))
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
     """Return the text of the file, without its byte order mark.
 
     Raises:

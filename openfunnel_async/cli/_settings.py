@@ -101,6 +101,7 @@ class NetworkFlags:
         origin: str,
         on_event: OnEvent | None = None,
         book: "Book | None" = None,
+        budget: str | None = None,
     ) -> OpenFunnel:
         """Return a client whose waits have no time limit; it closes the Book.
 
@@ -115,6 +116,7 @@ class NetworkFlags:
             wait_timeout=None,
             on_event=on_event,
             book=book,
+            budget=budget,
         )
 
     def open_transport(self) -> AiohttpTransport:
@@ -242,18 +244,21 @@ class Account:
         origin: The service's address.
         source: Where the key was found.
         network: The way to the service.
+        budget: The budget of the Book that its submits are under, if there is one.
     """
 
     key: SecretText
     origin: str
     source: str
     network: NetworkFlags
+    budget: str | None = None
 
     def open_client(
         self, on_event: OnEvent | None = None, book: "Book | None" = None
     ) -> OpenFunnel:
         """Return a client whose waits have no time limit; it closes the Book."""
-        return self.network.open_client(self.key, self.origin, on_event, book)
+        budget = None if book is None else self.budget
+        return self.network.open_client(self.key, self.origin, on_event, book, budget)
 
     def call(self, function: Callable[[OpenFunnel], Awaitable[T]]) -> T:
         """Call an async function with a client, on a new event loop."""

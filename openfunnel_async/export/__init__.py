@@ -1,8 +1,9 @@
 """Write companies into a file (CSV, JSONL or Parquet) or into a dataframe.
 
 ``to_file()`` streams the rows of a job into a file, whole or not at all, and continues
-after a crash; ``write()``, ``write_rows()`` and ``dataframe()`` take rows that are in
-memory. ``check()`` checks, before credits are spent, whether a file can be written.
+after a crash; it also writes the rows of a batch in a Book. ``write()``,
+``write_rows()`` and ``dataframe()`` take rows that are in memory. ``check()``
+checks, before credits are spent, whether a file can be written.
 
 A file has one line for each company, in order, with all columns of ``COLUMNS`` or the
 given ones. It has everything that was paid for: ``extra`` is a column, too.

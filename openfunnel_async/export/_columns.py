@@ -83,7 +83,8 @@ def iterate_rows(source: Source, searches: Sequence[str] = ()) -> Iterable[Expor
         )
     rows = cast("object", source)
     if not isinstance(rows, Iterable):
-        raise ConfigurationError("pass a result, or an iterable of Company")
+        msg = "pass a result, or an iterable of Company; to_file() takes a batch, too"
+        raise ConfigurationError(msg)
     return (ExportRow(check_company(row)) for row in cast("Iterable[object]", rows))
 
 

@@ -6,8 +6,9 @@ opened without a thread, so that a cancelled call leaves no file open.
 
 import inspect
 import math
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING, cast
 
 import attrs
 from anyio.to_thread import run_sync
@@ -29,13 +30,16 @@ from openfunnel_async.export._part import PartFile
 from openfunnel_async.export._paths import StrPath, check_path
 from openfunnel_async.export._write import ExportReport, get_status, write_file
 
+if TYPE_CHECKING:
+    from openfunnel_async import Batch
+
 _BATCH = 100
 
 OnRows = Callable[[int], object]
 
 
 async def to_file(  # noqa: PLR0913 -- all but two have a default
-    source: BulkJob | RowStream | Source | AsyncIterable[Company],
+    source: "BulkJob | RowStream | Batch | Source | AsyncIterable[Company]",
     path: StrPath,
     *,
     columns: Sequence[str] | None = None,
@@ -52,8 +56,10 @@ async def to_file(  # noqa: PLR0913 -- all but two have a default
     ``resume=True`` continues it: each row is in the file exactly once.
 
     Args:
-        source: A job, its row stream, a result, or companies, also of an async
-            iterable. A stream is read from its position and is not closed.
+        source: A job, its row stream, a batch of a Book, a result, or companies, also
+            of an async iterable. A stream is read from its position and is not closed.
+            A batch is read from the disk, with the rows that are in the Book now; the
+            report says how many of its searches are ``unfinished``.
         path: The file; the ending of its name decides the format (``SUFFIXES``).
         columns: Names of ``COLUMNS``, and ``found_by`` of merged results; all of
             them by default. A resumed export may ask for others.
@@ -89,11 +95,39 @@ async def to_file(  # noqa: PLR0913 -- all but two have a default
         return attrs.evolve(report, status=source.status)
     if isinstance(source, RowStream):
         return await export.run(source)
+    batch = _find_batch(source)
+    if resume and batch is not None:
+        msg = (
+            "an export of a batch is not resumed: its rows are on the disk, so start "
+            "it again without resume"
+        )
+        raise ConfigurationError(msg)
     if resume:
         raise ConfigurationError("only a job, or its row stream, can be resumed")
+    if batch is not None:
+        return await _write_batch(export, batch)
+    source = cast("Source | AsyncIterable[Company]", source)
     if isinstance(source, AsyncIterable):
         return await export.run(aiter(source))
     return await export.write_file(source)
+
+
+def _find_batch(source: object) -> "Batch | None":
+    """Return the source if it is a batch; only then sqlite3 is imported."""
+    if isinstance(source, (Iterable, AsyncIterable, MergedResults)):
+        return None
+    from openfunnel_async import Batch  # noqa: PLC0415 -- for those who have a Book
+
+    return source if isinstance(source, Batch) else None
+
+
+async def _write_batch(export: "_Export", batch: "Batch") -> ExportReport:
+    """Write the rows that are in the Book."""
+    # Before the rows are read: a search that ends meanwhile counts as unfinished.
+    status = await batch.status()
+    report = await export.run(batch.rows())
+    unfinished = status.planned + status.submitting + status.submitted + status.unknown
+    return attrs.evolve(report, unfinished=unfinished)
 
 
 @attrs.frozen

@@ -28,12 +28,15 @@ class ExportReport:
         resumed: How many of them were in the ``.part`` file of an earlier export.
         status: The status of the job at the end; None if the source is not a job or its
             result.
+        unfinished: How many searches of a batch may have rows that are not in the file:
+            those that are planned, under way, submitted or of unknown outcome.
     """
 
     path: Path
     rows: int
     resumed: int = 0
     status: JobStatus | None = None
+    unfinished: int = 0
 
 
 def write(

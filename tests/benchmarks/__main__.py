@@ -12,6 +12,7 @@ import aiohttp
 import attrs
 
 from tests.benchmarks import (
+    book,
     budget,
     calls,
     fleet,
@@ -54,9 +55,13 @@ class Size:
     imports: int
     paced: Mapping[str, int]
     budgeted: int
+<<<<<<< HEAD
     known: int
     spenders: int
     submits: int
+=======
+    book: book.BookSize
+>>>>>>> book
 
 
 _FULL = Size(
@@ -73,9 +78,13 @@ _FULL = Size(
     imports=15,
     paced={"small": 400, "medium": 400, "large": 40},
     budgeted=1000,
+<<<<<<< HEAD
     known=1_000_000,
     spenders=8,
     submits=250,
+=======
+    book=book.BookSize(jobs=60, rows=1000, waiting=1000, seconds=30, changes=1000),
+>>>>>>> book
 )
 _QUICK = Size(
     rounds=1,
@@ -91,9 +100,13 @@ _QUICK = Size(
     imports=1,
     paced={"small": 1, "medium": 1, "large": 1},
     budgeted=100,
+<<<<<<< HEAD
     known=1000,
     spenders=2,
     submits=4,
+=======
+    book=book.BookSize(jobs=2, rows=1000, waiting=20, seconds=1, changes=20, runs=1),
+>>>>>>> book
 )
 
 
@@ -133,6 +146,7 @@ def _sections(size: Size) -> Iterator[tuple[str, Callable[[], Table]]]:
                 origins[0], runs=size.memory_runs, jobs=size.fleet, polls=size.polls
             ),
         )
+        yield "book", lambda: book.measure(origins[0], size.book)
     yield "importing", lambda: importing.measure(runs=size.imports)
     yield "pace", lambda: pace.measure(each=size.paced)
     yield "budget", lambda: budget.measure(jobs=size.budgeted)

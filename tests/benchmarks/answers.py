@@ -2,7 +2,9 @@
 
 What a job says is read from its id: `STATUS_ONLY` and `PAGE_CARRYING` are running,
 `FINISHED` is terminal and has all its pages, and a job of `waiting()` ends by itself,
-as does one that was submitted, which then has a few rows.
+as does one that was submitted, which then has a few rows. A submit with a limit of at
+least `MANY` makes a job that is terminal at once and has that many rows; one with the
+limit `ENDLESS` makes a job that runs for ever.
 """
 
 import json
@@ -20,6 +22,10 @@ PROCESSED = 300
 _SUBMITTED = "submitted"
 FEW_ROWS = 10
 POLLS_OF_SUBMITTED = 3
+MANY = 1000
+ENDLESS = 7
+_BULK = "bulk"
+_FOR_EVER = 10**9
 
 Json = dict[str, Any]
 
@@ -134,11 +140,17 @@ class Answers:
         self._missing = _reply(b'{"detail":"no such job"}', b"404 Not Found")
         self._polls: Counter[str] = Counter()
         self._submits = 0
+        self._rows: dict[int, str] = {}
 
-    def submitted(self) -> bytes:
-        """Return the reply to a submit, whatever it asks for."""
+    def submitted(self, body: bytes) -> bytes:
+        """Return the reply to a submit, which depends on its limit."""
         self._submits += 1
+        limit: int = json.loads(body).get("limit", 0)
         job_id = waiting(POLLS_OF_SUBMITTED, f"{_SUBMITTED}-{self._submits}")
+        if limit == ENDLESS:
+            job_id = waiting(_FOR_EVER, f"{_SUBMITTED}-{self._submits}")
+        elif limit >= MANY:
+            job_id = f"{_BULK}-{limit}-{self._submits}"
         told = {"job_id": job_id, "message": "started", "status": "pending"}
         return _reply(json.dumps(told).encode())
 
@@ -154,7 +166,27 @@ class Answers:
         ready = self._ready.get((job_id, next(cursors, "")))
         if ready is not None:
             return ready
+        if job_id.startswith(_BULK):
+            return self._bulk_page(job_id, query.partition("cursor=")[2])
         return self._waiting(job_id) if job_id.startswith("wait-") else self._missing
+
+    def _bulk_page(self, job_id: str, cursor: str) -> bytes:
+        """Return a page of a terminal job; the text of its rows is made once."""
+        rows = int(job_id.split("-")[1])
+        page, pages = int(cursor.removeprefix("page_") or 0), rows // ROWS_A_PAGE
+        if page not in self._rows:
+            self._rows[page] = json.dumps(_rows(page), separators=(",", ":"))
+        answer = _answer(
+            job_id,
+            "completed",
+            manifest=_manifest(rows, pages),
+            page=label(page),
+            next_cursor=label(page + 1) if page + 1 < pages else None,
+            count=ROWS_A_PAGE,
+            processed=rows,
+        )
+        text = f'"rows":{self._rows[page]}'.encode()
+        return _reply(answer.replace(b'"rows":[]', text, 1))
 
     def _waiting(self, job_id: str) -> bytes:
         self._polls[job_id] += 1

@@ -61,7 +61,7 @@ class _Talker(asyncio.Protocol):
             if len(rest) < body:
                 return
             self._read = rest[body:]
-            self._answer(self._answers.submitted())
+            self._answer(self._answers.submitted(rest[:body]))
 
     def _answer(self, reply: bytes) -> None:
         if self._latency:

@@ -16,6 +16,7 @@ def test_every_section_writes_its_table(tmp_path: Path) -> None:
         "## A fleet of waits",
         "## A soak",
         "## Memory",
+        "## The Book",
         "## Import, CPU",
         "## Pace",
         "## A budget of polls",

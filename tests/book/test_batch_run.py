@@ -1,6 +1,7 @@
 """Batches on a Book, in virtual time: what is bought, once, and what is in it."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import anyio
@@ -370,3 +371,15 @@ async def test_a_book_without_rows_ends_at_once(book_path: Path) -> None:
     async with BookAccount(book_path) as account:
         batch = await account.client.batch("q4", [LookalikeSearch(query="voice")])
         assert [company async for company in batch.rows()] == []
+
+
+async def test_values_of_the_book_as_json(book_path: Path) -> None:
+    async with BookAccount(book_path, lasting(20)) as account:
+        batch = await account.client.batch("q4", searches(60), labels=["crm-1"])
+        await batch.run()
+        (entry,) = await batch.searches()
+    fields = json.loads(entry.to_json())
+    assert entry.submitted_at is not None
+    assert fields["submitted_at"] == entry.submitted_at.isoformat()
+    assert (fields["state"], fields["label"]) == ("settled", "crm-1")
+    assert len(repr(entry)) < 600

@@ -10,14 +10,17 @@ from openfunnel_async import (
     Book,
     BookInUseError,
     ConfigurationError,
+    OpenFunnel,
     OtherAccountError,
     RequestRejectedError,
     SubmitOutcomeUnknownError,
+    TransportError,
 )
 from openfunnel_async.book import EntryState
 from openfunnel_async.sandbox import LostAnswer, StatusFault
 from tests.book.account import BookAccount
 from tests.fleet.account import Account, lasting, search
+from tests.support.sandbox_transport import ORIGIN, Fate
 
 pytestmark = [
     pytest.mark.anyio,
@@ -207,3 +210,80 @@ async def test_the_bill_is_written_by_another_process_as_well(book_path: Path) -
         await anyio.sleep(1)
         (entry,) = await account.book.entries()
         assert (entry.state, entry.billed) == (EntryState.SETTLED, 30)
+
+
+async def test_two_searches_under_one_key_at_the_same_moment(book_path: Path) -> None:
+    """Caught: the second caller gets the job of the first one's search."""
+    async with BookAccount(book_path, lasting(20), latency=[2.0]) as account:
+        first, second = await asyncio.gather(
+            account.client.submit(search(1), once="k"),
+            account.client.submit(search(2), once="k"),
+            return_exceptions=True,
+        )
+        assert isinstance(second, ConfigurationError)
+        assert not isinstance(first, BaseException)
+        assert account.submits() == {"search 1": 1}
+
+
+async def test_the_search_of_a_failed_call_is_not_bought_later(book_path: Path) -> None:
+    async with BookAccount(book_path, lasting(20)) as account, Book(book_path) as other:
+        async with other._ledger.run_lock():
+            with pytest.raises(BookInUseError):
+                await account.client.submit(search(1), once="k")
+        await account.client.submit(search(2), once="k")
+        assert account.submits() == {"search 2": 1}
+        assert account.book._ledger.once == {}
+
+
+async def test_a_call_after_a_cancelled_one_waits_for_the_late_answer(
+    book_path: Path,
+) -> None:
+    async with BookAccount(book_path, lasting(20), latency=[12.0]) as account:
+        submit = asyncio.create_task(account.client.submit(search(), once="k"))
+        await anyio.sleep(7)
+        submit.cancel()
+        await asyncio.wait([submit])
+        job = await account.client.submit(search(), once="k")
+        assert job.id == account.views[0].id
+        assert len(account.seen("submit")) == 1
+
+
+async def test_a_second_client_of_the_book_submits_by_itself(book_path: Path) -> None:
+    account = BookAccount(book_path, lasting(20))
+    account.transport.fates.extend([Fate.REFUSED] * 50)
+    with pytest.raises(TransportError):
+        await account.client.submit(search(), once="k")
+    account.transport.fates.clear()
+    await account.client.aclose()
+    async with OpenFunnel(
+        account.service.api_key,
+        base_url=ORIGIN,
+        transport=account.transport,
+        book=account.book,
+    ) as other:
+        job = await other.submit(search(), once="k")
+    assert account.views[0].id == job.id
+
+
+async def test_a_key_that_was_skipped_before_anything_was_sent(book_path: Path) -> None:
+    async with BookAccount(book_path, lasting(20)) as account:
+        account.transport.fates.extend([Fate.REFUSED] * 50)
+        with pytest.raises(TransportError):
+            await account.client.submit(search(), once="k")
+        account.transport.fates.clear()
+        await account.book.resolve("k", skip=True)
+        with pytest.raises(ConfigurationError, match="skipped"):
+            await account.client.submit(search(), once="k")
+        await account.book.resolve("k", submit_again=True)
+        await account.client.submit(search(), once="k")
+        assert len(account.views) == 1
+
+
+async def test_an_entry_with_a_job_is_not_submitted_again(book_path: Path) -> None:
+    """Caught: rows of one job under the id of another."""
+    async with BookAccount(book_path, lasting(20)) as account:
+        job = await account.client.submit(search(), once="k")
+        await account.book.resolve("k", skip=True)
+        with pytest.raises(ConfigurationError, match=job.id):
+            await account.book.resolve("k", submit_again=True)
+        assert (await account.client.submit(search(), once="k")).id == job.id

@@ -11,7 +11,7 @@ import pytest
 
 from openfunnel_async import BookError, ConfigurationError, SubmitOutcomeUnknownError
 from openfunnel_async.book import EntryState
-from openfunnel_async.book._sqlite.spill import SpillFile
+from openfunnel_async.book._sqlite.spill import SpillFile, read_held_ids
 from openfunnel_async.book._sqlite.store import SqliteStore
 from tests.book.account import BookAccount
 from tests.fleet.account import lasting, search, searches
@@ -69,11 +69,13 @@ async def test_an_id_that_cannot_be_written_is_held_and_written_later(
             report = await batch.run()
         (view,) = account.views
         assert view.id in caplog.text
-        assert [held.job_id for held in SpillFile(book_path).read()] == [view.id]
+        assert [held.job_id for held in read_held_ids(SpillFile(book_path).path)] == [
+            view.id
+        ]
         assert (report.settled, report.rows) == (1, 50)
         # The next run finds the id in the Book, and tidies up.
         await batch.run()
-        assert SpillFile(book_path).read() == []
+        assert read_held_ids(SpillFile(book_path).path) == []
         await account.check()
 
 
@@ -195,3 +197,24 @@ async def test_a_lost_outcome_that_cannot_be_written_is_unknown_on_the_next_run(
         account.transport.latency = lambda: 0.1
         report = await batch.run()
         assert (report.unknown, report.settled) == (1, 1)
+
+
+async def test_an_id_is_held_whatever_the_store_raises(
+    book_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Caught: an exception of another kind, and the id lost with it."""
+    real, times = SqliteStore.record_submitted, [0]
+
+    async def fail_once(self: SqliteStore, *args: Any) -> bool:
+        times[0] += 1
+        if times[0] == 1:
+            raise RuntimeError("can't start new thread")
+        return await real(self, *args)
+
+    monkeypatch.setattr(SqliteStore, "record_submitted", fail_once)
+    async with BookAccount(book_path, lasting(20)) as account:
+        batch = await account.client.batch("q4", searches(50))
+        assert (await batch.run()).settled == 1
+        assert [held.job_id for held in read_held_ids(SpillFile(book_path).path)] == [
+            account.views[0].id
+        ]

@@ -9,6 +9,7 @@ import os
 import sqlite3
 import stat
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from openfunnel_async.book._run_lock import RunLock
 from openfunnel_async.book._sqlite import connection
 from openfunnel_async.book._sqlite.connection import Connection, find_file_system
 from openfunnel_async.book._sqlite.schema import MIGRATIONS
-from openfunnel_async.book._sqlite.spill import HeldId, SpillFile
+from openfunnel_async.book._sqlite.spill import HeldId, SpillFile, read_held_ids
 from openfunnel_async.book._sqlite.store import SqliteStore
 from tests.book.conformance.planned import ROWS, entry_of, plan, submitted, submitting
 
@@ -73,13 +74,17 @@ async def test_a_closed_book_is_opened_again_when_it_is_used(book_path: Path) ->
     await store.aclose()
 
 
-@pytest.mark.parametrize("path", ["", "a\0b", 7, "no/such/folder/book.sqlite", "."])
+@pytest.mark.parametrize(
+    "path", ["", "a\0b", 7, "no/such/folder/x.sqlite", ".", "~nosuchuser/x", "x" * 300]
+)
 def test_paths_that_are_refused(path: str) -> None:
     with pytest.raises(ConfigurationError):
         Book(path)
 
 
-@pytest.mark.parametrize("url", ["", "mysql:///x", "sqlite://x", "sqlite:///"])
+@pytest.mark.parametrize(
+    "url", ["", "mysql:///x", "sqlite://x", "sqlite:///", 3, None, b"x"]
+)
 def test_addresses_that_are_refused(url: str) -> None:
     with pytest.raises(ConfigurationError):
         Book.connect(url)
@@ -87,6 +92,39 @@ def test_addresses_that_are_refused(url: str) -> None:
 
 def test_an_address_of_a_file(book_path: Path) -> None:
     assert Book.connect(f"sqlite:///{book_path}").path == book_path
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda book: book.batch("a\nb"),
+        lambda book: book.batch("\ud800"),
+        lambda book: book.entries(batch=["q4"]),
+        lambda book: book.resolve(None, skip=True),
+        lambda book: book.resolve("\ud800", skip=True),
+        lambda book: book.resolve("k"),
+        lambda book: book.resolve("k", skip=True, submit_again=True),
+        lambda book: book.resolve("k", job_id="../x"),
+        lambda book: book.entries(state="lost"),
+    ],
+)
+async def test_arguments_that_are_refused(
+    book_path: Path, call: Callable[[Book], Awaitable[object]]
+) -> None:
+    async with Book(book_path) as book:
+        with pytest.raises(ConfigurationError):
+            await call(book)
+
+
+async def test_two_names_of_one_file_have_one_lock(book_path: Path) -> None:
+    """Caught: two processes that run one Book by a link to it."""
+    async with Book(book_path) as book:
+        link = book_path.with_name("link.sqlite")
+        link.symlink_to(book_path)
+        assert Book(link).path == book.path
+        hard = book_path.with_name("hard.sqlite")
+        os.link(book_path, hard)
+        assert "hard link" in str(await refused(hard))
 
 
 async def refused(path: Path) -> BookError:
@@ -367,12 +405,13 @@ async def test_ids_that_were_held_are_written_by_the_next_run(
     await store.restore_held_ids()
     assert (await entry_of(store, "a")).job_id == "job-1"
     assert not spill.path.exists()
-    # One that has no place is kept, and reported each time.
+    # One that has no place is kept apart, and reported once.
     await store.hold_id("gone", 1, "job-2", None)
     with caplog.at_level(logging.ERROR):
         await store.restore_held_ids()
     assert "job-2" in caplog.text
-    assert spill.read() == [HeldId("gone", 1, "job-2", None)]
+    assert read_held_ids(spill.lost) == [HeldId("gone", 1, "job-2", None)]
+    assert not spill.path.exists()
     await store.aclose()
 
 

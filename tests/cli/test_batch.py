@@ -61,19 +61,27 @@ async def test_plan_run_and_export(terminal: Terminal) -> None:
         "unknown": 0,
         "skipped": 0,
         "rows": 450,
+        "new": 353,
+        "known": 97,
         "spent": 450.0,
         "reserved": 0.0,
         "cap": None,
+        "distinct": None,
         "completed": 3,
         "cancelled": 0,
         "failed": 0,
         "over_cap": 0,
         "credits_consumed": 450.0,
+        "reused": 0,
+        "stopped_early": 0,
+        "rows_after_stop": 0,
+        "credits_per_new_company": 450 / 353,
         "is_done": True,
     }
     progress = [each for each in outcome.objects if each["event"] == "batch_progress"]
-    last = {*batch} - {"event"} - {"completed", "cancelled", "failed", "over_cap"}
-    assert {*progress[-1]} - {"event", "elapsed"} == last - {"credits_consumed"}
+    ends = {"completed", "cancelled", "failed", "over_cap", "credits_consumed"}
+    ends |= {"reused", "stopped_early", "rows_after_stop", "credits_per_new_company"}
+    assert {*progress[-1]} - {"elapsed"} == {*batch} - ends
     again = await terminal.run(*RUN)
     assert (again.code, count_submits(terminal)) == (0, 3)
 
@@ -85,6 +93,7 @@ async def test_plan_run_and_export(terminal: Terminal) -> None:
             "name": NAME,
             "path": str((terminal.folder / "out.csv").resolve()),
             "rows": 450,
+            "new_only": False,
             "is_done": True,
         }
     ]

@@ -209,6 +209,27 @@ async def batches(terminal: Terminal) -> Objects:
     ]
 
 
+async def known(terminal: Terminal) -> Objects:
+    (terminal.folder / "crm.csv").write_text("Website\nwww.a.com\n")
+    (terminal.folder / "bad.csv").write_text("Website\nnone\n")
+    await plan(terminal, 1)
+    label = ("--label", "crm")
+    only = ("-o", "new.csv", "--new-only")
+    return [
+        *await run(terminal, "book", "known", "add", "crm.csv", *label),
+        *await run(terminal, "book", "known", "add", "bad.csv", *label, code=2),
+        *await run(terminal, "book", "known", "list"),
+        *await run(terminal, "book", "known", "count"),
+        *await run(terminal, "book", "known", "remove", *label),
+        *await run(terminal, "book", "budget", "set", "agent", "--total", "900"),
+        *await run(terminal, "book", "budget", "show"),
+        *await run(terminal, "batch", "run", "q4", "--budget", "agent"),
+        *await run(terminal, "book", "diff", "q4", "q4", "--list", "both"),
+        *await run(terminal, "batch", "export", "q4", "-o", "q4.csv", "--new-only"),
+        *await run(terminal, "run", *SEARCH, *only, "--budget", "agent"),
+    ]
+
+
 async def batch_interrupted(terminal: Terminal) -> Objects:
     terminal.sandbox.plan = lambda _number, _limit: life(pages=1)
     await plan(terminal, 1)
@@ -229,6 +250,11 @@ GROUPS = (
     (batches, {
         "planned", "entry", "batch", "batch_progress", "batch_exported", "error",
         "book_check", "backup", "submitted",
+    }),
+    (known, {
+        "known_added", "error", "known_list", "known_count", "known_removed", "budget",
+        "batch_progress", "batch", "diff", "diff_company", "batch_exported",
+        "submitted", "progress", "exported", "new_only",
     }),
     (batch_interrupted, {"batch_progress", "stopping", "left"}),
     (outages, {"progress", "outage", "outage_ended", "left"}),

@@ -23,6 +23,7 @@ AROUND = """\
 import asyncio
 
 from openfunnel_async import (
+    Book,
     BulkJob,
     Company,
     LookalikeSearch,
@@ -51,8 +52,9 @@ _ONE_JOB = "job = await client.submit(SEARCH)\nawait job.wait_until_terminal()\n
 _MANY = "searches = [SEARCH]\njobs = [await client.submit(SEARCH)]\n"
 # What a fragment takes for granted, and what is to be done with what it defines.
 FRAGMENTS = {
-    ("README.md", 1): (_ANY_FIT, ""),
-    ("README.md", 2): (_MANY, ""),
+    ("README.md", 1): ("searches = [SEARCH]\n", ""),
+    ("README.md", 2): (_ANY_FIT, ""),
+    ("README.md", 3): (_MANY, ""),
     ("how-to/take-what-you-need.md", 1): (_ONE_JOB, ""),
     ("explanation/money-and-cancellation.md", 0): (
         "",

@@ -14,13 +14,14 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
 from tests.storm import (
+    book_invariants,
     call_invariants,
     group_invariants,
     job_invariants,
     row_invariants,
 )
 from tests.storm.counts import Totals, missing_events
-from tests.storm.invariants import INVARIANTS, Invariant
+from tests.storm.invariants import BOOK_INVARIANTS, INVARIANTS, Invariant
 from tests.storm.run import run_and_count, run_schedules
 
 _CHUNK = 50
@@ -56,6 +57,21 @@ _SUMMARY: tuple[tuple[Invariant, str, str], ...] = (
         group_invariants.a_batch_stays_under_its_cap,
         "times more credits at risk than the cap of a batch, among {:,}",
         "batches under a cap",
+    ),
+    (
+        book_invariants.an_entry_is_submitted_once,
+        "submits of a Book's entry that may count twice, among {:,}",
+        "book: submits",
+    ),
+    (
+        book_invariants.the_book_names_every_job,
+        "jobs that a Book does not name among {:,}",
+        "book: jobs",
+    ),
+    (
+        book_invariants.stored_rows_are_those_of_the_job,
+        "rows of a Book lost, doubled or out of order among {:,}",
+        "book: rows checked",
     ),
     (call_invariants.nothing_hangs, "hangs among {:,} schedules", "schedules"),
 )
@@ -104,7 +120,7 @@ def _report(seen: Totals, seconds: float) -> Iterator[str]:
         yield f"{number:>{width},}  {name}"
     found = Counter(violation.invariant for _, violation in seen.violations)
     yield "violations by invariant:"
-    for invariant in INVARIANTS:
+    for invariant in (*INVARIANTS, *BOOK_INVARIANTS):
         description = invariant.__name__.replace("_", " ")
         yield f"{found[invariant.__name__]:>{width},}  {description}"
     yield "in short:"
@@ -126,10 +142,12 @@ def _report(seen: Totals, seconds: float) -> Iterator[str]:
 
 
 def _replay(seed: int) -> int:
-    (result,) = run_schedules([seed])
-    _print_lines(result.lines)
-    _print_lines(f"VIOLATED: {v.invariant}: {v.seen}" for v in result.violations)
-    return 1 if result.violations else 0
+    found = 0
+    for result in run_schedules([seed]):
+        _print_lines(result.lines)
+        _print_lines(f"VIOLATED: {v.invariant}: {v.seen}" for v in result.violations)
+        found += len(result.violations)
+    return 1 if found else 0
 
 
 def _print_lines(lines: Iterator[str] | list[str]) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 import attrs
 
 from openfunnel_async import CreditCapError
+from openfunnel_async.book import EntryState
 from openfunnel_async.sandbox import EmptyAnswer, LoginPage, OtherJob
+from tests.storm.book_records import query_of
 from tests.storm.call_invariants import retries
 from tests.storm.event_log import EventLog, Exchange
 from tests.storm.evidence import Evidence
@@ -31,6 +33,12 @@ MINIMUM: dict[str, int] = {
     "batches: left": 100,
     "batches: returned": 170,
     "blocks that cancelled their job": 90,
+    "book: batches under a cap": 20,
+    "book: crashes": 45,
+    "book: entries settled": 110,
+    "book: rows checked": 7000,
+    "book: submits again, as a person said": 2,
+    "book: unknown submits with a job": 11,
     "cancels answered 409": 90,
     "cancels without effect answered 2xx": 45,
     "cancels after the recovery": 20,
@@ -136,6 +144,32 @@ def count_events(evidence: Evidence) -> Counts:
     _count_steps(evidence, counts)
     _count_many(evidence, counts)
     return counts
+
+
+def count_book_events(evidence: Evidence) -> Counts:
+    """Count the events of a schedule with a Book."""
+    counts = Counts({"book: schedules": 1})
+    book = evidence.book
+    if book is None or not book.views:
+        return counts
+    counts["book: crashes"] = book.crashes
+    counts["book: lives"] = book.lives.total()
+    counts["book: batches under a cap"] = book.cap is not None
+    counts["book: jobs"] = len(evidence.service.jobs)
+    counts["book: submits"] = sum(e.tag is not None for e in _sent(evidence))
+    counts["book: submits again, as a person said"] = book.resolved.total()
+    counts["book: rows checked"] = sum(map(len, book.last.rows.values()))
+    for entry in book.last.entries:
+        counts[f"book: entries {entry.state}"] += 1
+    counts["book: unknown submits with a job"] = sum(
+        entry.state is EntryState.UNKNOWN and bool(book.last.made.get(query_of(entry)))
+        for entry in book.last.entries
+    )
+    return counts
+
+
+def _sent(evidence: Evidence) -> list[Exchange]:
+    return [e for e in evidence.event_log.exchanges if e.sent_at is not None]
 
 
 def _count_exchanges(evidence: Evidence, counts: Counts) -> None:

@@ -8,6 +8,7 @@ import attrs
 
 from openfunnel_async import JobStatus, OpenFunnelError
 from openfunnel_async.sandbox import Service
+from tests.storm.book_records import BookRecord
 from tests.storm.event_log import CURRENT_STEP, EventLog, Step
 from tests.storm.records import (
     Balance,
@@ -77,6 +78,7 @@ class Evidence:
     orphans: tuple[str, ...] = ()
     running: frozenset[str] = frozenset()
     ended: float = 0.0
+    book: BookRecord | None = None
 
     def list_running(self) -> frozenset[str]:
         """List the jobs that are pending or running."""

@@ -28,14 +28,26 @@ from openfunnel_async._protocol.retry_loop import Caller
 from openfunnel_async._protocol.retry_rules import RetryAllowance, Tries
 from openfunnel_async._protocol.submit_throttle import SubmitThrottle
 from openfunnel_async._transport.wire import SendProgress
+from openfunnel_async.book._batch_run import BatchRun
+from openfunnel_async.book._book import ledger_of
+from openfunnel_async.book._following import Follower
+from openfunnel_async.book._recording import SubmitRecorder
+from openfunnel_async.book._records import EntryRecord
+from openfunnel_async.book._run_lock import RunLock
+from openfunnel_async.book._sqlite import transactions
+from openfunnel_async.book._sqlite.connection import Connection
 
 __all__ = [
     "BackgroundTasks",
+    "BatchRun",
     "Caller",
     "CancelAnswer",
     "Cancellation",
     "Completions",
+    "Connection",
     "CreditCap",
+    "EntryRecord",
+    "Follower",
     "JobState",
     "Kind",
     "ManySearches",
@@ -44,8 +56,10 @@ __all__ = [
     "PageReader",
     "PollLoop",
     "RetryAllowance",
+    "RunLock",
     "SendProgress",
     "SharedTask",
+    "SubmitRecorder",
     "SubmitThrottle",
     "Submitter",
     "Tries",
@@ -56,8 +70,10 @@ __all__ = [
     "endpoints",
     "error_replies",
     "failure",
+    "ledger_of",
     "replies",
     "requests_module",
     "state",
     "submit_module",
+    "transactions",
 ]

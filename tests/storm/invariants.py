@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import attrs
 
 from tests.storm import (
+    book_invariants,
     call_invariants,
     cancel_invariants,
     group_invariants,
@@ -55,6 +56,23 @@ INVARIANTS: tuple[Invariant, ...] = (
     call_invariants.errors_are_declared_and_have_a_cause,
 )
 
+# Of a schedule in which a program runs a Book.
+BOOK_INVARIANTS: tuple[Invariant, ...] = (
+    book_invariants.an_entry_is_submitted_once,
+    book_invariants.the_book_names_every_job,
+    book_invariants.stored_rows_are_those_of_the_job,
+    book_invariants.stored_bills_are_those_of_the_ledger,
+    book_invariants.what_may_be_billed_is_reserved,
+    book_invariants.a_book_keeps_its_cap,
+    book_invariants.the_book_adds_up,
+    book_invariants.a_run_without_faults_ends_the_batch,
+)
+_ALSO = (
+    call_invariants.nothing_hangs,
+    call_invariants.only_own_errors_are_raised,
+    call_invariants.the_key_stays_in_its_header,
+)
+
 
 @attrs.frozen(order=True)
 class Violation:
@@ -65,7 +83,18 @@ class Violation:
 
 
 def check_invariants(evidence: Evidence) -> Iterator[Violation]:
-    """Check every invariant with the evidence."""
-    for invariant in INVARIANTS:
+    """Check every invariant of a schedule of actors with the evidence."""
+    return _check(INVARIANTS, evidence)
+
+
+def check_book_invariants(evidence: Evidence) -> Iterator[Violation]:
+    """Check every invariant of a schedule with a Book with the evidence."""
+    return _check((*BOOK_INVARIANTS, *_ALSO), evidence)
+
+
+def _check(
+    invariants: tuple[Invariant, ...], evidence: Evidence
+) -> Iterator[Violation]:
+    for invariant in invariants:
         for seen in invariant(evidence):
             yield Violation(invariant.__name__, seen)

@@ -14,7 +14,9 @@ import attrs
 
 from openfunnel_async import BulkJob, PageStream, RowStream
 from tests.storm import (
+    book_invariants,
     bugs_of_batches,
+    bugs_of_books,
     bugs_of_jobs,
     bugs_of_waits,
     call_invariants,
@@ -26,10 +28,13 @@ from tests.storm import (
 )
 from tests.storm.internals import (
     BackgroundTasks,
+    BatchRun,
     Caller,
     Cancellation,
     Completions,
     CreditCap,
+    EntryRecord,
+    Follower,
     JobState,
     ManySearches,
     Outage,
@@ -50,6 +55,7 @@ from tests.storm.internals import (
     replies,
     requests_module,
     state,
+    transactions,
 )
 from tests.storm.invariants import Invariant
 
@@ -383,5 +389,59 @@ BUGS: tuple[Bug, ...] = (
         "a call is tried once",
         wait_invariants.a_read_is_tried_as_often_as_its_policy_says,
         Tries, "_has_no_attempt_left", bugs_of_waits.try_once,
+    ),
+)  # fmt: skip
+
+# Of a schedule in which a program runs a Book.
+BOOK_BUGS: tuple[Bug, ...] = (
+    Bug(
+        "a submit of a dead process is planned again",
+        book_invariants.an_entry_is_submitted_once,
+        transactions, "sweep", bugs_of_books.plan_lost_submits_again,
+    ),
+    Bug(
+        "a submit of unknown outcome is taken as not sent",
+        book_invariants.an_entry_is_submitted_once,
+        transactions, "record_no_job", bugs_of_books.take_unknown_outcomes_as_unsent,
+    ),
+    Bug(
+        "a submit of a dead process is taken as refused",
+        book_invariants.the_book_names_every_job,
+        transactions, "sweep", bugs_of_books.reject_lost_submits,
+    ),
+    Bug(
+        "a job is read from its first row again",
+        book_invariants.stored_rows_are_those_of_the_job,
+        EntryRecord, "start", bugs_of_books.read_from_the_first_row,
+    ),
+    Bug(
+        "the last row of a page is lost",
+        book_invariants.stored_rows_are_those_of_the_job,
+        transactions, "record_page", bugs_of_books.drop_the_last_row_of_a_page,
+    ),
+    Bug(
+        "the exposure is stored as the bill",
+        book_invariants.stored_bills_are_those_of_the_ledger,
+        Follower, "_read_bill", bugs_of_books.bill_the_exposure,
+    ),
+    Bug(
+        "an unknown submit gives its reservation back",
+        book_invariants.what_may_be_billed_is_reserved,
+        transactions, "sweep", bugs_of_books.return_reservations_of_lost_submits,
+    ),
+    Bug(
+        "a cap ignores reservations",
+        book_invariants.a_book_keeps_its_cap,
+        transactions, "find_room", bugs_of_books.ignore_reservations,
+    ),
+    Bug(
+        "transitions are not noted",
+        book_invariants.the_book_adds_up,
+        transactions, "_note", bugs_of_books.note_no_event,
+    ),
+    Bug(
+        "a job of an earlier life is not followed",
+        book_invariants.a_run_without_faults_ends_the_batch,
+        BatchRun, "_find", bugs_of_books.follow_new_jobs_only,
     ),
 )  # fmt: skip

@@ -1,53 +1,33 @@
-"""Run one schedule from its seed to the list of violations."""
+"""Run one schedule from its seed to the list of violations.
+
+Every eighth seed has a second schedule, in which a program that runs a Book crashes.
+"""
 
 import asyncio
 import gc
-import itertools
-import logging
 import random
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import anyio
 
 from openfunnel_async import OpenFunnel
 from openfunnel_async.sandbox import Service
 from tests.storm.actors import Actor
+from tests.storm.book_run import EVERY, run_book_schedule
 from tests.storm.counts import ScheduleResult, Totals, add_up, count_events
-from tests.storm.event_log import CURRENT_CALL
-from tests.storm.evidence import AfterRecovery, Evidence, LogRecorder
+from tests.storm.evidence import AfterRecovery, Evidence
 from tests.storm.faulty_transport import FaultyTransport
 from tests.storm.invariants import check_invariants
 from tests.storm.plan_generator import PlanGenerator
 from tests.storm.random_choices import RandomChoices
 from tests.storm.scenario import Scenario
 from tests.storm.schedule import LONGEST_SCHEDULE, draw_life, draw_schedule
-from tests.support.sandbox_transport import ORIGIN
-from tests.support.virtual_time import StuckLoopError, VirtualClockLoop
+from tests.storm.storm_loop import StormLoop, describe_error, make_client, recorded_log
+from tests.support.virtual_time import StuckLoopError
 
-# Rounds of the loop at the same moment, after which it counts as an endless loop.
-MAX_ROUNDS = 20_000
 # Seconds after which each repeated cancel was sent again: a pause of a minute between
 # two rounds, one that the service asked for, a time limit, and a margin.
 RECOVERY = 300.0
-
-
-class StormLoop(VirtualClockLoop):
-    """A virtual clock that also notices a loop without progress."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._rounds = 0
-        self._moment = -1.0
-
-    def _run_once(self) -> None:
-        now = self.time()
-        self._rounds = self._rounds + 1 if now == self._moment else 0
-        self._moment = now
-        if self._rounds > MAX_ROUNDS:
-            raise StuckLoopError(f"the loop makes no progress at {now:.3f} s")
-        super()._run_once()  # type: ignore[misc]  # pyright: ignore -- asyncio's own; the one place that sees each turn
 
 
 def run_schedule(seed: int) -> ScheduleResult:
@@ -65,12 +45,12 @@ def run_schedule(seed: int) -> ScheduleResult:
     )
     evidence = Evidence(schedule, service)
     loop.set_exception_handler(
-        lambda _loop, context: evidence.loop_errors.append(_describe(context))
+        lambda _loop, context: evidence.loop_errors.append(describe_error(context))
     )
     before = random.getstate()
     random.seed(f"{seed}/client")
     try:
-        with _recorded_log(evidence):
+        with recorded_log(evidence):
             try:
                 loop.run_until_complete(_run_schedule(evidence, loop))
             except StuckLoopError as exc:
@@ -85,7 +65,7 @@ def run_schedule(seed: int) -> ScheduleResult:
 
 
 def run_schedules(seeds: Iterable[int]) -> Iterator[ScheduleResult]:
-    """Run schedules one after the other.
+    """Run schedules one after the other; every eighth seed has a second one.
 
     Garbage is collected once a schedule, and only young objects are examined.
     """
@@ -95,6 +75,8 @@ def run_schedules(seeds: Iterable[int]) -> Iterator[ScheduleResult]:
     try:
         for seed in seeds:
             yield run_schedule(seed)
+            if seed % EVERY == 0:
+                yield run_book_schedule(seed)
     finally:
         gc.enable()
         gc.unfreeze()
@@ -108,7 +90,7 @@ def run_and_count(seeds: Iterable[int]) -> Totals:
 async def _run_schedule(evidence: Evidence, loop: StormLoop) -> None:
     """Run the actors, close the client, and record what is left."""
     transport = _faulty_transport(evidence)
-    scenario = Scenario(_client(evidence, transport), evidence)
+    scenario = Scenario(make_client(evidence, transport), evidence)
     late = await _run_actors(scenario)
     if evidence.schedule.has_recovery and not evidence.is_closing:
         await _recover(scenario, transport)
@@ -139,35 +121,6 @@ def _faulty_transport(evidence: Evidence) -> FaultyTransport:
     rng = RandomChoices(f"{schedule.seed}/transport")
     generator = PlanGenerator(rng, schedule.fault_rate, schedule.latency, key)
     return FaultyTransport(evidence.service, generator, evidence)
-
-
-def _client(evidence: Evidence, transport: FaultyTransport) -> OpenFunnel:
-    schedule = evidence.schedule
-    client = OpenFunnel(
-        evidence.service.api_key,
-        base_url=ORIGIN,
-        request_timeout=schedule.request_timeout,
-        retry=schedule.retry,
-        polling=schedule.polling,
-        wait_timeout=schedule.wait_timeout,
-        max_polls_per_second=schedule.max_polls_per_second,
-        read_ahead=schedule.read_ahead,
-        transport=transport,
-    )
-    caller = client._resources.caller
-    caller.call = _numbered(caller.call)  # type: ignore[method-assign]  # the tries of a call have nothing else in common
-    return client
-
-
-def _numbered(call: Any) -> Any:
-    """Give each call a number, which all its tries share."""
-    numbers = itertools.count()
-
-    async def numbered(*what: Any, **how: Any) -> Any:
-        CURRENT_CALL.set(next(numbers))
-        return await call(*what, **how)
-
-    return numbered
 
 
 async def _run_actors(scenario: Scenario) -> set[asyncio.Task[None]]:
@@ -240,21 +193,3 @@ def _clear(loop: StormLoop) -> None:
             break
         loop.run_until_complete(asyncio.wait(left, timeout=1))
     loop.close()
-
-
-@contextmanager
-def _recorded_log(evidence: Evidence) -> Generator[None]:
-    """Record the client's log for the time of the block."""
-    logger = logging.getLogger("openfunnel_async")
-    listener, propagate = LogRecorder(evidence), logger.propagate
-    logger.addHandler(listener)
-    logger.propagate = False
-    try:
-        yield
-    finally:
-        logger.removeHandler(listener)
-        logger.propagate = propagate
-
-
-def _describe(context: dict[str, Any]) -> str:
-    return f"{context.get('message')}: {context.get('exception')!r}"

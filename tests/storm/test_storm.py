@@ -5,14 +5,16 @@ import re
 import pytest
 
 from tests.storm.__main__ import main
+from tests.storm.book_run import run_book_schedule
 from tests.storm.counts import MINIMUM, Counts, missing_events
-from tests.storm.invariants import INVARIANTS
-from tests.storm.planted import BUGS, Bug, planted
+from tests.storm.invariants import BOOK_INVARIANTS, INVARIANTS
+from tests.storm.planted import BOOK_BUGS, BUGS, Bug, planted
 from tests.storm.run import run_and_count, run_schedules
 
 SCHEDULES = 150
 # A bug must be found within this number of schedules.
 MAX_SCHEDULES = 2000
+MAX_BOOK_SCHEDULES = 200
 
 
 def test_every_invariant_holds_in_a_small_storm() -> None:
@@ -38,8 +40,21 @@ def test_an_invariant_finds_a_planted_bug(bug: Bug) -> None:
     pytest.fail(f"{bug.invariant.__name__} did not find it; found: {found}")
 
 
+@pytest.mark.parametrize("bug", BOOK_BUGS, ids=str)
+def test_an_invariant_finds_a_bug_planted_in_the_book(bug: Bug) -> None:
+    found: set[str] = set()
+    with planted(bug):
+        for seed in range(1, MAX_BOOK_SCHEDULES + 1):
+            violations = run_book_schedule(seed).violations
+            found |= {violation.invariant for violation in violations}
+            if bug.invariant.__name__ in found:
+                return
+    pytest.fail(f"{bug.invariant.__name__} did not find it; found: {found}")
+
+
 def test_every_invariant_can_fail() -> None:
     assert {bug.invariant for bug in BUGS} == set(INVARIANTS)
+    assert {bug.invariant for bug in BOOK_BUGS} == set(BOOK_INVARIANTS)
 
 
 def test_a_run_with_too_few_events_is_reported() -> None:

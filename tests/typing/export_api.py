@@ -7,6 +7,7 @@ from typing import assert_type
 import polars as pl
 
 from openfunnel_async import (
+    Batch,
     BulkJob,
     BulkResult,
     Company,
@@ -35,6 +36,11 @@ async def of_a_job(job: BulkJob, stream: RowStream, rows: list[int]) -> None:
     assert_type(report.rows, int)
     assert_type(report.status, JobStatus | None)
     await export.to_file(stream, "out.csv", on_rows=rows.append)
+
+
+async def of_a_batch(batch: Batch) -> None:
+    report = await export.to_file(batch, "out.csv")
+    assert_type(report.unfinished, int)
 
 
 async def of_companies(

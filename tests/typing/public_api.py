@@ -12,6 +12,8 @@ from openfunnel_async import (
     AiohttpTransport,
     APIError,
     AuthenticationError,
+    Batch,
+    Book,
     BulkJob,
     BulkResult,
     CancelConflictError,
@@ -52,6 +54,13 @@ from openfunnel_async import (
     WireReply,
     WireRequest,
     buy,
+)
+from openfunnel_async.book import (
+    BatchReport,
+    BatchStatus,
+    BookCheck,
+    BookEntry,
+    EntryState,
 )
 
 
@@ -289,3 +298,25 @@ def job_errors(unknown: SubmitOutcomeUnknownError, job: JobError) -> None:
     assert_type(unknown.job_id, str | None)
     assert_type(job.job_id, str)
     assert_type(job.snapshot, JobSnapshot | None)
+
+
+async def books(client: OpenFunnel, search: LookalikeSearch) -> None:
+    book = Book(Path("openfunnel.sqlite"))
+    OpenFunnel(book=book)
+    assert_type(Book.connect("sqlite:///book.sqlite"), Book)
+    assert_type(await client.submit(search, once="crm-1"), BulkJob)
+    batch = await client.batch("q4", [search], max_credits=5.0, labels=["a", None])
+    assert_type(batch, Batch)
+    seen: list[BatchStatus] = []
+    assert_type(await batch.run(max_active=2, on_progress=seen.append), BatchReport)
+    assert_type(await batch.status(), BatchStatus)
+    assert_type(await batch.cancel(wait=True), list[CancelReceipt])
+    assert_type([row async for row in batch.rows()], list[Company])
+    assert_type(await batch.searches(state=EntryState.UNKNOWN), list[BookEntry])
+    assert_type(await book.batch("q4"), Batch)
+    assert_type(await book.batches(), list[BatchStatus])
+    assert_type(await book.entries(batch="q4"), list[BookEntry])
+    assert_type(await book.resolve("key", skip=True), BookEntry)
+    assert_type(await book.check(), BookCheck)
+    await batch.extend([search])
+    await book.backup("copy.sqlite")

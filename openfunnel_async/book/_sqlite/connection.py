@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from openfunnel_async._text import escaped
+from openfunnel_async._text import error_text, escaped
 from openfunnel_async.book._records import RESTORE, DamagedBookError
 from openfunnel_async.book._run_lock import RunLock
 from openfunnel_async.book._sqlite.schema import MIGRATIONS, find_version, migrate
@@ -118,18 +118,21 @@ class Connection:
         except OSError as exc:
             msg = f"the Book {self.path} cannot be used: {exc.strerror or exc}"
             raise BookError(msg) from exc
+        except (OverflowError, UnicodeError) as exc:
+            # Neither is a ConfigurationError, which is a ValueError as well.
+            msg = f"the Book {self.path} cannot hold a value: {error_text(exc)}"
+            raise BookError(msg) from exc
         return answer
 
     async def aclose(self) -> None:
-        """Close the file, after the transactions that were begun."""
-        executor, self._executor = self._executor, None
-        if executor is None:
-            return
-        run = asyncio.get_running_loop().run_in_executor
-        try:
-            await asyncio.shield(run(executor, self._close))
-        finally:
-            executor.shutdown(wait=False)
+        """Close the file, after the transactions that were begun.
+
+        Its thread stays for later calls, which open the file again, and ends with this
+        object: a connection belongs to the thread that opened it.
+        """
+        if self._executor is not None:
+            run = asyncio.get_running_loop().run_in_executor
+            await asyncio.shield(run(self._executor, self._close))
 
     def _close(self) -> None:
         if self._db is not None:
@@ -145,6 +148,7 @@ def _retrieve(work: asyncio.Future[T]) -> None:
 def open_database(path: Path) -> sqlite3.Connection:
     """Open the file, make or migrate its tables, and check that it can be locked."""
     _refuse_network(path)
+    _refuse_second_name(path)
     is_new = _create(path)
     db = sqlite3.connect(path, timeout=_BUSY_FOR, isolation_level=None)
     try:
@@ -229,6 +233,13 @@ def copy_database(db: sqlite3.Connection, path: Path) -> None:
             path.unlink()
         raise
     copy.close()
+
+
+def _refuse_second_name(path: Path) -> None:
+    """Refuse a file with two names (hard links), which would have two locks."""
+    if path.exists() and path.stat().st_nlink > 1:
+        msg = f"{path} has another name (a hard link), and so another lock; remove one"
+        raise BookError(msg)
 
 
 def _refuse_network(path: Path) -> None:

@@ -37,6 +37,8 @@ _COLUMNS = {
     "error": "search.error",
     "wants_cancel": "search.wants_cancel",
     "over_cap": "search.over_cap",
+    "was_unknown": "EXISTS (SELECT 1 FROM event WHERE event.search = search.id"
+    " AND event.after = 'unknown')",
     "submitted_at": "search.submitted_at",
     "settled_at": "search.settled_at",
 }
@@ -154,7 +156,7 @@ def find_pages(
         " CASE WHEN source IS NULL THEN page.new ELSE x'' END, body FROM search"
         " JOIN page ON page.search = coalesce(source, search.id)"
         " WHERE batch = (SELECT id FROM batch WHERE name = ?)"
-        " AND (seq > ? OR (seq = ? AND first > ?))"
+        " AND seq >= ? AND (seq > ? OR first > ?)"
         " ORDER BY seq, first LIMIT ?",
         (name, after[0], after[0], after[1], most),
     )

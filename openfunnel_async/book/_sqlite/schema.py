@@ -104,6 +104,7 @@ CREATE TABLE event (
     who TEXT NOT NULL,
     note TEXT
 );
+CREATE INDEX event_by_search ON event (search, id);
 """
 
 MIGRATIONS = (_FIRST,)

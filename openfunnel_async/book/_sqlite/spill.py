@@ -5,8 +5,10 @@ the database cannot be written (a full disk, a damaged file), the id is kept her
 in the log.
 """
 
+import contextlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,36 +47,61 @@ class SpillFile:
         Raises:
             OSError: The disk is full, or failed.
         """
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
-        file = os.open(self.path, flags, 0o600)
-        try:
-            # A line that a full disk has cut off ends here.
-            os.write(file, f"\n{json.dumps(held._asdict())}\n".encode())
-            os.fsync(file)
-        finally:
-            os.close(file)
+        append_line(self.path, held)
 
-    def read(self) -> list[HeldId]:
+    def take(self) -> list[HeldId]:
         """Return the ids that were written; a line that was cut off is passed over.
+
+        They are moved aside, so that an id that is appended meanwhile is not deleted
+        with them, until ``finish()``.
 
         Raises:
             BookError: The file cannot be read.
         """
         try:
-            lines = self.path.read_text(errors="replace").splitlines()
-        except FileNotFoundError:
-            return []
+            if not self._aside.exists() and self.path.exists():
+                self.path.rename(self._aside)
+            return read_held_ids(self._aside)
         except OSError as exc:
             msg = f"cannot read {self.path}, which has ids of jobs: {exc.strerror}"
             raise BookError(msg) from None
-        held: list[HeldId] = []
-        for line in lines:
-            try:
-                held.append(HeldId(**json.loads(line)))
-            except (ValueError, TypeError):
-                continue
-        return held
 
-    def delete(self) -> None:
-        """Delete the file, once all of its ids are in the Book."""
-        self.path.unlink(missing_ok=True)
+    def finish(self, lost: Iterable[HeldId]) -> None:
+        """Delete what was taken; ids that have no place in the Book are kept apart."""
+        for held in lost:
+            append_line(self.lost, held)
+        self._aside.unlink(missing_ok=True)
+
+    @property
+    def _aside(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.reading")
+
+    @property
+    def lost(self) -> Path:
+        """The file with ids that have no place in the Book."""
+        return self.path.with_name(f"{self.path.name}.lost")
+
+
+def read_held_ids(path: Path) -> list[HeldId]:
+    """Return the ids of a file; none if there is no such file."""
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    held: list[HeldId] = []
+    for line in lines:
+        with contextlib.suppress(ValueError, TypeError):
+            held.append(HeldId(**json.loads(line)))
+    return held
+
+
+def append_line(path: Path, held: HeldId) -> None:
+    """Append an id; it is on the disk when this returns."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+    file = os.open(path, flags, 0o600)
+    try:
+        # A line that a full disk has cut off ends here.
+        os.write(file, f"\n{json.dumps(held._asdict())}\n".encode())
+        os.fsync(file)
+    finally:
+        os.close(file)

@@ -150,9 +150,9 @@ class SqliteStore:
         """Make each submit that nobody carries on an unknown one; return their keys."""
         return await self._connection.write(transactions.sweep, under_way)
 
-    async def request_cancel(self, name: str) -> None:
+    async def request_cancel(self, name: str, *, is_final: bool = True) -> None:
         """Skip what a batch has planned, and mark its jobs for a cancel."""
-        await self._connection.write(transactions.request_cancel, name)
+        await self._connection.write(transactions.request_cancel, name, is_final)
 
     async def resolve(self, key: str, resolution: Resolution | str) -> EntryRecord:
         """Write what a person decided; a text is the id of the entry's job."""
@@ -251,7 +251,7 @@ class SqliteStore:
 
     async def restore_held_ids(self) -> None:
         """Write the ids that were kept by a process that could not write them."""
-        held = self._spill.read()
+        held = self._spill.take()
         lost = [one for one in held if not await self.record_submitted(*one)]
         for one in lost:
             _logger.error(
@@ -259,7 +259,7 @@ class SqliteStore:
                 "has another job or is not in this Book (%s has the id)",
                 one.job_id,
                 one.key,
-                self._spill.path,
+                self._spill.lost,
             )
-        if held and not lost:
-            self._spill.delete()
+        if held:
+            self._spill.finish(lost)

@@ -9,6 +9,7 @@ from openfunnel_async.book._records import (
     BatchOptions,
     EntryRecord,
     Intent,
+    NotSubmittedError,
     PageSums,
     Resolution,
     Room,
@@ -32,13 +33,15 @@ from openfunnel_async.book._sqlite.caps import (
 from openfunnel_async.book._sqlite.companies import note_rows
 from openfunnel_async.book._sqlite.queries import find_entry
 from openfunnel_async.book._values import EntryState
-from openfunnel_async.errors import BookError, OtherAccountError
+from openfunnel_async.errors import BookError, ConfigurationError, OtherAccountError
 
 Db = sqlite3.Connection
 _WHO = "batch"
 _PERSON = "person"
 _LONGEST_ERROR = 500
 _DAY = 86_400.0
+# What a column for whole numbers can hold.
+_LARGEST_LIMIT = 2**63 - 1
 
 
 def bind_account(db: Db, fingerprint: str) -> None:
@@ -89,6 +92,7 @@ def plan(
     db.execute(
         "UPDATE cap SET most = coalesce(?, most) WHERE id = ?", (options.most, cap)
     )
+    _check_limits(db, batch)
     if options.most is not None or options.most_new is not None:
         _plan_again_over_cap(db, batch)
 
@@ -122,6 +126,32 @@ def _insert_searches(
         if added.rowcount:
             seq += 1
             _note(db, added.lastrowid, None, EntryState.PLANNED, _WHO)
+            continue
+        (is_own,) = db.execute(
+            "SELECT batch IS ? FROM search WHERE key = ?", (batch, planned.key)
+        ).fetchone()
+        if not is_own:
+            shown = escaped(planned.key, 200)
+            msg = f"the key {shown} is used outside of this batch; rename the batch"
+            raise ConfigurationError(msg)
+    _check_limits(db, batch)
+
+
+def _check_limits(db: Db, batch: int | None) -> None:
+    """Check that under a cap every search of a batch has a limit."""
+    row = db.execute(
+        "SELECT key FROM search JOIN batch ON batch.id = search.batch"
+        " JOIN cap ON cap.id = batch.cap"
+        " WHERE batch.id = ? AND most IS NOT NULL AND exposure IS NULL"
+        " AND state NOT IN (?, ?, ?)",
+        (batch, EntryState.SETTLED, EntryState.SKIPPED, EntryState.REJECTED),
+    ).fetchone()
+    if row is not None:
+        msg = (
+            "under a cap every search needs a limit, and one of the batch has none: "
+            f"{escaped(row[0], 200)}. Nothing was changed"
+        )
+        raise ConfigurationError(msg)
 
 
 def _plan_again_over_cap(db: Db, batch: int) -> None:
@@ -175,6 +205,8 @@ def record_submitted(
     db: Db, key: str, attempt: int, job_id: str, limit: int | None
 ) -> bool:
     """Write the id of the job, also if the outcome was taken for unknown."""
+    if limit is not None:
+        limit = min(limit, _LARGEST_LIMIT)
     entry = find_entry(db, key)
     if entry is None or entry.job_id == job_id:
         return entry is not None
@@ -213,7 +245,8 @@ def record_no_job(
 ) -> None:
     """Write that a submit made no job that is known."""
     entry = _get(db, key)
-    if entry.attempt != attempt or entry.state is not EntryState.SUBMITTING:
+    is_open = entry.state in {EntryState.SUBMITTING, EntryState.UNKNOWN}
+    if entry.attempt != attempt or not is_open or entry.state is state:
         return
     if state is not EntryState.UNKNOWN:
         return_reservations(db, entry)
@@ -238,6 +271,8 @@ def record_page(
         (len(rows), sum(is_new), place, entry_id, first, EntryState.SUBMITTED),
     )
     if not changed.rowcount:
+        if _get_by_id(db, entry_id).state is not EntryState.SUBMITTED:
+            raise NotSubmittedError("the entry is not submitted any more")
         raise BookError(
             "the rows of this job were written by another process meanwhile; nothing "
             "of it was written twice"
@@ -353,7 +388,7 @@ def sweep(db: Db, under_way: Collection[str]) -> list[str]:
     return [key for _, key in found]
 
 
-def request_cancel(db: Db, name: str) -> None:
+def request_cancel(db: Db, name: str, is_final: bool) -> None:
     """Skip what a batch has planned, and mark its jobs for a cancel."""
     found = db.execute(
         "SELECT search.id FROM search JOIN batch ON batch.id = search.batch"
@@ -363,6 +398,13 @@ def request_cancel(db: Db, name: str) -> None:
     for (entry_id,) in found:
         _change(
             db, entry_id, EntryState.SKIPPED, _PERSON, error="the batch was cancelled"
+        )
+    if is_final:
+        # Other limits must not plan them again.
+        db.execute(
+            "UPDATE search SET over_cap = 0 WHERE state = ?"
+            " AND batch = (SELECT id FROM batch WHERE name = ?)",
+            (EntryState.SKIPPED, name),
         )
     db.execute(
         "UPDATE search SET wants_cancel = 1 WHERE state IN (?, ?)"

@@ -34,6 +34,12 @@ def export_batch(  # noqa: PLR0913 -- flags, each with a default but the file
     ],
     columns: Columns = None,
     overwrite: Overwrite = False,
+    new_only: Annotated[
+        bool,
+        Parameter(
+            help="Only companies that the Book did not know when they were delivered."
+        ),
+    ] = False,
     place: BookFlags = BookFlags(),  # noqa: B008 -- frozen
     json: Json = False,
 ) -> ExitCode:
@@ -45,7 +51,7 @@ def export_batch(  # noqa: PLR0913 -- flags, each with a default but the file
         raise CommandError("batch export cannot write to stdout; name a file")
     names, book = split_columns(columns), place.find_book()
     check_output(output, names, overwrite=overwrite)
-    work = _Export(name=name, path=output, columns=names, book=book)
+    work = _Export(name=name, path=output, columns=names, book=book, new_only=new_only)
     return run_command(partial(_run, work, Printer(json=json)))
 
 
@@ -57,13 +63,15 @@ class _Export:
     path: Path
     columns: Sequence[str] | None
     book: Book
+    new_only: bool
 
     async def write(self) -> tuple[export.ExportReport, BatchReport]:
         """Write the file, and return what is in it and in the Book."""
         batch = await self.book.batch(self.name)
         # Before the rows: a batch that was done had all of them.
         report = await batch.report()
-        written = await export.to_file(batch.rows(), self.path, columns=self.columns)
+        rows = batch.rows(new_only=self.new_only)
+        written = await export.to_file(rows, self.path, columns=self.columns)
         return written, report
 
     def discard(self) -> None:
@@ -89,14 +97,16 @@ async def _run(work: _Export, printer: Printer, interrupts: Interrupts) -> ExitC
         work.discard()
         return interrupts.code
     written, report = outcome
+    kind = "new companies" if work.new_only else "companies"
     done = "" if report.is_done else "; the batch is not done, so more may come"
     printer.print_result(
         "batch_exported",
-        f"{format_amount(written.rows)} companies of batch {one_line(work.name)} are "
+        f"{format_amount(written.rows)} {kind} of batch {one_line(work.name)} are "
         f"in {work.path}{done}.",
         name=work.name,
         path=str(written.path),
         rows=written.rows,
+        new_only=work.new_only,
         is_done=report.is_done,
     )
     return ExitCode.OK if report.is_done else ExitCode.PARTIAL

@@ -9,13 +9,14 @@ import attrs
 from cyclopts import Parameter
 
 from openfunnel_async import Book
+from openfunnel_async.book import BatchStatus
+from openfunnel_async.cli._broken_lines import report_broken_lines
 from openfunnel_async.cli._commands.book_flags import BookFlags, format_batch_command
 from openfunnel_async.cli._output.credits import worst_case
 from openfunnel_async.cli._output.exit_codes import CommandError, ExitCode
 from openfunnel_async.cli._output.printer import Printer
 from openfunnel_async.cli._output.text import format_amount, one_line
 from openfunnel_async.cli._plan_file import (
-    MOST_NAMED,
     BrokenPlanError,
     PlanLine,
     read_plan,
@@ -23,7 +24,7 @@ from openfunnel_async.cli._plan_file import (
 from openfunnel_async.cli._settings import Account, ServiceFlags
 
 
-def plan_batch(
+def plan_batch(  # noqa: PLR0913 -- flags, each with a default but the file
     file: Annotated[
         Path,
         Parameter(
@@ -44,6 +45,20 @@ def plan_batch(
             "needs a limit."
         ),
     ] = None,
+    distinct: Annotated[
+        int | None,
+        Parameter(
+            help="Stop at this number of companies that the Book did not know, over "
+            "all searches. A cancel lags, so a few more are billed."
+        ),
+    ] = None,
+    reuse_days: Annotated[
+        float | None,
+        Parameter(
+            help="Answer a search from the Book, for 0 credits, if an identical one "
+            "was settled in this number of days."
+        ),
+    ] = None,
     place: BookFlags = BookFlags(),  # noqa: B008 -- frozen
     service: ServiceFlags = ServiceFlags(),  # noqa: B008 -- frozen
 ) -> ExitCode:
@@ -54,6 +69,10 @@ def plan_batch(
     """
     if max_credits is not None and not 0 <= max_credits < float("inf"):
         raise CommandError("--max-credits must be a number of at least 0")
+    if distinct is not None and distinct < 1:
+        raise CommandError("--distinct must be a whole number of at least 1")
+    if reuse_days is not None and not 0 < reuse_days < float("inf"):
+        raise CommandError("--reuse-days must be a number above 0")
     printer = Printer(json=service.json)
     lines = _read(file, printer, needs_limits=max_credits is not None)
     account, book = service.find_account(), place.open_book()
@@ -61,10 +80,12 @@ def plan_batch(
         name=file.stem if name is None else name,
         lines=lines,
         max_credits=max_credits,
+        distinct=distinct,
+        reuse_days=reuse_days,
         book=book,
     )
-    is_new, cap = anyio.run(plan.write, account)
-    plan.print_written(printer, cap, is_new=is_new)
+    is_new, status = anyio.run(plan.write, account)
+    plan.print_written(printer, status, is_new=is_new)
     command = format_batch_command("run", plan.name, book, service)
     printer.print_hint(f"Nothing was sent. To buy it:\n  {command}")
     return ExitCode.OK
@@ -79,19 +100,7 @@ def _read(path: Path, printer: Printer, *, needs_limits: bool) -> list[PlanLine]
     try:
         return read_plan(path, needs_limits=needs_limits)
     except BrokenPlanError as error:
-        broken = error.lines
-    for number, text in broken[:MOST_NAMED]:
-        line = f", line {number}" if number else ""
-        printer.print_error(
-            f"{path}{line}: {text}",
-            code=int(ExitCode.USAGE),
-            path=str(path),
-            line=number or None,
-        )
-    hidden = len(broken) - MOST_NAMED
-    more = f" {hidden} more are not shown." if hidden > 0 else ""
-    found = f"{path} has {len(broken)} broken line{'s' if len(broken) > 1 else ''}."
-    raise CommandError(f"{found}{more} Nothing was written or sent", path=str(path))
+        raise report_broken_lines(path, error, printer) from None
 
 
 @attrs.frozen(kw_only=True)
@@ -101,10 +110,12 @@ class _Plan:
     name: str
     lines: Sequence[PlanLine]
     max_credits: float | None
+    distinct: int | None
+    reuse_days: float | None
     book: Book
 
-    async def write(self, account: Account) -> tuple[bool, float | None]:
-        """Write it; return whether it is new, and its cap."""
+    async def write(self, account: Account) -> tuple[bool, BatchStatus]:
+        """Write it; return whether it is new, and its sums."""
         async with account.open_client(book=self.book) as client:
             is_new = not self.book.path.exists() or self.name not in {
                 status.name for status in await self.book.batches()
@@ -114,13 +125,16 @@ class _Plan:
                 [line.search for line in self.lines],
                 labels=[line.label for line in self.lines],
                 max_credits=self.max_credits,
+                distinct=self.distinct,
+                reuse_days=self.reuse_days,
             )
-            return is_new, (await batch.status()).cap
+            return is_new, await batch.status()
 
     def print_written(
-        self, printer: Printer, cap: float | None, *, is_new: bool
+        self, printer: Printer, status: BatchStatus, *, is_new: bool
     ) -> None:
         """Print what is in the Book now, and what it can cost."""
+        cap, distinct = status.cap, status.distinct
         searches = [line.search for line in self.lines]
         worst = sum(map(worst_case, searches))
         unlimited = sum(search.limit is None for search in searches)
@@ -136,6 +150,8 @@ class _Plan:
                 f"Without a limit of its own: {unlimited:,}; each can bill up to the "
                 "service's limit."
             )
+        if distinct is not None:
+            texts.append(f"It stops at {format_amount(distinct)} new companies.")
         if duplicates:
             texts.append(f"Repeats of an earlier search, billed again: {duplicates:,}.")
         printer.print_result(
@@ -147,6 +163,7 @@ class _Plan:
             unlimited=unlimited,
             duplicates=duplicates,
             max_credits=cap,
+            distinct=distinct,
             is_new=is_new,
             book=str(self.book.path),
         )

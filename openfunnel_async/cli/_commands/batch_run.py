@@ -16,6 +16,7 @@ from openfunnel_async.cli._commands.book_flags import (
     check_batch,
     format_batch_command,
 )
+from openfunnel_async.cli._commands.budget import Budget, find_budget
 from openfunnel_async.cli._interrupts import Interrupts, run_command
 from openfunnel_async.cli._output.batch_progress import BatchDisplay, show_batch
 from openfunnel_async.cli._output.batch_reports import (
@@ -35,15 +36,34 @@ from openfunnel_async.cli._settings import Account, ServiceFlags
 from openfunnel_async.errors import BookInUseError, OpenFunnelError
 
 _MAX_ACTIVE = 8
+_OVER = 200
 
 
-def run_batch(
+def run_batch(  # noqa: PLR0913 -- flags, each with a default but the name
     name: BatchName,
     /,
     *,
     max_active: Annotated[
         int, Parameter(help="The most jobs that run at a time; 8 by default.")
     ] = _MAX_ACTIVE,
+    min_new_share: Annotated[
+        float | None,
+        Parameter(
+            help="Cancel a job when less than this share of its last rows are "
+            "companies that the Book did not know, above 0 and at most 1."
+        ),
+    ] = None,
+    over: Annotated[
+        int,
+        Parameter(help="The number of last rows for --min-new-share; 200 by default."),
+    ] = _OVER,
+    keep_credits: Annotated[
+        float | None,
+        Parameter(
+            help="Submit nothing that could bring the account's credits below this."
+        ),
+    ] = None,
+    budget: Budget = None,
     place: BookFlags = BookFlags(),  # noqa: B008 -- frozen
     service: ServiceFlags = ServiceFlags(),  # noqa: B008 -- frozen
 ) -> ExitCode:
@@ -53,14 +73,21 @@ def run_batch(
 
     Ctrl-C stops the submits, leaves the jobs running, and prints the commands that
     continue with the batch and that cancel it. A second one stops at once. The exit
-    code is 7 while submits of unknown outcome remain, and 5 if a cap stopped something.
+    code is 7 while submits of unknown outcome remain, and 5 if a cap, a budget or
+    --keep-credits stopped something.
     """
-    if max_active < 1:
-        raise CommandError("--max-active must be a whole number of at least 1")
+    rules = _Rules(
+        max_active=max_active,
+        min_new_share=min_new_share,
+        over=over,
+        keep_credits=keep_credits,
+    )
+    rules.check()
     book, account = place.find_book(), service.find_account()
+    account = attrs.evolve(account, budget=find_budget(budget, book))
     run = _Run(
         name=name,
-        max_active=max_active,
+        rules=rules,
         book=book,
         account=account,
         service=service,
@@ -70,11 +97,49 @@ def run_batch(
 
 
 @attrs.frozen(kw_only=True)
+class _Rules:
+    """When a run submits, and when it stops a job."""
+
+    max_active: int
+    min_new_share: float | None
+    over: int
+    keep_credits: float | None
+
+    def check(self) -> None:
+        """Check the flags, before anything is sent.
+
+        Raises:
+            CommandError: One is invalid.
+        """
+        for flag, number in (("--max-active", self.max_active), ("--over", self.over)):
+            if number < 1:
+                raise CommandError(f"{flag} must be a whole number of at least 1")
+        share, keep = self.min_new_share, self.keep_credits
+        if share is not None and not 0 < share <= 1:
+            raise CommandError("--min-new-share must be above 0 and at most 1")
+        if keep is not None and not 0 <= keep < float("inf"):
+            raise CommandError("--keep-credits must be a number of at least 0")
+
+    def format_flags(self) -> list[str]:
+        """Return the words of the command line that state them."""
+        words: list[str] = []
+        if self.max_active != _MAX_ACTIVE:
+            words += ["--max-active", str(self.max_active)]
+        if self.min_new_share is not None:
+            words += ["--min-new-share", str(self.min_new_share)]
+        if self.over != _OVER:
+            words += ["--over", str(self.over)]
+        if self.keep_credits is not None:
+            words += ["--keep-credits", str(self.keep_credits)]
+        return words
+
+
+@attrs.frozen(kw_only=True)
 class _Run:
     """One run of a batch."""
 
     name: str
-    max_active: int
+    rules: _Rules
     book: Book
     account: Account
     service: ServiceFlags
@@ -96,10 +161,8 @@ class _Run:
                 return interrupts.code
         print_batch(self.printer, report)
         code = exit_code_of_batch(report)
-        if report.planned and report.cap is not None:
-            self.printer.print_hint(
-                "What is planned does not fit under the cap beside what is reserved."
-            )
+        if report.planned and not isinstance(outcome, OpenFunnelError):
+            code = worst_of([code, self._print_no_room(report)])
         self._print_unknown(report)
         if isinstance(outcome, OpenFunnelError):
             code = worst_of([code, self._print_failure(outcome)])
@@ -115,7 +178,7 @@ class _Run:
             with scope:
                 try:
                     return await batch.run(
-                        max_active=self.max_active, on_progress=display.show
+                        **attrs.asdict(self.rules), on_progress=display.show
                     )
                 except OpenFunnelError as error:
                     return error
@@ -182,12 +245,28 @@ class _Run:
             cancel_within=None,
         )
 
+    def _print_no_room(self, report: BatchReport) -> ExitCode:
+        """Print under which limits what is planned does not fit now."""
+        limits = {
+            "the cap": report.cap,
+            "the budget": self.account.budget,
+            "--keep-credits": self.rules.keep_credits,
+        }
+        names = [name for name, limit in limits.items() if limit is not None]
+        if not names:
+            return ExitCode.OK
+        self.printer.print_hint(
+            f"What is planned does not fit now under {' or '.join(names)}.\n"
+            f"To continue later:\n  {self._resume}"
+        )
+        return ExitCode.BUDGET
+
     @property
     def _resume(self) -> str:
         """The command that continues with the batch."""
-        more: list[str] = []
-        if self.max_active != _MAX_ACTIVE:
-            more = ["--max-active", str(self.max_active)]
+        more = self.rules.format_flags()
+        if self.account.budget is not None:
+            more += ["--budget", self.account.budget]
         return format_batch_command("run", self.name, self.book, self.service, *more)
 
     def _print_unknown(self, report: BatchReport) -> None:

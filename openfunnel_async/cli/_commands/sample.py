@@ -8,6 +8,7 @@ import attrs
 from cyclopts import Parameter
 
 from openfunnel_async import BulkJob, LookalikeSearch
+from openfunnel_async.cli._commands.book_flags import make_key
 from openfunnel_async.cli._commands.consent import ConsentFlags
 from openfunnel_async.cli._commands.purchase import Purchase
 from openfunnel_async.cli._commands.where import Where, parse_where
@@ -83,6 +84,8 @@ def buy_sample(purchase: Purchase, flags: SampleFlags, consent: ConsentFlags) ->
         search=attrs.evolve(search, limit=flags.sample),
         path=flags.get_path(purchase.path),
         enough=None,
+        new_only=False,
+        key=make_key(),
     )
     sample = run_command(partial(_buy, small, flags, worst_case(search)))
     if isinstance(sample, ExitCode):

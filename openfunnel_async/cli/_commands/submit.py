@@ -2,8 +2,15 @@
 
 from functools import partial
 
+import attrs
+
 from openfunnel_async import Book, BulkJob, LookalikeSearch, OpenFunnel
 from openfunnel_async.cli._commands.book_flags import BookFlags, make_key
+from openfunnel_async.cli._commands.budget import (
+    Budget,
+    find_budget,
+    settle_ended_jobs,
+)
 from openfunnel_async.cli._commands.consent import ConsentFlags
 from openfunnel_async.cli._commands.search_flags import SearchFlags
 from openfunnel_async.cli._commands.stop_jobs import cancel_jobs, leave_jobs
@@ -12,13 +19,17 @@ from openfunnel_async.cli._output.exit_codes import CommandError, ExitCode
 from openfunnel_async.cli._output.job_reports import print_submitted
 from openfunnel_async.cli._output.printer import Printer
 from openfunnel_async.cli._settings import Account, ServiceFlags
-from openfunnel_async.errors import SubmitOutcomeUnknownError
+from openfunnel_async.errors import (
+    CreditCapError,
+    SubmitOutcomeUnknownError,
+)
 
 
 def submit(
     *,
     flags: SearchFlags = SearchFlags(),  # noqa: B008 -- frozen
     consent: ConsentFlags = ConsentFlags(),  # noqa: B008 -- frozen
+    budget: Budget = None,
     place: BookFlags = BookFlags(),  # noqa: B008 -- frozen
     service: ServiceFlags = ServiceFlags(),  # noqa: B008 -- frozen
 ) -> ExitCode:
@@ -28,7 +39,9 @@ def submit(
     --yes or --max-credits. If there is a Book, the id is written into it as well.
     """
     printer, book = Printer(json=service.json), place.find_book_if_any()
+    name = find_budget(budget, book)
     search, account = prepare_search(flags, consent, service, printer)
+    account = attrs.evolve(account, budget=name)
     return run_command(partial(_submit, search, account, book, service, printer))
 
 
@@ -56,7 +69,7 @@ async def _submit(  # noqa: PLR0913, PLR0917 -- what the flags named
 ) -> ExitCode:
     key = None if book is None else make_key()
     async with account.open_client(book=book) as client:
-        job = await submit_job(client, search, printer, interrupts, key)
+        job = await submit_job(client, search, printer, interrupts, key, book)
         print_submitted(printer, job, search, key=key)
         resume = service.format_command("watch", job.id)
         if not interrupts.is_pending:
@@ -67,12 +80,13 @@ async def _submit(  # noqa: PLR0913, PLR0917 -- what the flags named
         return await cancel_jobs([job], printer, interrupts)
 
 
-async def submit_job(
+async def submit_job(  # noqa: PLR0913, PLR0917 -- what the flags named
     client: OpenFunnel,
     search: LookalikeSearch,
     printer: Printer,
     interrupts: Interrupts,
     key: str | None = None,
+    book: Book | None = None,
 ) -> BulkJob:
     """Submit; a first Ctrl-C waits for the answer, so that the job's id is known.
 
@@ -82,6 +96,7 @@ async def submit_job(
         printer: Prints that it waits.
         interrupts: The signals.
         key: The key under which the client's Book keeps the job; None without a Book.
+        book: That Book.
 
     Raises:
         CommandError: A second Ctrl-C stopped it.
@@ -90,7 +105,7 @@ async def submit_job(
     text = "\nWaiting for the job's id, without which nobody can find the job ..."
     try:
         job = await interrupts.run(
-            lambda: client.submit(search, once=key),
+            partial(_submit_under_budget, client, search, key, book),
             signals=2,
             on_ignored=lambda: printer.print_event("waiting", text),
         )
@@ -101,6 +116,18 @@ async def submit_job(
     if job is not None:
         return job
     raise _interrupted(client, key)
+
+
+async def _submit_under_budget(
+    client: OpenFunnel, search: LookalikeSearch, key: str | None, book: Book | None
+) -> BulkJob:
+    """Submit; before a budget refuses it, read which jobs have ended meanwhile."""
+    try:
+        return await client.submit(search, once=key)
+    except CreditCapError:
+        if book is None or not await settle_ended_jobs(client, book):
+            raise
+    return await client.submit(search, once=key)
 
 
 def _interrupted(client: OpenFunnel, key: str | None) -> CommandError:

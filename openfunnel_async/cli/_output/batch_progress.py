@@ -12,6 +12,7 @@ from openfunnel_async.book import BatchStatus
 from openfunnel_async.cli._output.batch_reports import (
     batch_fields,
     describe_progress,
+    describe_rows,
     running_of,
 )
 from openfunnel_async.cli._output.live_status import print_outage
@@ -214,7 +215,7 @@ def _describe_rows(status: BatchStatus) -> dict[str, str]:
         "Searches": "  ".join(
             f"{format_amount(count)} {what}" for what, count in states.items()
         ),
-        "Rows": format_amount(status.rows),
+        "Rows": f"{format_amount(status.rows)}  ({describe_rows(status)})",
         "Credits": f"{format_amount(status.spent)} spent  "
         f"{format_amount(status.reserved)} reserved  {cap}",
     }

@@ -28,7 +28,10 @@ def running_of(status: BatchStatus) -> int:
 
 def batch_fields(status: BatchStatus) -> dict[str, object]:
     """Return what ``--json`` prints of a batch."""
-    return {**status.to_dict(), "is_done": status.is_done}
+    fields = {**status.to_dict(), "known": status.known, "is_done": status.is_done}
+    if isinstance(status, BatchReport):
+        fields["credits_per_new_company"] = status.credits_per_new_company
+    return fields
 
 
 def print_batch(printer: Printer, report: BatchReport) -> None:
@@ -53,18 +56,45 @@ def describe_batch(report: BatchReport) -> str:
     }
     name, count = one_line(report.name), _count(report.searches, "search", "searches")
     lines = [f"Batch {name}: {count}, {_join(states)}.", f"{_describe_sums(report)}."]
+    lines += _describe_savings(report)
     if report.over_cap:
         over = _count(report.over_cap, "search does", "searches do")
         lines.append(f"{over} not fit under the cap, and will not be submitted.")
     return "\n".join(lines)
 
 
+def _describe_savings(report: BatchReport) -> list[str]:
+    """Return lines about companies that are known; none if all of them are new."""
+    lines: list[str] = []
+    each = report.credits_per_new_company
+    if each is not None and report.known:
+        lines.append(f"{each:,.2f} credits per new company.")
+    if report.reused:
+        searches = _count(report.reused, "search", "searches")
+        lines.append(f"{searches} answered from the Book for 0 credits.")
+    if report.stopped_early:
+        jobs = _count(report.stopped_early, "job was", "jobs were")
+        lines.append(
+            f"{jobs} cancelled because too few companies were new; "
+            f"{format_amount(report.rows_after_stop)} companies came after that."
+        )
+    if report.distinct is not None and report.new >= report.distinct:
+        lines.append(f"It stopped at {format_amount(report.distinct)} new companies.")
+    return lines
+
+
+def describe_rows(status: BatchStatus) -> str:
+    """Describe how many companies there are, and how many of them are new."""
+    most = "" if status.distinct is None else f" of {format_amount(status.distinct)}"
+    return f"{format_amount(status.new)}{most} new, {format_amount(status.known)} known"
+
+
 def _describe_sums(status: BatchStatus) -> str:
     reserved = f", {format_amount(status.reserved)} reserved" if status.reserved else ""
     cap = "" if status.cap is None else f", cap {format_amount(status.cap)}"
     return (
-        f"{format_amount(status.rows)} companies; {format_amount(status.spent)} "
-        f"credits spent{reserved}{cap}"
+        f"{format_amount(status.rows)} companies ({describe_rows(status)}); "
+        f"{format_amount(status.spent)} credits spent{reserved}{cap}"
     )
 
 
@@ -111,6 +141,7 @@ def print_batches(printer: Printer, statuses: Sequence[BatchStatus]) -> None:
         "RUNNING",
         "UNKNOWN",
         "ROWS",
+        "NEW",
         "SPENT",
         "RESERVED",
         "CAP",
@@ -119,7 +150,8 @@ def print_batches(printer: Printer, statuses: Sequence[BatchStatus]) -> None:
         (
             one_line(status.name),
             f"{format_amount(status.settled)} of {format_amount(status.searches)}",
-            *map(format_amount, (running_of(status), status.unknown, status.rows)),
+            *map(format_amount, (running_of(status), status.unknown)),
+            *map(format_amount, (status.rows, status.new)),
             *map(format_amount, (status.spent, status.reserved)),
             "-" if status.cap is None else format_amount(status.cap),
         )
@@ -141,18 +173,19 @@ def print_entries(printer: Printer, entries: Sequence[BookEntry]) -> None:
     if not entries:
         printer.print_hint("No entries.")
         return
-    titles = ("KEY", "STATE", "ROWS", "BILLED", "JOB")
+    titles = ("KEY", "STATE", "ROWS", "NEW", "BILLED", "JOB")
     rows = [
         (
             entry.key,
             str(entry.state),
             format_amount(entry.rows),
+            format_amount(entry.new),
             "-" if entry.billed is None else format_amount(entry.billed),
             entry.job_id or "-",
         )
         for entry in entries
     ]
-    first, *lines = format_table(titles, rows, right=("ROWS", "BILLED"))
+    first, *lines = format_table(titles, rows, right=("ROWS", "NEW", "BILLED"))
     shown = [first]
     for line, entry in zip(lines, entries, strict=True):
         shown += [line, *_describe_details(entry)]
@@ -162,7 +195,8 @@ def print_entries(printer: Printer, entries: Sequence[BookEntry]) -> None:
 def print_entry(printer: Printer, entry: BookEntry) -> None:
     """Print one entry."""
     details = (f"{entry.key} is {entry.state}", *_describe_details(entry))
-    printer.print_result("entry", "\n".join(details), **entry.to_dict())
+    fields = entry.to_dict() | {"known": entry.known}
+    printer.print_result("entry", "\n".join(details), **fields)
 
 
 def _describe_details(entry: BookEntry) -> list[str]:
@@ -171,6 +205,8 @@ def _describe_details(entry: BookEntry) -> list[str]:
     if entry.status not in {None, "completed"}:
         about = f"{entry.status}: {about}"
     lines = [_INDENT + shorten(one_line(about), _LONGEST_LINE - len(_INDENT))]
+    if entry.reused_from:
+        lines.append(f"{_INDENT}answered from the Book: {entry.reused_from}")
     if entry.error:
         lines.append(f"{_INDENT}error: {one_line(entry.error)}")
     return lines

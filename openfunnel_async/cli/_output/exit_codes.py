@@ -49,7 +49,7 @@ MEANINGS = (
     ),
     (ExitCode.JOB_FAILED, "the job failed"),
     (ExitCode.PARTIAL, "a cancelled job, not all of its rows, or a --sample alone"),
-    (ExitCode.BUDGET, "over budget: --max-credits or the account's credits"),
+    (ExitCode.BUDGET, "over budget: --max-credits, --budget or the account's credits"),
     (ExitCode.KEY, "the API key is missing or not accepted"),
     (ExitCode.UNKNOWN, "a submit was sent and its outcome is not known"),
     (ExitCode.INTERRUPTED, "stopped by Ctrl-C; the job continues"),

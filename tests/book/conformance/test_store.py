@@ -58,9 +58,11 @@ async def test_added_searches_may_be_missing_in_the_list(store: Store) -> None:
 
 
 async def test_a_key_is_unique_over_all_batches(store: Store) -> None:
+    """Caught: a batch that silently lacks a search."""
     (entry,) = await plan(store, "a")
-    await plan(store, "a", "b", name="other")
-    assert [one.key for one in await store.find_entries(batch="other")] == ["b"]
+    with pytest.raises(ConfigurationError, match="outside"):
+        await plan(store, "a", "b", name="other")
+    assert await store.find_batch("other") is None
     assert await entry_of(store, "a") == entry
 
 
@@ -115,7 +117,6 @@ async def test_two_intents_at_the_same_time_are_one(store: Store) -> None:
         (60, 60, Room.RESERVED),
         (59.9, 60, Room.OVER),
         (0, 60, Room.OVER),
-        (100, None, Room.OVER),
         (None, None, Room.RESERVED),
     ],
 )
@@ -364,3 +365,46 @@ async def test_many_reservations_of_odd_sizes_add_up(store: Store) -> None:
     total, reserved = await sums(store)
     assert math.isclose(total, spent, abs_tol=1e-6)
     assert math.isclose(reserved, 0, abs_tol=1e-6)
+
+
+@pytest.mark.parametrize("state", [EntryState.PLANNED, EntryState.REJECTED])
+async def test_a_late_refusal_heals_an_unknown_entry(
+    store: Store, state: EntryState
+) -> None:
+    """Caught: a submit that made no job, and is unknown and reserved for ever."""
+    await plan(store, "a", most=60)
+    attempt = await submitting(store, "a")
+    await store.sweep(())
+    await store.record_no_job("a", attempt, state, "no")
+    assert (await entry_of(store, "a")).state is state
+    assert await sums(store) == (0, 0)
+
+
+async def test_a_limit_beyond_any_column_is_stored(store: Store) -> None:
+    """Caught: an OverflowError after the answer, and the id lost."""
+    await plan(store, "a")
+    attempt = await submitting(store, "a")
+    assert await store.record_submitted("a", attempt, "job-1", 2**63)
+    assert (await entry_of(store, "a")).job_id == "job-1"
+
+
+async def test_a_cancelled_batch_is_not_planned_again_by_another_cap(
+    store: Store,
+) -> None:
+    (entry,) = await plan(store, "a", most=10)
+    await store.skip_over_cap(entry.id, "too much")
+    await store.request_cancel("q4")
+    await plan(store, "a", most=1000)
+    assert (await entry_of(store, "a")).state is EntryState.SKIPPED
+
+
+async def test_a_cap_needs_a_limit_of_every_search(store: Store) -> None:
+    await store.plan("q4", [planned("a")], BatchOptions())
+    await store.plan("q4", [planned("b", None)], BatchOptions(), extends=True)
+    with pytest.raises(ConfigurationError, match="needs a limit"):
+        await plan(store, "a", "b", most=100)
+    assert (await report_of(store)).cap is None
+    await store.plan("q5", [planned("c")], BatchOptions(100))
+    with pytest.raises(ConfigurationError, match="needs a limit"):
+        await store.plan("q5", [planned("d", None)], BatchOptions(), extends=True)
+    assert len(await store.find_entries(batch="q5")) == 1

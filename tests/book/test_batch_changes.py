@@ -1,0 +1,161 @@
+"""A batch that is changed while it runs, by a person, a process or the service."""
+
+import asyncio
+from pathlib import Path
+
+import anyio
+import pytest
+
+from openfunnel_async import (
+    JobNotFoundError,
+    OpenFunnelError,
+    SubmitOutcomeUnknownError,
+)
+from openfunnel_async.book import BatchStatus, EntryState
+from openfunnel_async.sandbox import (
+    JobLife,
+    LostAnswer,
+    StatusFault,
+    TargetedFault,
+    UnfinishedManifest,
+    VanishedJob,
+)
+from tests.book.account import BookAccount
+from tests.fleet.account import lasting, search, searches
+from tests.support.sandbox_transport import Fate
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.virtual_time,
+    pytest.mark.usefixtures("inline"),
+]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        LostAnswer(on="submit", times=1000),
+        StatusFault(status=502, on="submit", times=1000),
+        StatusFault(status=503, on="submit", times=1000),
+    ],
+    ids=["lost", "502", "503"],
+)
+async def test_a_gateway_that_fails_does_not_make_every_search_unknown(
+    book_path: Path, fault: TargetedFault
+) -> None:
+    async with BookAccount(book_path, lasting(20), faults=[fault]) as account:
+        batch = await account.client.batch("q4", searches(*[10] * 30))
+        with pytest.raises(SubmitOutcomeUnknownError):
+            await batch.run()
+        status = await batch.status()
+        assert (status.unknown, status.planned) == (3, 27)
+
+
+async def test_a_run_waits_for_the_late_answer_of_the_one_before(
+    book_path: Path,
+) -> None:
+    async with BookAccount(book_path, lasting(20), latency=[14.0]) as account:
+        batch = await account.client.batch("q4", searches(50))
+        with anyio.move_on_after(8):
+            await batch.run()
+        report = await batch.run()
+        assert (report.settled, report.rows) == (1, 50)
+
+
+async def test_cancel_reaches_the_job_of_a_late_answer(book_path: Path) -> None:
+    async with BookAccount(book_path, lasting(300), latency=[14.0]) as account:
+        batch = await account.client.batch("q4", searches(50))
+        with anyio.move_on_after(8):
+            await batch.run()
+        receipts = await batch.cancel(wait=True)
+        assert [receipt.accepted for receipt in receipts] == [True]
+        assert (await batch.report()).cancelled == 1
+
+
+async def test_searches_that_are_added_to_a_run_are_submitted(book_path: Path) -> None:
+    async with BookAccount(book_path, lasting(3000)) as account:
+        batch = await account.client.batch("q4", searches(50))
+        run = asyncio.create_task(batch.run())
+        await anyio.sleep(10)
+        await batch.extend([search(8, 30)])
+        await anyio.sleep(10)
+        assert len(account.views) == 2
+        assert (await run).settled == 2
+
+
+async def test_a_job_that_a_person_names_is_followed_by_the_run(
+    book_path: Path,
+) -> None:
+    faults = [LostAnswer(on="submit")]
+    async with BookAccount(book_path, lasting(100), faults=faults) as account:
+        batch = await account.client.batch("q4", searches(50, 50))
+        run = asyncio.create_task(batch.run())
+        await anyio.sleep(10)
+        (unknown,) = await account.book.entries(state=EntryState.UNKNOWN)
+        await account.book.resolve(unknown.key, job_id=account.views[0].id)
+        report = await run
+        assert (report.settled, report.rows) == (2, 100)
+        await account.check()
+
+
+async def test_an_entry_that_a_person_skips_ends_nothing_else(book_path: Path) -> None:
+    async with BookAccount(book_path, lasting(100)) as account:
+        batch = await account.client.batch("q4", searches(50, 50, 50))
+        run = asyncio.create_task(batch.run())
+        await anyio.sleep(10)
+        (first, *_) = await account.book.entries()
+        await account.book.resolve(first.key, skip=True)
+        report = await run
+        assert (report.settled, report.skipped) == (2, 1)
+        assert (await account.book.check()).problems == ()
+
+
+async def test_cancel_with_wait_returns_when_the_run_has_stored_the_rest(
+    book_path: Path,
+) -> None:
+    life = JobLife(
+        queue=0, processed_after=0, first_page_after=5, seconds_per_page=5, closing=0
+    )
+    async with BookAccount(book_path, life, latency=[2.0]) as account:
+        batch = await account.client.batch("q4", searches(5000))
+        run = asyncio.create_task(batch.run())
+        await anyio.sleep(60)
+        await batch.cancel(wait=True)
+        report = await batch.report()
+        assert (report.settled, report.submitted) == (1, 0)
+        assert report.rows == report.spent == account.views[0].rows_written
+        assert await run == report
+
+
+async def test_a_job_that_is_gone_takes_no_place(book_path: Path) -> None:
+    """Caught: one job that the service forgot, and a batch that never ends."""
+    faults = [VanishedJob(times=10**6)]
+    async with BookAccount(book_path, lasting(20), faults=faults) as account:
+        batch = await account.client.batch("q4", searches(50, 50, 50))
+        with pytest.raises(JobNotFoundError):
+            await batch.run(max_active=1)
+        assert (await batch.status()).planned == 0
+        for entry in await account.book.entries(state=EntryState.SUBMITTED):
+            assert "skip=True" in (entry.error or "")
+
+
+async def test_a_bill_that_cannot_be_read_is_read_by_the_next_run(
+    book_path: Path,
+) -> None:
+    """Caught: the exposure taken for the bill, for ever."""
+    faults = [UnfinishedManifest()]
+    life = lasting(20, rows=40)
+    async with BookAccount(book_path, life, faults=faults) as account:
+        batch = await account.client.batch("q4", searches(60))
+
+        def cut(status: BatchStatus) -> None:
+            if status.rows and not account.transport.fates:
+                account.transport.fates.extend([Fate.REFUSED] * 1000)
+
+        try:
+            await batch.run(on_progress=cut)
+        except OpenFunnelError:
+            assert (await batch.status()).submitted == 1
+        account.transport.fates.clear()
+        report = await batch.run()
+        assert (report.settled, report.spent, report.credits_consumed) == (1, 40, 40)

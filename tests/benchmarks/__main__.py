@@ -55,13 +55,10 @@ class Size:
     imports: int
     paced: Mapping[str, int]
     budgeted: int
-<<<<<<< HEAD
     known: int
     spenders: int
     submits: int
-=======
     book: book.BookSize
->>>>>>> book
 
 
 _FULL = Size(
@@ -78,13 +75,10 @@ _FULL = Size(
     imports=15,
     paced={"small": 400, "medium": 400, "large": 40},
     budgeted=1000,
-<<<<<<< HEAD
     known=1_000_000,
     spenders=8,
     submits=250,
-=======
     book=book.BookSize(jobs=60, rows=1000, waiting=1000, seconds=30, changes=1000),
->>>>>>> book
 )
 _QUICK = Size(
     rounds=1,
@@ -100,13 +94,10 @@ _QUICK = Size(
     imports=1,
     paced={"small": 1, "medium": 1, "large": 1},
     budgeted=100,
-<<<<<<< HEAD
     known=1000,
     spenders=2,
     submits=4,
-=======
     book=book.BookSize(jobs=2, rows=1000, waiting=20, seconds=1, changes=20, runs=1),
->>>>>>> book
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from openfunnel_async.book._batch_run import BatchRun
-from openfunnel_async.sandbox import JobLife
+from openfunnel_async.sandbox import JobLife, Unknowns
 from tests.book.account import BookAccount
 from tests.fleet.account import search
 
@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.virtual_time,
     pytest.mark.usefixtures("inline"),
 ]
-# A job stops at the end of a page, as in the recorded cancels.
+# In this sandbox a job stops when the page that it writes is complete.
 CHECKPOINT = 100
 
 
@@ -46,7 +46,8 @@ async def test_each_job_stops_within_a_checkpoint_of_the_500th(
     book_path: Path, max_active: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Caught: a job that is not cancelled; a search submitted after the 500th."""
-    async with BookAccount(book_path, JobLife()) as account:
+    unknowns = Unknowns(settle="next_page")
+    async with BookAccount(book_path, JobLife(), unknowns=unknowns) as account:
         owned = await account.client.batch("old", [search(1, 1000), search(2, 1000)])
         await owned.run()
         used = account.service.ledger.used

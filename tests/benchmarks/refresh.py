@@ -17,12 +17,12 @@ _DISTINCT = 500
 
 
 def measure(*, active: Sequence[int]) -> Table:
-    """Refresh a market with so many jobs at a time."""
+    """Refresh a market with each number of jobs at a time."""
     about = (
         f"A batch with `distinct={_DISTINCT}` in the sandbox on virtual time, after a "
-        "batch of two searches in the same market, so that about half of its rows are known. "
-        f"A job stops when its page of {CHECKPOINT} rows is complete. What is delivered "
-        "after the decision is billed."
+        "batch of two searches in the same market, so that about half of its rows are "
+        f"known. A job stops when its page of {CHECKPOINT} rows is complete; what it "
+        "delivers after the decision is billed."
     )
     heads = (
         "`max_active`",

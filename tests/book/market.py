@@ -1,9 +1,9 @@
 """The refresh of a market of which half is owned, in virtual time."""
 
 from pathlib import Path
-from unittest.mock import patch
 
 import attrs
+import pytest
 
 from openfunnel_async import Company
 from openfunnel_async.book import BatchReport
@@ -13,7 +13,7 @@ from tests.book.account import BookAccount
 from tests.fleet.account import search
 
 CHECKPOINT = 100
-"""The rows of a page: in this sandbox a job stops when the one it writes is complete."""
+"""The rows of a page: a job of this sandbox stops when the current one is complete."""
 
 
 @attrs.frozen(kw_only=True)
@@ -38,7 +38,7 @@ class Refreshed:
 
 
 async def refresh(path: Path, *, distinct: int, max_active: int) -> Refreshed:
-    """Buy two searches, then others until so many companies are new."""
+    """Buy two searches, then others until enough companies are new."""
     unknowns = Unknowns(settle="next_page")
     decided: dict[str, int] = {}
     stop_at_enough = BatchRun._stop_at_enough
@@ -57,7 +57,8 @@ async def refresh(path: Path, *, distinct: int, max_active: int) -> Refreshed:
         used = account.service.ledger.used
         wanted = [search(number, 1000) for number in range(3, 11)]
         batch = await account.client.batch("new", wanted, distinct=distinct)
-        with patch.object(BatchRun, "_stop_at_enough", stop):
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            monkeypatch.setattr(BatchRun, "_stop_at_enough", stop)
             report = await batch.run(max_active=max_active)
         await account.check()
         now = delivered()

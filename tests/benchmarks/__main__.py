@@ -21,6 +21,7 @@ from tests.benchmarks import (
     known,
     memory,
     pace,
+    refresh,
     slow_link,
     soak,
     spending,
@@ -142,6 +143,7 @@ def _sections(size: Size) -> Iterator[tuple[str, Callable[[], Table]]]:
     yield "pace", lambda: pace.measure(each=size.paced)
     yield "budget", lambda: budget.measure(jobs=size.budgeted)
     yield "known", lambda: known.measure(companies=size.known, pages=500)
+    yield "refresh", lambda: refresh.measure(active=(1, 2, 4))
     yield (
         "spending",
         lambda: spending.measure(processes=size.spenders, submits=size.submits),

@@ -21,5 +21,6 @@ def test_every_section_writes_its_table(tmp_path: Path) -> None:
         "## Pace",
         "## A budget of polls",
         "## Known companies",
+        "## A refresh of a market",
         "## A budget of many processes",
     ]

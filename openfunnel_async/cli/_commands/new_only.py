@@ -33,7 +33,7 @@ async def keep_new_rows(  # noqa: PLR0913 -- what the flags named
     companies = await _read_rows(job)
     new = [company for company in companies if await book.known(company) is None]
     try:
-        report = await export.to_file(new, path, columns=columns)
+        report = await export.to_file(new, path, columns=columns, overwrite=True)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise CommandError(

@@ -1,0 +1,28 @@
+"""Transactions of a Book on the event loop, for virtual time."""
+
+import sqlite3
+from collections.abc import Callable
+
+import anyio.lowlevel
+import pytest
+
+from openfunnel_async.book._sqlite.connection import Connection
+
+
+def run_inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run each transaction on the loop: a clock that jumps waits for no thread."""
+
+    async def run(
+        self: Connection,
+        begin: str | None,
+        function: Callable[[sqlite3.Connection], object],
+    ) -> object:
+        await anyio.lowlevel.checkpoint()
+        return self._do(begin, function)
+
+    async def aclose(self: Connection) -> None:
+        await anyio.lowlevel.checkpoint()
+        self._close()
+
+    monkeypatch.setattr(Connection, "_run", run)
+    monkeypatch.setattr(Connection, "aclose", aclose)

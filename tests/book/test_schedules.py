@@ -53,7 +53,7 @@ async def submit_now_and_then(rng: Random, client: OpenFunnel) -> None:
 
 @pytest.mark.parametrize("seed", range(100))
 async def test_what_always_holds(book_path: Path, seed: int) -> None:
-    """Caught: a reservation returned too early; a page of rows counted twice."""
+    """Caught: reservations that are not counted; a company counted as new twice."""
     rng = Random(seed)
     lives = [draw_life(rng) for _ in range(20)]
     latency = [rng.uniform(0.05, 0.5) for _ in range(7)]

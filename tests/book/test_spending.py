@@ -10,7 +10,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_processes_stay_under_one_budget(tmp_path: Path) -> None:
-    """Caught: a reservation that reads the sums before its transaction begins."""
+    """Caught: reservations that are not counted."""
     found = await spend(
         tmp_path / "book.sqlite", processes=4, submits=25, budget=400, at_a_time=1
     )

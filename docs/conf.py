@@ -31,6 +31,8 @@ nitpick_ignore_regex = [
     # build need the network.
     ("py:.*", r"(aiohttp|asyncio|collections\.abc|contextlib|os|pathlib|pl|types)\..*"),
     ("py:.*", r"datetime\..*"),
+    # A Book, which is described by its own name.
+    ("py:class", r"openfunnel_async\._job\.results\.Knows"),
     # Private parts of the sandbox that the public attributes of a `Job` name.
     ("py:class", r"openfunnel_async\.sandbox\._.*\.(FoundCompanies|Search|Timeline)"),
     ("py:class", "CodeSent"),

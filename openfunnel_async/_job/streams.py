@@ -199,4 +199,4 @@ async def read_raw_page(stream: PageStream) -> PageInStream:
         StopAsyncIteration: At the end.
         OpenFunnelError: As the stream.
     """
-    return await stream._read_page()  # noqa: SLF001 -- of the class above
+    return await stream._read_page()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] -- of the class above

@@ -311,7 +311,7 @@ def _is_sound(error: TransportError) -> bool:
     """
     with contextlib.suppress(Exception):
         facts: tuple[object, str] = (error.request_sent, str(error))
-        return isinstance(facts[0], bool)
+        return facts[0] is True or facts[0] is False
     return False
 
 

@@ -12,6 +12,7 @@ import asyncio
 import inspect
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import anyio
 import attrs
@@ -392,4 +393,6 @@ async def _call(on_progress: OnProgress, report: BatchReport) -> None:
 def _find_first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the first error of the tasks, which is the one that ended the others."""
     first = group.exceptions[0]
-    return _find_first(first) if isinstance(first, BaseExceptionGroup) else first
+    if isinstance(first, BaseExceptionGroup):
+        return _find_first(cast("BaseExceptionGroup[BaseException]", first))
+    return first

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import NoReturn, Self, cast
 
 from openfunnel_async._text import escaped
 from openfunnel_async._values.checks import check_amount, check_job_id
@@ -374,7 +374,7 @@ def _identify(place: int, company: Company | Mapping[str, str]) -> Identity:
 
 def ledger_of(book: Book) -> Ledger:
     """Return the inside of a Book, for the client that runs it."""
-    return book._ledger  # noqa: SLF001 -- of the class above
+    return book._ledger  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] -- of the class above
 
 
 async def open_batch(  # noqa: PLR0913 -- what OpenFunnel.batch() was given
@@ -418,7 +418,7 @@ async def find_batch(ledger: Ledger, name: str, jobs: Jobs | None = None) -> Bat
 
 def _check_path(path: str | PathLike[str]) -> Path:
     try:
-        text: object = os.fspath(path)
+        text = cast("object", os.fspath(path))
     except TypeError:
         raise ConfigurationError("the path of a Book must be a path") from None
     if not isinstance(text, str) or not text or "\0" in text:

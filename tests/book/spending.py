@@ -76,7 +76,9 @@ async def spend(
         seconds = time.monotonic() - began
         (status,) = await book.budgets()
         return Spending(
-            outcomes=sum((Counter(part["outcomes"]) for part in parts), Counter()),
+            outcomes=sum(
+                (Counter[str](part["outcomes"]) for part in parts), Counter[str]()
+            ),
             arrived=sum(seen.kind == "submit" for seen in sandbox.requests),
             most_committed=most_committed(sandbox.jobs.values()),
             billed=sandbox.ledger.used,

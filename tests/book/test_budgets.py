@@ -1,6 +1,7 @@
 """Budgets: a cap over time for all who submit, in days of UTC."""
 
 import asyncio
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -151,12 +152,11 @@ async def test_a_bill_after_midnight_is_that_of_the_day_before(
         await account.client.submit(search(2, 50))
         await job.wait_until_terminal()
         await anyio.sleep(1)
-        found = await book._ledger.store._connection.read(  # type: ignore[attr-defined]
-            lambda db: db.execute(
-                "SELECT period, spent, reserved FROM cap WHERE budget IS NOT NULL"
-                " ORDER BY id"
-            ).fetchall()
-        )
+    db = sqlite3.connect(account.book.path)
+    found = db.execute(
+        "SELECT period, spent, reserved FROM cap WHERE budget IS NOT NULL ORDER BY id"
+    ).fetchall()
+    db.close()
     assert found == [
         ("2026-11-30", 30, 0),
         ("2026-11", 30, 0),

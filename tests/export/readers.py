@@ -30,7 +30,7 @@ def read_parquet(path: Path) -> list[Row]:
 
 
 def read_xlsx(path: Path) -> list[Row]:
-    sheet, *_ = openpyxl.load_workbook(path, read_only=True).worksheets
+    sheet, *_ = openpyxl.load_workbook(path).worksheets
     headers, *rows = sheet.iter_rows(values_only=True)
     return [dict(zip(map(str, headers), row, strict=True)) for row in rows]
 

@@ -39,7 +39,7 @@ async def test_a_batch_is_exported_whole_and_in_order(
         assert (empty.rows, empty.unfinished) == (0, 2)
         await batch.run()
         requests = len(sandbox.requests)
-        report = await export.to_file(batch, path)
+        report = await export.to_file(batch, path, overwrite=True)
         assert (report.rows, report.unfinished) == (260, 0)
         assert len(sandbox.requests) == requests
         assert read_links(path) == [

@@ -28,7 +28,7 @@ def export_batch(  # noqa: PLR0913 -- flags, each with a default but the file
         Path,
         Parameter(
             name=("--output", "-o"),
-            help="A .csv, .jsonl or .parquet file.",
+            help="A .csv, .jsonl, .parquet or .xlsx file.",
             allow_leading_hyphen=True,
         ),
     ],
@@ -51,7 +51,14 @@ def export_batch(  # noqa: PLR0913 -- flags, each with a default but the file
         raise CommandError("batch export cannot write to stdout; name a file")
     names, book = split_columns(columns), place.find_book()
     check_output(output, names, overwrite=overwrite)
-    work = _Export(name=name, path=output, columns=names, book=book, new_only=new_only)
+    work = _Export(
+        name=name,
+        path=output,
+        columns=names,
+        book=book,
+        new_only=new_only,
+        overwrite=overwrite,
+    )
     return run_command(partial(_run, work, Printer(json=json)))
 
 
@@ -64,6 +71,7 @@ class _Export:
     columns: Sequence[str] | None
     book: Book
     new_only: bool
+    overwrite: bool
 
     async def write(self) -> tuple[export.ExportReport, BatchReport]:
         """Write the file, and return what is in it and in the Book."""
@@ -71,7 +79,9 @@ class _Export:
         # Before the rows: a batch that was done had all of them.
         report = await batch.report()
         rows = batch.rows(new_only=self.new_only)
-        written = await export.to_file(rows, self.path, columns=self.columns)
+        written = await export.to_file(
+            rows, self.path, columns=self.columns, overwrite=self.overwrite
+        )
         return written, report
 
     def discard(self) -> None:

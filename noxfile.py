@@ -112,15 +112,15 @@ def types(session: nox.Session) -> None:
     session.run("pyright", *map(str, sorted(examples.glob("*.py"))))
 
 
-TESTED_ONCE = ("tests/docs", "tests/book/kill", "tests/benchmarks")
+TESTED_ONCE = ("tests/docs", "tests/cli", "tests/book/kill", "tests/benchmarks")
 
 
 @nox.session(python=_pythons())
 def tests(session: nox.Session) -> None:
     """Run the tests on the built package; `-- ARGS` go to pytest, uncovered."""
     session.install("-q", ".[cli,excel,frames]", *_group("test"))
-    # What is covered is the same on every Python, and tracing doubles the time. Pages
-    # and killed programs are tested on the first Python alone.
+    # What is covered is the same on every Python, and tracing doubles the time. Pages,
+    # commands and killed programs are processes, tested on the first Python alone.
     is_first = session.python == _pythons()[0]
     chosen = ["--cov"] if is_first else [f"--ignore={folder}" for folder in TESTED_ONCE]
     session.run("pytest", *(session.posargs or ["-q", "-n", "auto", *chosen]))

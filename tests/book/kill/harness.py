@@ -108,7 +108,7 @@ class Worker:
     def environment(self) -> dict[str, str]:
         """The environment, which names the sandbox and its key."""
         return {
-            **os.environ,
+            **_untraced_environment(),
             "OPENFUNNEL_API_KEY": self.sandbox.api_key,
             "OPENFUNNEL_BASE_URL": self.sandbox.base_url,
         }
@@ -242,3 +242,12 @@ async def refuse_second(worker: Worker, figures: Figures) -> None:
     figures.problems.append(
         f"a second runner ended with {code} and sent {seen}: {errors[-300:]}"
     )
+
+
+def _untraced_environment() -> dict[str, str]:
+    """Return the environment without coverage, which could not write on a full disk."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("COVERAGE_")
+    }

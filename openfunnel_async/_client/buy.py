@@ -12,7 +12,7 @@ from concurrent.futures import Future, wait
 from functools import partial
 from inspect import iscoroutinefunction
 from types import EllipsisType
-from typing import Any, Generic, TypedDict, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack, cast
 
 from openfunnel_async._client.client import OpenFunnel
 from openfunnel_async._job.handle import BulkJob
@@ -26,6 +26,9 @@ from openfunnel_async._values.results import BulkResult
 from openfunnel_async._values.search import MAX_LIMIT, LookalikeSearch
 from openfunnel_async._values.status import JobStatus
 from openfunnel_async.errors import ConfigurationError, WaitTimeoutError
+
+if TYPE_CHECKING:
+    from openfunnel_async.book._book import Book
 
 T = TypeVar("T")
 Where = Callable[[Company], bool]
@@ -50,6 +53,8 @@ class ClientOptions(TypedDict, total=False):
     headers: Mapping[str, str] | None
     insecure_http: bool
     on_event: OnEvent | None
+    book: "Book | None"
+    budget: str | None
 
 
 def buy(

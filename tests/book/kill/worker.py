@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 from openfunnel_async import (
     Book,
@@ -54,6 +55,13 @@ async def buy(path: Path, options: argparse.Namespace) -> None:
         batch = await client.batch(BATCH, searches, max_credits=options.cap)
         report = await batch.run(max_active=options.active)
         sys.stdout.write(f"{json.dumps(report.to_dict())}\n")
+
+
+async def load() -> None:
+    """Import what is imported when it is needed: nobody may not read it later."""
+    with TemporaryDirectory() as folder:
+        async with OpenFunnel(book=Book(Path(folder, "book.sqlite"))) as client:
+            await client.batch(BATCH, make_searches(1))
 
 
 def forget_intents(db: sqlite3.Connection, under_way: Collection[str]) -> list[str]:
@@ -98,6 +106,7 @@ def main() -> int:
         most = (options.most_bytes, resource.RLIM_INFINITY)
         resource.setrlimit(resource.RLIMIT_FSIZE, most)
     if options.as_nobody and os.geteuid() == 0:
+        asyncio.run(load())
         os.setgroups([])
         os.setgid(_NOBODY)
         os.setuid(_NOBODY)

@@ -40,6 +40,8 @@ class _Run(Generic[T]):
         task.add_done_callback(self._end)
 
     def _end(self, task: asyncio.Task[T]) -> None:
+        # Retrieved, also if the last caller was cancelled in the same moment.
+        _ = task.cancelled() or task.exception()
         for waiter in self.waiters:
             self.end_wait(waiter, task)
 

@@ -51,6 +51,8 @@ async def submit_budgeted(
 
 async def _cancel_job(ledger: Ledger, jobs: Jobs, key: str, cancel: Cancel) -> None:
     """Cancel the job that was made for a caller who was cancelled."""
+    # The answer may come after the caller's 5 s, and its job would bill unseen.
+    await ledger.wait_for_submits([key])
     entry = await ledger.store.find_entry(key)
     if entry is not None and entry.job_id is not None:
         await cancel(jobs.attach(entry.start))

@@ -96,10 +96,10 @@ def measure(origin: str, size: BookSize) -> Table:
 def _in_process(manner: str, origin: str, *size: int) -> Numbers:
     with tempfile.TemporaryDirectory(dir=ROOT) as folder:
         command = [sys.executable, "-m", __name__, manner, origin, folder]
-        told = subprocess.run(  # noqa: S603 -- our own module
+        output = subprocess.run(  # noqa: S603 -- our own module
             [*command, *map(str, size)], cwd=ROOT, check=True, capture_output=True
         ).stdout
-    numbers: Numbers = json.loads(told)
+    numbers: Numbers = json.loads(output)
     return numbers
 
 

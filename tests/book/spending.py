@@ -112,12 +112,12 @@ async def _run(
         stdout=PIPE,
     )
     try:
-        told, _ = await process.communicate()
+        output, _ = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
     assert process.returncode == 0
-    tally: dict[str, Any] = json.loads(told)
+    tally: dict[str, Any] = json.loads(output)
     return tally
 
 

@@ -340,7 +340,7 @@ server:/export /mnt/share nfs4 rw 0 0
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("/home/me/book.sqlite", "ext4"),
+        ("/srv/data/book.sqlite", "ext4"),
         ("/tmp/book.sqlite", "tmpfs"),  # noqa: S108 -- no file is made
         ("/mnt/share/book.sqlite", "nfs4"),
         ("/mnt/shared/book.sqlite", "ext4"),

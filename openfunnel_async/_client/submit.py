@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from openfunnel_async._client.background import BackgroundTasks, is_being_cancelled
 from openfunnel_async._client.handles import Handles
@@ -146,7 +147,9 @@ class Submitter:
         Raises:
             OpenFunnelError: As ``submit()``; what ``record`` raises as well.
         """
-        attempt = _Attempt(search, patience, lambda: True)
+        # A client that is being closed begins no submit.
+        is_wanted = partial(_is_open, self._background)
+        attempt = _Attempt(search, patience, is_wanted)
         unfinished = UnfinishedWork(attempt.describe)
         send = self._background.start_background_task(self._send(attempt))
         work = self._background.start_background_task(
@@ -274,6 +277,10 @@ class Submitter:
         job = self._handles.submitted(job_id, attempt.search.limit, loop.time())
         loop.call_soon(self._report_submit, job)
         return job
+
+
+def _is_open(background: BackgroundTasks) -> bool:
+    return not background.is_closing
 
 
 def _retrieve(work: asyncio.Task[BulkJob]) -> None:

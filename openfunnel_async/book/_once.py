@@ -123,7 +123,7 @@ async def _submit(ledger: Ledger, jobs: Jobs, planned: PlannedSearch) -> BulkJob
             raise CreditCapError(_refusal(entry, intent))
         record = ledger.carry(entry.key, intent.attempt)
         try:
-            job = await jobs.submit(entry.search, record)
+            job = await jobs.submit(entry.search, record, ledger.store.may_send)
         except SubmitOutcomeUnknownError as exc:
             if exc.job_id is None:
                 raise

@@ -265,11 +265,13 @@ class Store(Protocol):
         states: Sequence[EntryState] = (),
         after: int = -1,
         most: int | None = None,
+        is_single: bool = False,
     ) -> list[EntryRecord]:
         """Return entries in order.
 
         Args:
             batch: Of this batch alone.
+            is_single: Only those that are of no batch.
             states: In these states alone.
             after: Only entries behind this one: its ``seq`` in a batch, else its id.
             most: At most this number of them.

@@ -9,6 +9,8 @@ itself was cut off, the server is asked what became of it, so that it is not don
 
 import asyncio
 import contextlib
+import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +33,8 @@ OnCommit = Callable[[Connection, list[int]], None]
 
 _MOST_CONNECTIONS = 4
 _PAUSE = 0.25
+# Of a transaction that writes; the longest one plans a batch.
+_STALLED_AFTER = 60.0
 # Of a peer that has vanished: seconds, and milliseconds for the last one.
 _DEFAULTS: dict[str, str | int] = {
     "connect_timeout": 10,
@@ -59,6 +63,40 @@ class Away(Exception):  # noqa: N818 -- a moment, which is tried again
     """The database could not be reached, and nothing was done."""
 
 
+class _Call:
+    """A transaction that writes, and the connection that it uses.
+
+    A peer that has vanished is noticed by TCP; one that acknowledges everything and
+    never answers (a proxy whose server is gone) by its silence alone.
+    """
+
+    def __init__(self) -> None:
+        self._connection: Connection | None = None
+        self._since = 0.0
+        self._lock = Lock()
+
+    @contextlib.contextmanager
+    def using(self, connection: Connection) -> Iterator[None]:
+        """Note the connection for a block."""
+        with self._lock:
+            self._connection, self._since = connection, time.monotonic()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._connection = None
+
+    def cut_if_stalled(self) -> None:
+        """End the connection if it was used for too long; its thread then fails."""
+        with self._lock:
+            is_stalled = time.monotonic() - self._since >= _STALLED_AFTER
+            if self._connection is None or self._connection.closed or not is_stalled:
+                return
+            link = socket.socket(fileno=os.dup(self._connection.fileno()))
+            with link, contextlib.suppress(OSError):
+                link.shutdown(socket.SHUT_RDWR)
+
+
 class Connections:
     """The database of a Book, connected to when it is first used.
 
@@ -85,7 +123,18 @@ class Connections:
         **kwargs: P.kwargs,
     ) -> T:
         """Run a transaction that writes; it is on the disk when this returns."""
-        return await self._run(self._write, lambda db: transaction(db, *args, **kwargs))
+        call = _Call()
+
+        def run(function: Callable[[PostgresDatabase], T]) -> T:
+            return self._write(function, call)
+
+        work = self._start(run, lambda db: transaction(db, *args, **kwargs))
+        while True:
+            # A cancelled caller leaves, and the transaction is finished all the same.
+            done, _ = await asyncio.wait([work], timeout=_STALLED_AFTER)
+            if done:
+                return work.result()
+            call.cut_if_stalled()
 
     async def read(
         self,
@@ -94,21 +143,21 @@ class Connections:
         **kwargs: P.kwargs,
     ) -> T:
         """Run a transaction that reads; it sees one state of the Book."""
-        return await self._run(self._read, lambda db: transaction(db, *args, **kwargs))
+        work = self._start(self._read, lambda db: transaction(db, *args, **kwargs))
+        return await asyncio.shield(work)
 
-    async def _run(
+    def _start(
         self,
         run: Callable[[Callable[[PostgresDatabase], T]], T],
         function: Callable[[PostgresDatabase], T],
-    ) -> T:
+    ) -> asyncio.Future[T]:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(_MOST_CONNECTIONS, "book")
             self._is_closing.clear()
         loop = asyncio.get_running_loop()
         work = loop.run_in_executor(self._executor, self._do, run, function)
         work.add_done_callback(_retrieve)
-        # A cancelled caller leaves, and the transaction is finished all the same.
-        return await asyncio.shield(work)
+        return work
 
     def _do(
         self,
@@ -130,8 +179,8 @@ class Connections:
                 msg = f"the Book at {self.place} cannot hold a value: {error_text(exc)}"
                 raise BookError(msg) from exc
 
-    def _write(self, function: Callable[[PostgresDatabase], T]) -> T:
-        with self._connection() as connection:
+    def _write(self, function: Callable[[PostgresDatabase], T], call: "_Call") -> T:
+        with self._connection() as connection, call.using(connection):
             with _away():
                 begun = connection.execute(_WRITE, prepare=False)
                 begun.nextset()

@@ -57,12 +57,13 @@ def find_entry(db: Database, key: str) -> EntryRecord | None:
     return None if row is None else _to_record(row)
 
 
-def find_entries(
+def find_entries(  # noqa: PLR0913, PLR0917 -- as the method of the store
     db: Database,
     batch: str | None,
     states: Sequence[EntryState],
     after: int,
     most: int | None,
+    is_single: bool,
 ) -> list[EntryRecord]:
     """Return entries in the order in which they were planned."""
     order = "search.id" if batch is None else "search.seq"
@@ -71,6 +72,8 @@ def find_entries(
     if batch is not None:
         query += " AND search.batch = (SELECT id FROM of_batch WHERE name = ?)"
         arguments.append(batch)
+    if is_single:
+        query += " AND search.batch IS NULL"
     if states:
         query += f" AND search.state IN ({', '.join('?' * len(states))})"
         arguments += states

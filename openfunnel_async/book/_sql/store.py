@@ -178,10 +178,11 @@ class SqlStore:
         states: Sequence[EntryState] = (),
         after: int = -1,
         most: int | None = None,
+        is_single: bool = False,
     ) -> list[EntryRecord]:
         """Return entries in order."""
         return await self._transactions.read(
-            queries.find_entries, batch, states, after, most
+            queries.find_entries, batch, states, after, most, is_single
         )
 
     async def find_batch(self, name: str) -> BatchRecord | None:

@@ -4,7 +4,11 @@ import pytest
 
 from tests.support.virtual_time import VIRTUAL_TIME, AnyioBackend
 
-pytest_plugins = ["openfunnel_async.pytest_plugin", "pytester"]
+pytest_plugins = [
+    "openfunnel_async.pytest_plugin",
+    "pytester",
+    "tests.support.postgres_fixtures",
+]
 
 
 @pytest.fixture(scope="module")

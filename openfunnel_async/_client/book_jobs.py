@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from openfunnel_async._client.background import BackgroundTasks
@@ -55,10 +55,15 @@ class BookJobs:
         """Return a handle of a job at a place in its rows, without I/O."""
         return self._handles.attached(start)
 
-    async def submit(self, search: LookalikeSearch, record: Record) -> BulkJob:
+    async def submit(
+        self,
+        search: LookalikeSearch,
+        record: Record,
+        is_wanted: Callable[[], bool],
+    ) -> BulkJob:
         """Start the job; ``record`` is awaited with the outcome before this returns."""
         return await self._submitter.submit_recorded(
-            search, record, patience=self.outage
+            search, record, patience=self.outage, is_wanted=is_wanted
         )
 
     async def read_balance(self) -> CreditBalance:

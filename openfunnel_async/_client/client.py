@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from openfunnel_async.book._batch import Batch
     from openfunnel_async.book._book import Book
     from openfunnel_async.book._ledger import Ledger
+    from openfunnel_async.book._steps import BookSteps
 
 
 class OpenFunnel:
@@ -544,6 +545,20 @@ class OpenFunnel:
             options=check_options(max_credits, distinct, reuse_days),
             labels=labels,
         )
+
+    def book_steps(self, book: "Book | None" = None) -> "BookSteps":
+        """Return the two steps of a search, for an engine that dispatches them.
+
+        Args:
+            book: The Book; None for that of this client.
+
+        Raises:
+            ConfigurationError: There is no Book.
+        """
+        from openfunnel_async.book._steps import BookSteps  # noqa: PLC0415 -- sqlite3 is for those who have a Book
+
+        ledger = None if book is None else _open_ledger(book)
+        return BookSteps(ledger or self._need_ledger("book_steps()"), self._book_jobs)
 
     def _note_settled(self, job_id: str, facts: Mapping[str, Any]) -> None:
         """Write the bill of a job that was submitted with ``once``."""

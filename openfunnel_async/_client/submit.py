@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 from openfunnel_async._client.background import BackgroundTasks, is_being_cancelled
 from openfunnel_async._client.handles import Handles
@@ -106,11 +105,7 @@ class Submitter:
             ConfigurationError: The client is closed; nothing was sent.
         """
         self._background.check_open()
-
-        def is_still_wanted() -> bool:
-            return is_wanted() and not self._background.is_closing
-
-        attempt = _Attempt(search, patience, is_still_wanted)
+        attempt = _Attempt(search, patience, self._unless_closing(is_wanted))
         unfinished = UnfinishedWork(attempt.describe)
         task = self._background.start_background_task(self._send(attempt))
         try:
@@ -130,7 +125,12 @@ class Submitter:
         return job
 
     async def submit_recorded(
-        self, search: LookalikeSearch, record: Record, *, patience: float
+        self,
+        search: LookalikeSearch,
+        record: Record,
+        *,
+        patience: float,
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> BulkJob:
         """Start the job and have its outcome written down, whatever happens.
 
@@ -143,13 +143,12 @@ class Submitter:
             search: What to submit.
             record: Awaited with the handle, or with the error.
             patience: Seconds of unbroken 429s to survive.
+            is_wanted: Whether it is still to be sent, when its turn has come.
 
         Raises:
             OpenFunnelError: As ``submit()``; what ``record`` raises as well.
         """
-        # A client that is being closed begins no submit.
-        is_wanted = partial(_is_open, self._background)
-        attempt = _Attempt(search, patience, is_wanted)
+        attempt = _Attempt(search, patience, self._unless_closing(is_wanted))
         unfinished = UnfinishedWork(attempt.describe)
         send = self._background.start_background_task(self._send(attempt))
         work = self._background.start_background_task(
@@ -223,6 +222,10 @@ class Submitter:
             return job
         raise self._unexpected(attempt, fault)
 
+    def _unless_closing(self, is_wanted: Callable[[], bool]) -> Callable[[], bool]:
+        """Return the same, and False for a client that is being closed."""
+        return lambda: is_wanted() and not self._background.is_closing
+
     def _report_submit(self, job: BulkJob) -> None:
         """Emit the event, after the handle was returned: its receiver is foreign."""
         self._resources.caller.emitter.emit(JobSubmitted, job.id, limit=job.limit)
@@ -277,10 +280,6 @@ class Submitter:
         job = self._handles.submitted(job_id, attempt.search.limit, loop.time())
         loop.call_soon(self._report_submit, job)
         return job
-
-
-def _is_open(background: BackgroundTasks) -> bool:
-    return not background.is_closing
 
 
 def _retrieve(work: asyncio.Task[BulkJob]) -> None:

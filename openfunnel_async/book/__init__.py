@@ -6,6 +6,7 @@ Start with ``Book`` and ``OpenFunnel(book=)``; ``OpenFunnel.batch()`` returns a
 
 from openfunnel_async.book._batch import Batch, BatchRows
 from openfunnel_async.book._book import Book
+from openfunnel_async.book._steps import BookSteps, Step, StepAction
 from openfunnel_async.book._values import (
     BatchDiff,
     BatchReport,
@@ -26,7 +27,10 @@ __all__ = [
     "Book",
     "BookCheck",
     "BookEntry",
+    "BookSteps",
     "BudgetStatus",
     "EntryState",
     "KnownList",
+    "Step",
+    "StepAction",
 ]

@@ -3,15 +3,11 @@
 There are three kinds of work in one task group. One task submits, a search at a time,
 so that at most one outcome can be unknown if the process ends. One task for each job
 follows it. One task reports, and watches what other processes do to the batch.
-
-A job takes a place of ``max_active`` for as long as it may be running, also if it
-cannot be read.
 """
 
 import asyncio
 import inspect
 from collections.abc import Callable
-from functools import partial
 from typing import cast
 
 import anyio
@@ -19,22 +15,19 @@ import attrs
 
 from openfunnel_async._job.handle import BulkJob
 from openfunnel_async._protocol.retry_rules import backoff, is_curable, retry_after_of
-from openfunnel_async.book._following import Follower
+from openfunnel_async.book._followed_jobs import FollowedJobs
 from openfunnel_async.book._jobs import Jobs
 from openfunnel_async.book._ledger import Ledger
 from openfunnel_async.book._recording import is_rejection
 from openfunnel_async.book._records import (
     BatchRecord,
     EntryRecord,
-    NotSubmittedError,
-    PageSums,
     Room,
 )
-from openfunnel_async.book._stop_rule import LastRows, StopRule
+from openfunnel_async.book._stop_rule import StopRule
 from openfunnel_async.book._values import BatchReport, BatchStatus, EntryState
 from openfunnel_async.errors import (
     BookError,
-    JobNotFoundError,
     OpenFunnelError,
     RateLimitedError,
     SubmitOutcomeUnknownError,
@@ -90,17 +83,14 @@ class BatchRun:
         self._batch = batch
         self._handles = handles
         self._options = options
-        self._followed = 0
-        self._unreadable = 0
-        self._taken: set[str] = set()
-        self._cancelling: set[str] = set()
-        self._submitting: str | None = None
+        self._followed = FollowedJobs(
+            ledger, jobs, batch, handles, options.stop_rule, self._note_change
+        )
         self._changed = asyncio.Event()
         self._failed_since: float | None = None
         self._failures = 0
         self._unknowns = 0
         self._is_stopped = False
-        self._has_enough = False
         self._error: OpenFunnelError | None = None
 
     async def run(self) -> BatchReport:
@@ -118,11 +108,13 @@ class BatchRun:
                 watchers.cancel_scope.cancel()
         except ExceptionGroup as exc:
             raise _find_first(exc) from None
+        await self._followed.give_back()
         report = await self.report()
         if self._options.on_progress is not None:
             await _call(self._options.on_progress, report)
-        if self._error is not None:
-            raise self._error
+        error = self._error or self._followed.error
+        if error is not None:
+            raise error
         return report
 
     async def report(self) -> BatchReport:
@@ -131,13 +123,13 @@ class BatchRun:
         return report
 
     async def _work(self) -> None:
-        async with anyio.create_task_group() as self._group:
+        async with anyio.create_task_group() as group:
+            self._followed.use(group)
             # A submit of an earlier run whose answer came late.
             submitting = await self._find(EntryState.SUBMITTING)
             await self._ledger.wait_for_submits(entry.key for entry in submitting)
-            for entry in await self._find(EntryState.SUBMITTED):
-                self._start_following(entry, self._jobs.attach(entry.start))
-            await self._stop_at_enough((await self.report()).new)
+            await self._followed.take_free(self._options.max_active)
+            await self._followed.stop_at_enough((await self.report()).new)
             await self._submit_all()
 
     async def _find(self, state: EntryState) -> list[EntryRecord]:
@@ -155,21 +147,37 @@ class BatchRun:
         while not self._is_stopped:
             changed = self._changed
             entry = await self._next_planned(after)
-            if entry is None and not self._followed:
+            is_busy = bool(self._followed.number) or await self._is_others_work()
+            if entry is None and not is_busy:
                 return
             if entry is None:
                 # More may be planned meanwhile, by extend() or by resolve().
                 await changed.wait()
                 after = -1
-            elif self._followed + self._unreadable >= self._options.max_active:
-                if not self._followed:
+            elif self._active >= self._options.max_active:
+                if not self._followed.number:
                     return
                 await changed.wait()
             elif not await self._submit(entry):
-                if self._followed:
+                if is_busy:
                     await changed.wait()
                 else:
                     after = entry.seq
+
+    @property
+    def _active(self) -> int:
+        return self._followed.number + self._followed.unreadable
+
+    async def _is_others_work(self) -> bool:
+        """Whether another process has a submit or a job of this batch under way.
+
+        If that process ends, this one takes over what it had.
+        """
+        if not self._store.is_shared:
+            return False
+        states = (EntryState.SUBMITTING, EntryState.SUBMITTED)
+        found = await self._store.find_entries(batch=self._name, states=states)
+        return any(entry.key not in self._followed.seen for entry in found)
 
     async def _next_planned(self, after: int) -> EntryRecord | None:
         found = await self._store.find_entries(
@@ -189,7 +197,6 @@ class BatchRun:
 
     async def _submit_alone(self, entry: EntryRecord) -> bool:
         """Submit a search while this process submits nothing else."""
-        self._submitting = entry.key
         intent = await self._ledger.begin_submit(entry, self._jobs.budget)
         is_refused = intent.room in {Room.OVER, Room.FULL}
         if intent.room is Room.OVER and intent.budget is None:
@@ -198,7 +205,6 @@ class BatchRun:
             await self._store.skip_over_cap(entry.id, error)
         elif intent.room is Room.RESERVED:
             await self._submit_reserved(entry, intent.attempt)
-        self._submitting = None
         return not is_refused
 
     async def _has_credits(self, entry: EntryRecord) -> bool:
@@ -215,7 +221,7 @@ class BatchRun:
         job: BulkJob | None = None
         record = self._ledger.carry(entry.key, attempt)
         try:
-            job = await self._jobs.submit(entry.search, record)
+            job = await self._jobs.submit(entry.search, record, self._store.may_send)
         except BookError:
             raise
         except OpenFunnelError as exc:
@@ -223,9 +229,12 @@ class BatchRun:
         else:
             self._failed_since, self._failures, self._unknowns = None, 0, 0
         stored = await self._store.find_entry(entry.key)
-        if stored is not None and stored.state is EntryState.SUBMITTED:
-            job = job or self._jobs.attach(stored.start)
-            self._start_following(stored, job)
+        if stored is None or stored.state is not EntryState.SUBMITTED:
+            return
+        # The task that watches may have found it first.
+        is_new = entry.key not in self._followed.seen
+        if is_new and await self._store.take_lease(entry.id):
+            self._followed.start(stored, job or self._jobs.attach(stored.start))
 
     async def _note_failed_submit(self, error: OpenFunnelError) -> None:
         """Decide whether the next search is submitted, and when.
@@ -266,77 +275,6 @@ class BatchRun:
             return
         await asyncio.sleep(backoff(self._unknowns))
 
-    # Jobs
-
-    def _start_following(self, entry: EntryRecord, job: BulkJob) -> None:
-        self._followed += 1
-        self._taken.add(entry.key)
-        self._handles[entry.key] = job
-        self._group.start_soon(self._follow, entry, job)
-        if entry.wants_cancel:
-            self._start_cancel(entry.key)
-
-    async def _follow(self, entry: EntryRecord, job: BulkJob) -> None:
-        """Follow a job; one that cannot be read keeps its place and its reservation."""
-        try:
-            on_page = partial(self._note_page, entry, self._make_last_rows())
-            await Follower(self._store, entry, job, on_page).follow()
-        except NotSubmittedError:
-            # A person has skipped it, and the job is nobody's concern any more.
-            return
-        except BookError:
-            raise
-        except OpenFunnelError as exc:
-            await self._store.note_error(entry.id, _describe(exc))
-            self._error = self._error or exc
-            is_gone = job.is_terminal or isinstance(exc, JobNotFoundError)
-            self._unreadable += not is_gone
-        else:
-            # A handle holds its last page.
-            del self._handles[entry.key]
-        finally:
-            self._followed -= 1
-            self._note_change()
-            self._ledger.note_change()
-
-    def _make_last_rows(self) -> LastRows | None:
-        rule = self._options.stop_rule
-        return None if rule is None else LastRows(rule)
-
-    async def _note_page(
-        self, entry: EntryRecord, last: LastRows | None, sums: PageSums, rows: int
-    ) -> None:
-        """Cancel a job that brings too little that is new, or all when it is enough."""
-        is_poor = last is not None and last.note(sums.is_new)
-        if is_poor and entry.key not in self._cancelling:
-            await self._store.record_stop(entry.id, rows)
-            self._start_cancel(entry.key)
-        await self._stop_at_enough(sums.batch_new)
-
-    async def _stop_at_enough(self, new: int) -> None:
-        """Submit nothing more and cancel the jobs, once enough companies are new."""
-        most = self._batch.most_new
-        if most is None or new < most or self._has_enough:
-            return
-        self._has_enough = True
-        error = f"the batch has {most} new companies; nothing was sent"
-        await self._store.skip_planned(self._name, error)
-        await self._store.request_cancel(self._name, is_final=False)
-        for key in list(self._handles):
-            self._start_cancel(key)
-
-    def _start_cancel(self, key: str) -> None:
-        """Cancel a job for which somebody asked for it; its follower reads the end."""
-        if key not in self._cancelling:
-            self._cancelling.add(key)
-            self._group.start_soon(self._cancel, self._handles[key])
-
-    async def _cancel(self, job: BulkJob) -> None:
-        try:
-            await job.cancel(timeout=max(self._jobs.outage, _CANCEL_WITHIN))
-        except OpenFunnelError as exc:
-            self._error = self._error or exc
-
     # Progress, and what others do
 
     def _note_change(self) -> None:
@@ -363,6 +301,10 @@ class BatchRun:
                 seen = change
                 await self._pick_up()
                 self._note_change()
+            elif self._store.is_shared:
+                # A lease that has run out is no change.
+                await self._ledger.sweep()
+                await self._take_free()
 
     async def _find_change(self) -> tuple[int, int]:
         """Return numbers that differ once something was changed, here or elsewhere."""
@@ -370,18 +312,11 @@ class BatchRun:
 
     async def _pick_up(self) -> None:
         """Follow a job that another process made known, and cancel what it asks."""
-        for entry in await self._find(EntryState.SUBMITTED):
-            if entry.key not in self._taken and entry.key != self._submitting:
-                self._start_following(entry, self._jobs.attach(entry.start))
-            if entry.key in self._handles and entry.wants_cancel:
-                self._start_cancel(entry.key)
+        await self._take_free()
+        self._followed.cancel_unwanted(await self._find(EntryState.SUBMITTED))
 
-
-def _describe(error: OpenFunnelError) -> str:
-    """Say what keeps a job from being read, and what a person can do."""
-    if isinstance(error, JobNotFoundError):
-        return f"{error}; Book.resolve(key, skip=True) gives it up"
-    return str(error)
+    async def _take_free(self) -> None:
+        await self._followed.take_free(self._options.max_active - self._active)
 
 
 async def _call(on_progress: OnProgress, report: BatchReport) -> None:

@@ -43,8 +43,12 @@ class Book:
     nobody can know is an entry in the state ``unknown``.
 
     Give it to a client: ``OpenFunnel(book=Book("openfunnel.sqlite"))``, which closes
-    it. Used alone it can be read without a client. One process at a time runs a Book;
-    any number may read it. See docs/explanation/the-book.md.
+    it. Used alone it can be read without a client. One process at a time runs a Book
+    that is a file, and any number may read it; ``Book.connect()`` returns one that many
+    processes run. See docs/explanation/the-book.md.
+
+    Attributes:
+        place: The file, or the host, the port and the name of the database.
 
     Args:
         path: The file; it is made when it is first used, readable by its owner alone.
@@ -56,34 +60,63 @@ class Book:
     __module__ = "openfunnel_async"
 
     def __init__(self, path: str | PathLike[str] = "openfunnel.sqlite") -> None:
-        self._path = _check_path(path)
-        self._ledger = Ledger(SqliteStore(self._path))
+        self._path: Path | None = _check_path(path)
+        self._ledger: Ledger = Ledger(SqliteStore(self._path))
+        self.place: str = str(self._path)
 
     @classmethod
     def connect(cls, url: str) -> Self:
         """Return the Book at an address.
 
         Args:
-            url: ``sqlite:///relative/path`` or ``sqlite:////absolute/path``.
+            url: ``postgresql://USER@HOST:PORT/NAME``, which any number of processes may
+                run at a time; ``sqlite:///relative/path`` or ``sqlite:////absolute/path``.
 
         Raises:
-            ConfigurationError: The address is invalid.
+            ConfigurationError: The address is invalid, or the extra ``workers`` is not
+                installed.
         """
-        scheme, separator, path = str(url).partition(":///")
-        if separator and scheme == "sqlite":
-            return cls(path)
-        msg = "a Book's address is sqlite:///PATH; its path alone is possible as well"
-        raise ConfigurationError(msg)
+        scheme, separator, rest = str(url).partition("://")
+        if separator and scheme == "sqlite" and rest.startswith("/"):
+            return cls(rest[1:])
+        if separator and scheme in {"postgresql", "postgres"}:
+            return cls._connect_to_server(str(url))
+        raise ConfigurationError(
+            "a Book's address is postgresql://USER@HOST:PORT/NAME or sqlite:///PATH; "
+            "the path of a file alone is possible as well"
+        )
+
+    @classmethod
+    def _connect_to_server(cls, url: str) -> Self:
+        try:
+            from openfunnel_async.book._postgres.store import PostgresStore  # noqa: PLC0415 -- an extra
+        except ImportError as exc:
+            msg = (
+                f"a Book on PostgreSQL needs {exc.name}: "
+                'pip install "openfunnel-async[workers]"'
+            )
+            raise ConfigurationError(msg) from None
+        book = cls.__new__(cls)
+        store = PostgresStore(url)
+        book._path, book._ledger = None, Ledger(store)  # noqa: SLF001 -- in place of __init__
+        book.place = store.place
+        return book
 
     def __repr__(self) -> str:
-        return f"<Book {escaped(str(self._path), 200)}>"
+        return f"<Book {escaped(self.place, 200)}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Book is not pickled or copied; open it where it is used")
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """The file.
+
+        Raises:
+            ConfigurationError: The Book is on a server; ``place`` says where.
+        """
+        if self._path is None:
+            raise ConfigurationError(f"the Book at {self.place} is not a file")
         return self._path
 
     async def __aenter__(self) -> Self:

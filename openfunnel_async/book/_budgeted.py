@@ -62,8 +62,10 @@ async def _settle_open_jobs(ledger: Ledger, jobs: Jobs) -> bool:
     """Write the bills of single jobs that are terminal; return whether one was."""
     states = (EntryState.SUBMITTED,)
     found = False
-    for entry in await ledger.store.find_entries(states=states, most=_MOST_POLLED):
-        if entry.batch is not None or entry.job_id is None:
+    for entry in await ledger.store.find_entries(
+        states=states, most=_MOST_POLLED, is_single=True
+    ):
+        if entry.job_id is None:
             continue
         start = JobCheckpoint(job_id=entry.job_id, limit=entry.job_limit)
         try:

@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable
 from openfunnel_async._job.handle import BulkJob
 from openfunnel_async._job.streams import read_raw_page
 from openfunnel_async._values.status import JobStatus
-from openfunnel_async.book._records import EntryRecord, PageSums
+from openfunnel_async.book._records import BatchRecord, EntryRecord, PageSums
 from openfunnel_async.book._store import Store
 from openfunnel_async.errors import (
     IncompleteResultsError,
     JobFailedError,
+    JobNotFoundError,
+    OpenFunnelError,
 )
 
 # A manifest that is completed later: docs/explanation/money-and-cancellation.md.
@@ -91,3 +93,17 @@ class Follower:
     def _stated_bill(self) -> float | None:
         manifest = self._job.snapshot.manifest if self._job.snapshot else None
         return None if manifest is None else manifest.credits_consumed
+
+
+async def stop_batch(store: Store, batch: BatchRecord) -> None:
+    """Submit nothing more of a batch that has enough, and ask to cancel its jobs."""
+    error = f"the batch has {batch.most_new} new companies; nothing was sent"
+    await store.skip_planned(batch.name, error)
+    await store.request_cancel(batch.name, is_final=False)
+
+
+def describe_error(error: OpenFunnelError) -> str:
+    """Say what keeps a job from being read, and what a person can do."""
+    if isinstance(error, JobNotFoundError):
+        return f"{error}; Book.resolve(key, skip=True) gives it up"
+    return str(error)

@@ -36,8 +36,18 @@ class Jobs(Protocol):
         """Return a handle of a job at a place in its rows, without I/O."""
         ...
 
-    async def submit(self, search: LookalikeSearch, record: Record) -> BulkJob:
+    async def submit(
+        self,
+        search: LookalikeSearch,
+        record: Record,
+        is_wanted: Callable[[], bool],
+    ) -> BulkJob:
         """Start the job; ``record`` is awaited with the outcome before this returns.
+
+        Args:
+            search: The search.
+            record: Awaited with the outcome.
+            is_wanted: Whether it may still be sent, asked before each try.
 
         Cancellation: what is not sent is not sent any more. What was sent is read to
         its end and recorded in the background, and the job continues.

@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import os
-import socket
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -31,7 +29,6 @@ class Ledger:
 
     Attributes:
         store: The transactions.
-        owner: The name of this process in the Book.
         under_way: The submits that this process carries on, by key: a future that is
             done once the outcome is written.
         changes: How often this process has changed what is planned or decided.
@@ -42,7 +39,6 @@ class Ledger:
 
     def __init__(self, store: Store) -> None:
         self.store: Store = store
-        self.owner: str = f"{os.getpid()}@{socket.gethostname()}"
         self._is_checked = False
         self.under_way: dict[str, asyncio.Future[None]] = {}
         self._releasing: set[asyncio.Task[None]] = set()
@@ -109,12 +105,7 @@ class Ledger:
                 await self.store.check_file()
                 self._is_checked = True
             await self.store.restore_held_ids()
-            for key in await self.store.sweep(self.under_way):
-                _logger.warning(
-                    "the outcome of the submit of %s is unknown: a job may be running "
-                    "and billing; its exposure stays reserved until Book.resolve()",
-                    key,
-                )
+            await self.sweep()
             yield
         finally:
             if self.under_way:
@@ -124,6 +115,15 @@ class Ledger:
                 task.add_done_callback(self._releasing.discard)
             else:
                 await self.store.release_run_lock()
+
+    async def sweep(self) -> None:
+        """Make each submit that no process carries on an unknown one."""
+        for key in await self.store.sweep(self.under_way):
+            _logger.warning(
+                "the outcome of the submit of %s is unknown: a job may be running "
+                "and billing; its exposure stays reserved until Book.resolve()",
+                key,
+            )
 
     async def _release_later(self) -> None:
         """Release the lock once no submit of this process is under way."""
@@ -162,7 +162,7 @@ class Ledger:
             return Intent(Room.NOT_PLANNED)
         self.under_way[entry.key] = asyncio.get_running_loop().create_future()
         work = asyncio.create_task(
-            self.store.begin_submit(entry.id, self.owner, budget)
+            self.store.begin_submit(entry.id, self.store.owner, budget)
         )
         try:
             intent = await asyncio.shield(work)

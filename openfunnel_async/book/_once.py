@@ -29,6 +29,7 @@ from openfunnel_async.errors import (
 
 _LOCK_WITHIN = 30.0
 _LONGEST_PAUSE = 0.1
+_OTHERS_EVERY = 0.5
 
 
 async def submit_once(
@@ -104,7 +105,21 @@ def _find_job(ledger: Ledger, jobs: Jobs, entry: EntryRecord) -> BulkJob | None:
 
 
 async def _submit(ledger: Ledger, jobs: Jobs, planned: PlannedSearch) -> BulkJob:
-    """Submit the search, unless another process did so in the meantime."""
+    """Submit the search, unless another process did so in the meantime.
+
+    One of a shared Book may be doing so now; if it ends, the outcome is unknown.
+    """
+    while True:
+        job = await _submit_here(ledger, jobs, planned)
+        if job is not None:
+            return job
+        await ledger.wait_for_change(_OTHERS_EVERY)
+
+
+async def _submit_here(
+    ledger: Ledger, jobs: Jobs, planned: PlannedSearch
+) -> BulkJob | None:
+    """Submit the search; None if another process is submitting it."""
     async with ledger.one_submit(), _run_lock(ledger):
         # An earlier caller was cancelled, and the answer is on its way.
         await ledger.wait_for_submits([planned.key])
@@ -112,6 +127,8 @@ async def _submit(ledger: Ledger, jobs: Jobs, planned: PlannedSearch) -> BulkJob
         job = _find_job(ledger, jobs, entry)
         if job is not None:
             return job
+        if entry.state is EntryState.SUBMITTING:
+            return None
         if entry.state is EntryState.REJECTED:
             # No job was made, and what was refused may be accepted today.
             await ledger.store.resolve(entry.key, Resolution.SUBMIT_AGAIN)
@@ -123,7 +140,7 @@ async def _submit(ledger: Ledger, jobs: Jobs, planned: PlannedSearch) -> BulkJob
             raise CreditCapError(_refusal(entry, intent))
         record = ledger.carry(entry.key, intent.attempt)
         try:
-            job = await jobs.submit(entry.search, record)
+            job = await jobs.submit(entry.search, record, ledger.store.may_send)
         except SubmitOutcomeUnknownError as exc:
             if exc.job_id is None:
                 raise

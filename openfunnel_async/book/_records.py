@@ -154,8 +154,11 @@ class PageSums(NamedTuple):
     batch_new: int
 
 
-class NotSubmittedError(BookError):
-    """A page came for an entry that is not submitted any more."""
+class NotFollowedError(BookError):
+    """A page came for an entry that this process does not follow any more.
+
+    A person has skipped it, or another process follows its job: the lease was lost.
+    """
 
 
 class DamagedBookError(BookError):

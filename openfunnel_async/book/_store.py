@@ -33,7 +33,15 @@ from openfunnel_async.book._values import (
 
 
 class Store(Protocol):
-    """The transactions of the Book."""
+    """The transactions of the Book.
+
+    Attributes:
+        owner: The name of this process in the Book.
+        is_shared: Whether several processes may run the Book at a time.
+    """
+
+    owner: str
+    is_shared: bool
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -48,7 +56,7 @@ class Store(Protocol):
         ...
 
     async def acquire_run_lock(self) -> None:
-        """Become the one process that submits and follows jobs.
+        """Become a process that submits and follows jobs; of some stores the only one.
 
         Raises:
             BookInUseError: Another process is it.
@@ -57,6 +65,47 @@ class Store(Protocol):
 
     async def release_run_lock(self) -> None:
         """Let another process run the Book."""
+        ...
+
+    def may_send(self) -> bool:
+        """Whether this process may still send a submit whose intent it has written."""
+        ...
+
+    async def take_lease(self, entry_id: int) -> bool:
+        """Become the one process that follows a job; False if another one is it."""
+        ...
+
+    async def take_free_leases(self, name: str, most: int) -> list[EntryRecord]:
+        """Become the one that follows the jobs of a batch that nobody follows.
+
+        Args:
+            name: The batch.
+            most: At most this number of them, if the Book is shared.
+
+        Returns:
+            Their entries; if the Book is not shared, of all submitted entries.
+        """
+        ...
+
+    async def release_lease(self, entry_id: int) -> None:
+        """Let another process follow a job."""
+        ...
+
+    async def find_due(self, most: int, budget: str | None) -> list[tuple[str, str]]:
+        """Return the keys of entries of batches that wait for somebody.
+
+        Args:
+            most: At most this number of them.
+            budget: The budget that applies beside the caps of the batches.
+
+        Returns:
+            Each with ``"submit"`` or ``"follow"``; only searches that fit under their
+            caps are to be submitted.
+        """
+        ...
+
+    async def find_cancels(self) -> list[str]:
+        """Return the keys of jobs that this process follows and nobody wants."""
         ...
 
     async def plan(
@@ -216,11 +265,13 @@ class Store(Protocol):
         states: Sequence[EntryState] = (),
         after: int = -1,
         most: int | None = None,
+        is_single: bool = False,
     ) -> list[EntryRecord]:
         """Return entries in order.
 
         Args:
             batch: Of this batch alone.
+            is_single: Only those that are of no batch.
             states: In these states alone.
             after: Only entries behind this one: its ``seq`` in a batch, else its id.
             most: At most this number of them.

@@ -1,7 +1,6 @@
 """Known companies: the time to look one up, and the bytes to keep it."""
 
 import asyncio
-import sqlite3
 import statistics
 import tempfile
 import time
@@ -10,8 +9,9 @@ from pathlib import Path
 from random import Random
 
 from openfunnel_async import Book, Company
-from openfunnel_async.book._sqlite.companies import note_rows
+from openfunnel_async.book._sql.companies import note_rows
 from openfunnel_async.book._sqlite.connection import open_database
+from openfunnel_async.book._sqlite.database import SqliteDatabase
 from tests.benchmarks.tables import Cell, Figure, Goal, Table
 
 _PAGE = 100
@@ -87,7 +87,7 @@ async def _look_up_each(path: Path, rows: list[Row]) -> float:
     return 1e6 * statistics.median(took)
 
 
-def _look_up(db: sqlite3.Connection, pages: list[list[Row]]) -> float:
+def _look_up(db: SqliteDatabase, pages: list[list[Row]]) -> float:
     """Return the median of microseconds a company; nothing is kept."""
     db.execute("PRAGMA foreign_keys = OFF")
     took: list[float] = []

@@ -1,12 +1,12 @@
 """Transactions of a Book on the event loop, for virtual time."""
 
-import sqlite3
 from collections.abc import Callable
 
 import anyio.lowlevel
 import pytest
 
 from openfunnel_async.book._sqlite.connection import Connection
+from openfunnel_async.book._sqlite.database import SqliteDatabase
 
 
 def run_inline(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,7 +15,7 @@ def run_inline(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run(
         self: Connection,
         begin: str | None,
-        function: Callable[[sqlite3.Connection], object],
+        function: Callable[[SqliteDatabase], object],
     ) -> object:
         await anyio.lowlevel.checkpoint()
         return self._do(begin, function)

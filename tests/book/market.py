@@ -7,7 +7,7 @@ import pytest
 
 from openfunnel_async import Company
 from openfunnel_async.book import BatchReport
-from openfunnel_async.book._batch_run import BatchRun
+from openfunnel_async.book._followed_jobs import FollowedJobs
 from openfunnel_async.sandbox import JobLife, Unknowns
 from tests.book.account import BookAccount
 from tests.fleet.account import search
@@ -41,13 +41,13 @@ async def refresh(path: Path, *, distinct: int, max_active: int) -> Refreshed:
     """Buy two searches, then others until enough companies are new."""
     unknowns = Unknowns(settle="next_page")
     decided: dict[str, int] = {}
-    stop_at_enough = BatchRun._stop_at_enough
+    stop_at_enough = FollowedJobs.stop_at_enough
     async with BookAccount(path, JobLife(), unknowns=unknowns) as account:
 
         def delivered() -> dict[str, int]:
             return {view.id: view.rows_written for view in account.views}
 
-        async def stop(run: BatchRun, new: int) -> None:
+        async def stop(run: FollowedJobs, new: int) -> None:
             if new >= distinct and not decided:
                 decided.update(delivered())
             await stop_at_enough(run, new)
@@ -58,7 +58,7 @@ async def refresh(path: Path, *, distinct: int, max_active: int) -> Refreshed:
         wanted = [search(number, 1000) for number in range(3, 11)]
         batch = await account.client.batch("new", wanted, distinct=distinct)
         with pytest.MonkeyPatch.context() as monkeypatch:
-            monkeypatch.setattr(BatchRun, "_stop_at_enough", stop)
+            monkeypatch.setattr(FollowedJobs, "stop_at_enough", stop)
             report = await batch.run(max_active=max_active)
         await account.check()
         now = delivered()

@@ -17,7 +17,7 @@ from openfunnel_async import (
 )
 from openfunnel_async.book import BudgetStatus, EntryState
 from openfunnel_async.book._calendar import find_periods
-from openfunnel_async.book._sqlite import caps, transactions
+from openfunnel_async.book._sqlite import database
 from openfunnel_async.sandbox import LostAnswer
 from tests.book.account import BookAccount
 from tests.fleet.account import lasting, search, searches
@@ -146,8 +146,7 @@ async def test_a_bill_after_midnight_is_that_of_the_day_before(
     account: BookAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [datetime(2026, 11, 30, 23, 59, tzinfo=UTC).timestamp()]
-    for module in (caps, transactions):
-        monkeypatch.setattr(module, "time", _Clock(now), raising=False)
+    monkeypatch.setattr(database, "time", _Clock(now))
     async with account:
         book = account.book
         await book.set_budget("agent-7", per_day=50, per_month=60)
@@ -158,7 +157,8 @@ async def test_a_bill_after_midnight_is_that_of_the_day_before(
         await anyio.sleep(1)
     db = sqlite3.connect(account.book.path)
     found = db.execute(
-        "SELECT period, spent, reserved FROM cap WHERE budget IS NOT NULL ORDER BY id"
+        "SELECT period, spent, reserved FROM of_cap WHERE budget IS NOT NULL"
+        " ORDER BY id"
     ).fetchall()
     db.close()
     assert found == [

@@ -11,7 +11,7 @@ import pytest
 
 from openfunnel_async import BookError, ConfigurationError, SubmitOutcomeUnknownError
 from openfunnel_async.book import EntryState
-from openfunnel_async.book._sqlite.spill import SpillFile, read_held_ids
+from openfunnel_async.book._spill import SpillFile, read_held_ids
 from openfunnel_async.book._sqlite.store import SqliteStore
 from tests.book.account import BookAccount
 from tests.fleet.account import lasting, search, searches

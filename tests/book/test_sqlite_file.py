@@ -24,10 +24,10 @@ from openfunnel_async import (
 )
 from openfunnel_async.book._ledger import Ledger
 from openfunnel_async.book._run_lock import RunLock
+from openfunnel_async.book._spill import HeldId, SpillFile, read_held_ids
 from openfunnel_async.book._sqlite import connection
 from openfunnel_async.book._sqlite.connection import Connection, find_file_system
 from openfunnel_async.book._sqlite.schema import MIGRATIONS
-from openfunnel_async.book._sqlite.spill import HeldId, SpillFile, read_held_ids
 from openfunnel_async.book._sqlite.store import SqliteStore
 from tests.book.conformance.planned import ROWS, entry_of, plan, submitted, submitting
 
@@ -176,7 +176,7 @@ async def test_an_older_book_is_copied_and_migrated(
     store = SqliteStore(book_path)
     await plan(store, "a")
     await store.aclose()
-    longer = (*MIGRATIONS, "ALTER TABLE batch ADD COLUMN tried TEXT;")
+    longer = (*MIGRATIONS, "ALTER TABLE of_batch ADD COLUMN tried TEXT;")
     for module in (connection, sys.modules[migrate_module]):
         monkeypatch.setattr(module, "MIGRATIONS", longer)
     assert (await entry_of(store, "a")).key == "a"
@@ -199,7 +199,8 @@ async def test_a_migration_that_fails_changes_nothing(
     store = SqliteStore(book_path)
     await plan(store, "a")
     await store.aclose()
-    broken = (*MIGRATIONS, "ALTER TABLE batch ADD COLUMN tried TEXT; SELECT nothing;")
+    script = "ALTER TABLE of_batch ADD COLUMN tried TEXT; SELECT nothing;"
+    broken = (*MIGRATIONS, script)
     for module in (connection, sys.modules[migrate_module]):
         monkeypatch.setattr(module, "MIGRATIONS", broken)
     with pytest.raises(BookError, match="nothing"):
@@ -231,7 +232,7 @@ async def test_a_damaged_file_is_noticed_before_anything_is_sent(
     await plan(store, *[f"key-{number}" for number in range(400)])
     await store.aclose()
     db = sqlite3.connect(book_path)
-    name = "sqlite_autoindex_search_1"
+    name = "sqlite_autoindex_of_search_1"
     (page,) = db.execute(
         "SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)
     ).fetchone()
@@ -249,15 +250,15 @@ async def test_a_damaged_file_is_noticed_before_anything_is_sent(
 @pytest.mark.parametrize(
     "damage",
     [
-        "UPDATE page SET body = x'00'",
-        "UPDATE page SET body = x'789c4b4c4a06000226011f'",
-        "UPDATE search SET state = 'settlee'",
-        "UPDATE search SET request = '{'",
-        "UPDATE search SET place = '{}'",
-        "UPDATE cap SET spent = 7",
-        "UPDATE search SET rows = 7",
-        "DELETE FROM page",
-        "DELETE FROM event",
+        "UPDATE of_page SET body = x'00'",
+        "UPDATE of_page SET body = x'789c4b4c4a06000226011f'",
+        "UPDATE of_search SET state = 'settlee'",
+        "UPDATE of_search SET request = '{'",
+        "UPDATE of_search SET place = '{}'",
+        "UPDATE of_cap SET spent = 7",
+        "UPDATE of_search SET rows = 7",
+        "DELETE FROM of_page",
+        "DELETE FROM of_event",
     ],
 )
 async def test_damaged_values_are_reported_in_words(

@@ -52,8 +52,8 @@ def count_backups(folder: Path) -> int:
 def rename_to_yesterday(folder: Path) -> None:
     """Give the batch of this night another name, as if a day had passed."""
     with contextlib.closing(sqlite3.connect(folder / "openfunnel.sqlite")) as db, db:
-        db.execute("UPDATE batch SET name = 'night-before'")
-        db.execute("UPDATE search SET key = 'night-before/' || id")
+        db.execute("UPDATE of_batch SET name = 'night-before'")
+        db.execute("UPDATE of_search SET key = 'night-before/' || id")
 
 
 async def test_it_buys_once_and_writes_the_file(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import gc
 import logging
 import os
 import random
-import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Generator
@@ -31,6 +30,7 @@ from openfunnel_async import (
     WireRequest,
 )
 from openfunnel_async.book import EntryState
+from openfunnel_async.book._sqlite.database import SqliteDatabase
 from openfunnel_async.sandbox import Service
 from tests.storm.book_records import BookRecord, BookView, LifeEnd, query_of
 from tests.storm.counts import ScheduleResult, count_book_events
@@ -361,7 +361,7 @@ def _inline_transactions(host: _Host) -> Generator[None]:
     async def run_inline(
         self: Connection,
         begin: str | None,
-        function: Callable[[sqlite3.Connection], Any],
+        function: Callable[[SqliteDatabase], Any],
     ) -> Any:
         await asyncio.sleep(0)
         if host.count_transaction():

@@ -1,37 +1,37 @@
 """Bugs in the Book, made from the original parts."""
 
-import sqlite3
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from openfunnel_async import JobCheckpoint
 from openfunnel_async.book import EntryState
-from tests.storm.internals import BatchRun, EntryRecord, Follower
+from openfunnel_async.book._sqlite.database import SqliteDatabase
+from tests.storm.internals import EntryRecord, FollowedJobs, Follower
 
 
 def plan_lost_submits_again(_sound: Any) -> Any:
-    def sweep(db: sqlite3.Connection, _under_way: Collection[str]) -> list[str]:
-        db.execute("UPDATE search SET state = 'planned' WHERE state = 'submitting'")
+    def sweep(db: SqliteDatabase, _under_way: Collection[str]) -> list[str]:
+        db.execute("UPDATE of_search SET state = 'planned' WHERE state = 'submitting'")
         return []
 
     return sweep
 
 
 def reject_lost_submits(_sound: Any) -> Any:
-    def sweep(db: sqlite3.Connection, _under_way: Collection[str]) -> list[str]:
-        db.execute("UPDATE search SET state = 'rejected' WHERE state = 'submitting'")
+    def sweep(db: SqliteDatabase, _under_way: Collection[str]) -> list[str]:
+        db.execute("UPDATE of_search SET state = 'rejected' WHERE state = 'submitting'")
         return []
 
     return sweep
 
 
 def return_reservations_of_lost_submits(original: Any) -> Any:
-    def sweep(db: sqlite3.Connection, under_way: Collection[str]) -> list[str]:
+    def sweep(db: SqliteDatabase, under_way: Collection[str]) -> list[str]:
         keys: list[str] = original(db, under_way)
         for key in keys:
             db.execute(
-                "UPDATE cap SET reserved = reserved - (SELECT exposure FROM search"
-                " WHERE key = ?)",
+                "UPDATE of_cap SET reserved = reserved"
+                " - (SELECT exposure FROM of_search WHERE key = ?)",
                 (key,),
             )
         return keys
@@ -41,7 +41,7 @@ def return_reservations_of_lost_submits(original: Any) -> Any:
 
 def take_unknown_outcomes_as_unsent(original: Any) -> Any:
     def record_no_job(
-        db: sqlite3.Connection, key: str, attempt: int, state: EntryState, error: str
+        db: SqliteDatabase, key: str, attempt: int, state: EntryState, error: str
     ) -> None:
         if state is EntryState.UNKNOWN:
             state = EntryState.PLANNED
@@ -59,7 +59,7 @@ def read_from_the_first_row(_sound: Any) -> Any:
 
 def drop_the_last_row_of_a_page(original: Any) -> Any:
     def record_page(
-        db: sqlite3.Connection,
+        db: SqliteDatabase,
         entry_id: int,
         first: int,
         rows: Sequence[object],
@@ -94,7 +94,7 @@ def note_no_event(_sound: Any) -> Any:
 
 
 def follow_new_jobs_only(_sound: Any) -> Any:
-    async def find(_run: BatchRun, _state: EntryState) -> list[EntryRecord]:
-        return []
+    async def take_free(_followed: FollowedJobs, _most: int) -> None:
+        return
 
-    return find
+    return take_free

@@ -28,18 +28,17 @@ from openfunnel_async._protocol.retry_loop import Caller
 from openfunnel_async._protocol.retry_rules import RetryAllowance, Tries
 from openfunnel_async._protocol.submit_throttle import SubmitThrottle
 from openfunnel_async._transport.wire import SendProgress
-from openfunnel_async.book._batch_run import BatchRun
 from openfunnel_async.book._book import ledger_of
+from openfunnel_async.book._followed_jobs import FollowedJobs
 from openfunnel_async.book._following import Follower
 from openfunnel_async.book._recording import SubmitRecorder
 from openfunnel_async.book._records import EntryRecord
 from openfunnel_async.book._run_lock import RunLock
-from openfunnel_async.book._sqlite import transactions
+from openfunnel_async.book._sql import entries, following, submitting
 from openfunnel_async.book._sqlite.connection import Connection
 
 __all__ = [
     "BackgroundTasks",
-    "BatchRun",
     "Caller",
     "CancelAnswer",
     "Cancellation",
@@ -47,6 +46,7 @@ __all__ = [
     "Connection",
     "CreditCap",
     "EntryRecord",
+    "FollowedJobs",
     "Follower",
     "JobState",
     "Kind",
@@ -68,12 +68,14 @@ __all__ = [
     "cancellation",
     "client",
     "endpoints",
+    "entries",
     "error_replies",
     "failure",
+    "following",
     "ledger_of",
     "replies",
     "requests_module",
     "state",
     "submit_module",
-    "transactions",
+    "submitting",
 ]

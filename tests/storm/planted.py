@@ -28,12 +28,12 @@ from tests.storm import (
 )
 from tests.storm.internals import (
     BackgroundTasks,
-    BatchRun,
     Caller,
     Cancellation,
     Completions,
     CreditCap,
     EntryRecord,
+    FollowedJobs,
     Follower,
     JobState,
     ManySearches,
@@ -51,11 +51,13 @@ from tests.storm.internals import (
     cancellation,
     client,
     endpoints,
+    entries,
     error_replies,
+    following,
     replies,
     requests_module,
     state,
-    transactions,
+    submitting,
 )
 from tests.storm.invariants import Invariant
 
@@ -397,17 +399,17 @@ BOOK_BUGS: tuple[Bug, ...] = (
     Bug(
         "a submit of a dead process is planned again",
         book_invariants.an_entry_is_submitted_once,
-        transactions, "sweep", bugs_of_books.plan_lost_submits_again,
+        submitting, "sweep", bugs_of_books.plan_lost_submits_again,
     ),
     Bug(
         "a submit of unknown outcome is taken as not sent",
         book_invariants.an_entry_is_submitted_once,
-        transactions, "record_no_job", bugs_of_books.take_unknown_outcomes_as_unsent,
+        submitting, "record_no_job", bugs_of_books.take_unknown_outcomes_as_unsent,
     ),
     Bug(
         "a submit of a dead process is taken as refused",
         book_invariants.the_book_names_every_job,
-        transactions, "sweep", bugs_of_books.reject_lost_submits,
+        submitting, "sweep", bugs_of_books.reject_lost_submits,
     ),
     Bug(
         "a job is read from its first row again",
@@ -417,7 +419,7 @@ BOOK_BUGS: tuple[Bug, ...] = (
     Bug(
         "the last row of a page is lost",
         book_invariants.stored_rows_are_those_of_the_job,
-        transactions, "record_page", bugs_of_books.drop_the_last_row_of_a_page,
+        following, "record_page", bugs_of_books.drop_the_last_row_of_a_page,
     ),
     Bug(
         "the exposure is stored as the bill",
@@ -427,21 +429,21 @@ BOOK_BUGS: tuple[Bug, ...] = (
     Bug(
         "an unknown submit gives its reservation back",
         book_invariants.what_may_be_billed_is_reserved,
-        transactions, "sweep", bugs_of_books.return_reservations_of_lost_submits,
+        submitting, "sweep", bugs_of_books.return_reservations_of_lost_submits,
     ),
     Bug(
         "a cap ignores reservations",
         book_invariants.a_book_keeps_its_cap,
-        transactions, "find_room", bugs_of_books.ignore_reservations,
+        submitting, "find_room", bugs_of_books.ignore_reservations,
     ),
     Bug(
         "transitions are not noted",
         book_invariants.the_book_adds_up,
-        transactions, "_note", bugs_of_books.note_no_event,
+        entries, "note_event", bugs_of_books.note_no_event,
     ),
     Bug(
         "a job of an earlier life is not followed",
         book_invariants.a_run_without_faults_ends_the_batch,
-        BatchRun, "_find", bugs_of_books.follow_new_jobs_only,
+        FollowedJobs, "take_free", bugs_of_books.follow_new_jobs_only,
     ),
 )  # fmt: skip

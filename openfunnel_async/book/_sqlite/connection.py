@@ -20,6 +20,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from openfunnel_async._text import error_text, escaped
 from openfunnel_async.book._records import RESTORE, DamagedBookError
 from openfunnel_async.book._run_lock import RunLock
+from openfunnel_async.book._sqlite.database import SqliteDatabase
 from openfunnel_async.book._sqlite.schema import MIGRATIONS, find_version, migrate
 from openfunnel_async.errors import BookError
 
@@ -62,12 +63,12 @@ class Connection:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._db: sqlite3.Connection | None = None
+        self._db: SqliteDatabase | None = None
         self._executor: ThreadPoolExecutor | None = None
 
     async def write(
         self,
-        transaction: Callable[Concatenate[sqlite3.Connection, P], T],
+        transaction: Callable[Concatenate[SqliteDatabase, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
@@ -78,19 +79,19 @@ class Connection:
 
     async def read(
         self,
-        transaction: Callable[Concatenate[sqlite3.Connection, P], T],
+        transaction: Callable[Concatenate[SqliteDatabase, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
         """Run a transaction that reads; it sees one state of the Book."""
         return await self._run("BEGIN", lambda db: transaction(db, *args, **kwargs))
 
-    async def call(self, function: Callable[[sqlite3.Connection], T]) -> T:
+    async def call(self, function: Callable[[SqliteDatabase], T]) -> T:
         """Run a function outside of any transaction."""
         return await self._run(None, function)
 
     async def _run(
-        self, begin: str | None, function: Callable[[sqlite3.Connection], T]
+        self, begin: str | None, function: Callable[[SqliteDatabase], T]
     ) -> T:
         if self._executor is None:
             # Also after a close: the client closes a Book that may be read later.
@@ -101,7 +102,7 @@ class Connection:
         # A cancelled caller leaves, and the transaction is finished all the same.
         return await asyncio.shield(work)
 
-    def _do(self, begin: str | None, function: Callable[[sqlite3.Connection], T]) -> T:
+    def _do(self, begin: str | None, function: Callable[[SqliteDatabase], T]) -> T:
         try:
             db = self._db = self._db or open_database(self.path)
             if begin is None:
@@ -145,12 +146,14 @@ def _retrieve(work: asyncio.Future[T]) -> None:
     _ = work.cancelled() or work.exception()
 
 
-def open_database(path: Path) -> sqlite3.Connection:
+def open_database(path: Path) -> SqliteDatabase:
     """Open the file, make or migrate its tables, and check that it can be locked."""
     _refuse_network(path)
     _refuse_second_name(path)
     is_new = _create(path)
-    db = sqlite3.connect(path, timeout=_BUSY_FOR, isolation_level=None)
+    db = sqlite3.connect(
+        path, timeout=_BUSY_FOR, isolation_level=None, factory=SqliteDatabase
+    )
     try:
         version = find_version(db, str(path))
         db.execute("PRAGMA foreign_keys = ON")
@@ -185,7 +188,7 @@ def _create(path: Path) -> bool:
     return True
 
 
-def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
+def _bring_up_to_date(db: SqliteDatabase, path: Path) -> None:
     """Make or migrate the tables while no other process runs the Book."""
     lock = RunLock(path)
     # Another process may be making the same file at this moment.
@@ -203,7 +206,7 @@ def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
         lock.release()
 
 
-def _check_locking(db: sqlite3.Connection, path: Path) -> None:
+def _check_locking(db: SqliteDatabase, path: Path) -> None:
     """Refuse a file system on which two connections can write at the same time."""
     db.execute("BEGIN IMMEDIATE")
     other = sqlite3.connect(path, timeout=0, isolation_level=None)
@@ -217,7 +220,7 @@ def _check_locking(db: sqlite3.Connection, path: Path) -> None:
     raise BookError(f"the file system of {path} does not lock; use a local disk")
 
 
-def copy_database(db: sqlite3.Connection, path: Path) -> None:
+def copy_database(db: SqliteDatabase, path: Path) -> None:
     """Copy the database into a new file, in whole or not at all."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

@@ -13,36 +13,36 @@ from openfunnel_async.errors import BookError, BookTooNewError
 APPLICATION_ID = 0x4F46626B
 
 _FIRST = """
-CREATE TABLE meta (
+CREATE TABLE of_meta (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
 );
-CREATE TABLE budget (
+CREATE TABLE of_budget (
     name TEXT PRIMARY KEY,
     per_day REAL,
     per_month REAL,
     total REAL
 );
-CREATE TABLE cap (
+CREATE TABLE of_cap (
     id INTEGER PRIMARY KEY,
-    budget TEXT REFERENCES budget,
+    budget TEXT REFERENCES of_budget,
     period TEXT,
     most REAL,
     spent REAL NOT NULL DEFAULT 0,
     reserved REAL NOT NULL DEFAULT 0,
     UNIQUE (budget, period)
 );
-CREATE TABLE batch (
+CREATE TABLE of_batch (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
-    cap INTEGER NOT NULL REFERENCES cap,
+    cap INTEGER NOT NULL REFERENCES of_cap,
     most_new INTEGER,
     reuse_days REAL,
     planned_at REAL NOT NULL
 );
-CREATE TABLE search (
+CREATE TABLE of_search (
     id INTEGER PRIMARY KEY,
-    batch INTEGER REFERENCES batch,
+    batch INTEGER REFERENCES of_batch,
     seq INTEGER NOT NULL,
     key TEXT NOT NULL UNIQUE,
     request TEXT NOT NULL,
@@ -58,7 +58,7 @@ CREATE TABLE search (
     rows INTEGER NOT NULL DEFAULT 0,
     new INTEGER NOT NULL DEFAULT 0,
     stopped_at INTEGER,
-    source INTEGER REFERENCES search,
+    source INTEGER REFERENCES of_search,
     status TEXT,
     billed REAL,
     error TEXT,
@@ -68,43 +68,43 @@ CREATE TABLE search (
     settled_at REAL,
     UNIQUE (batch, seq)
 );
-CREATE INDEX search_by_state ON search (batch, state, seq);
-CREATE INDEX search_by_request ON search (request, state);
-CREATE TABLE reservation (
-    search INTEGER NOT NULL REFERENCES search,
+CREATE INDEX of_search_by_state ON of_search (batch, state, seq);
+CREATE INDEX of_search_by_request ON of_search (request, state);
+CREATE TABLE of_reservation (
+    search INTEGER NOT NULL REFERENCES of_search,
     attempt INTEGER NOT NULL,
-    cap INTEGER NOT NULL REFERENCES cap,
+    cap INTEGER NOT NULL REFERENCES of_cap,
     reserved REAL NOT NULL,
     spent REAL NOT NULL DEFAULT 0,
     PRIMARY KEY (search, attempt, cap)
 );
-CREATE TABLE page (
-    search INTEGER NOT NULL REFERENCES search,
+CREATE TABLE of_page (
+    search INTEGER NOT NULL REFERENCES of_search,
     first INTEGER NOT NULL,
     count INTEGER NOT NULL,
     new BLOB NOT NULL,
     body BLOB NOT NULL,
     PRIMARY KEY (search, first)
 );
-CREATE TABLE list (
+CREATE TABLE of_list (
     id INTEGER PRIMARY KEY,
     label TEXT NOT NULL UNIQUE
 );
-CREATE TABLE company (
+CREATE TABLE of_company (
     mark TEXT PRIMARY KEY,
-    search INTEGER REFERENCES search,
-    list INTEGER REFERENCES list
+    search INTEGER REFERENCES of_search,
+    list INTEGER REFERENCES of_list
 ) WITHOUT ROWID;
-CREATE TABLE event (
+CREATE TABLE of_event (
     id INTEGER PRIMARY KEY,
     at REAL NOT NULL,
-    search INTEGER NOT NULL REFERENCES search,
+    search INTEGER NOT NULL REFERENCES of_search,
     before TEXT,
     after TEXT NOT NULL,
     who TEXT NOT NULL,
     note TEXT
 );
-CREATE INDEX event_by_search ON event (search, id);
+CREATE INDEX of_event_by_search ON of_event (search, id);
 """
 
 MIGRATIONS = (_FIRST,)
@@ -141,7 +141,7 @@ def migrate(db: sqlite3.Connection, version: int) -> None:
     script = "".join(MIGRATIONS[version:])
     instance = ""
     if version == 0:
-        instance = f"INSERT INTO meta VALUES ('instance', '{uuid.uuid4().hex}');"  # noqa: S608 -- digits
+        instance = f"INSERT INTO of_meta VALUES ('instance', '{uuid.uuid4().hex}');"  # noqa: S608 -- digits
     try:
         db.executescript(
             f"BEGIN EXCLUSIVE;{script}{instance}"

@@ -11,7 +11,6 @@ import asyncio
 import json
 import os
 import resource
-import sqlite3
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -27,8 +26,11 @@ from openfunnel_async import (
     OpenFunnelError,
     PollPolicy,
 )
-from openfunnel_async.book._sqlite import connection, transactions
+from openfunnel_async.book._sql import submitting
+from openfunnel_async.book._sql.database import Database
+from openfunnel_async.book._sqlite import connection
 from openfunnel_async.book._sqlite.connection import open_database
+from openfunnel_async.book._sqlite.database import SqliteDatabase
 
 BATCH = "kill"
 DONE = 0
@@ -64,22 +66,22 @@ async def load() -> None:
             await client.batch(BATCH, make_searches(1))
 
 
-def forget_intents(db: sqlite3.Connection, under_way: Collection[str]) -> list[str]:
+def forget_intents(db: Database, under_way: Collection[str]) -> list[str]:
     """Plan the submits of a dead process again, as a Book without intents would."""
     del under_way
-    db.execute("UPDATE search SET state = 'planned' WHERE state = 'submitting'")
+    db.execute("UPDATE of_search SET state = 'planned' WHERE state = 'submitting'")
     db.execute(
-        "DELETE FROM reservation WHERE reserved > 0 AND search IN"
-        " (SELECT id FROM search WHERE state = 'planned')"
+        "DELETE FROM of_reservation WHERE reserved > 0 AND search IN"
+        " (SELECT id FROM of_search WHERE state = 'planned')"
     )
     db.execute(
-        "UPDATE cap SET reserved = (SELECT coalesce(sum(reserved), 0)"
-        " FROM reservation WHERE cap = cap.id)"
+        "UPDATE of_cap SET reserved = (SELECT coalesce(sum(reserved), 0)"
+        " FROM of_reservation WHERE cap = of_cap.id)"
     )
     return []
 
 
-def open_without_sync(path: Path) -> sqlite3.Connection:
+def open_without_sync(path: Path) -> SqliteDatabase:
     """Open a Book whose commits do not wait for the disk."""
     db = open_database(path)
     db.execute("PRAGMA synchronous = NORMAL")
@@ -99,7 +101,7 @@ def main() -> int:
     parser.add_argument("--as-nobody", action="store_true", help="give up being root")
     options = parser.parse_args()
     if options.forget_intents:
-        transactions.sweep = forget_intents
+        submitting.sweep = forget_intents
     if options.no_sync:
         connection.open_database = open_without_sync
     if options.most_bytes is not None:

@@ -5,15 +5,13 @@ reserved in it for the first time. A reservation belongs to the caps that applie
 it was made, so a bill that comes after midnight is that of the day before.
 """
 
-import sqlite3
 from typing import NamedTuple
 
 from openfunnel_async.book._calendar import find_periods
 from openfunnel_async.book._records import EntryRecord
+from openfunnel_async.book._sql.database import Database
 from openfunnel_async.book._values import BudgetStatus
 from openfunnel_async.errors import ConfigurationError
-
-Db = sqlite3.Connection
 
 
 class Cap(NamedTuple):
@@ -34,19 +32,19 @@ class Cap(NamedTuple):
     reserved: float
 
 
-def find_caps(db: Db, entry: EntryRecord, budget: str | None, now: float) -> list[Cap]:
+def find_caps(db: Database, entry: EntryRecord, budget: str | None) -> list[Cap]:
     """Return the caps that apply to an entry, that of its batch first.
 
     Raises:
         ConfigurationError: There is no such budget.
     """
-    query = "SELECT id, budget, most, spent, reserved FROM cap WHERE"
+    query = "SELECT id, budget, most, spent, reserved FROM of_cap WHERE"
     found = db.execute(
-        f"{query} id = (SELECT cap FROM batch WHERE name = ?)",  # noqa: S608 -- our text
+        f"{query} id = (SELECT cap FROM of_batch WHERE name = ?)",  # noqa: S608 -- our text
         (entry.batch,),
     ).fetchall()
     if budget is not None:
-        for period in _open_periods(db, budget, now):
+        for period in _open_periods(db, budget):
             found += db.execute(
                 f"{query} budget = ? AND period = ?",
                 (budget, period),
@@ -54,10 +52,10 @@ def find_caps(db: Db, entry: EntryRecord, budget: str | None, now: float) -> lis
     return [Cap(*row) for row in found]
 
 
-def _open_periods(db: Db, budget: str, now: float) -> list[str]:
+def _open_periods(db: Database, budget: str) -> list[str]:
     """Return the periods of a budget in which something may be reserved now."""
     row = db.execute(
-        "SELECT per_day, per_month, total FROM budget WHERE name = ?", (budget,)
+        "SELECT per_day, per_month, total FROM of_budget WHERE name = ?", (budget,)
     ).fetchone()
     if row is None:
         msg = (
@@ -65,38 +63,40 @@ def _open_periods(db: Db, budget: str, now: float) -> list[str]:
             "was sent"
         )
         raise ConfigurationError(msg)
-    periods = find_periods(now)
+    periods = find_periods(db.now())
     limits = dict(zip(periods, row, strict=True))
     for period, most in limits.items():
         db.execute(
-            "INSERT OR IGNORE INTO cap (budget, period) VALUES (?, ?)", (budget, period)
+            "INSERT INTO of_cap (budget, period) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            (budget, period),
         )
         db.execute(
-            "UPDATE cap SET most = ? WHERE budget = ? AND period = ?",
+            "UPDATE of_cap SET most = ? WHERE budget = ? AND period = ?",
             (most, budget, period),
         )
     return list(periods)
 
 
 def set_budget(
-    db: Db,
+    db: Database,
     name: str,
     limits: tuple[float | None, float | None, float | None],
 ) -> None:
     """Write the limits of a budget: per day, per month, in total."""
     db.execute(
-        "INSERT OR REPLACE INTO budget (name, per_day, per_month, total)"
-        " VALUES (?, ?, ?, ?)",
+        "INSERT INTO of_budget (name, per_day, per_month, total) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET per_day = excluded.per_day,"
+        " per_month = excluded.per_month, total = excluded.total",
         (name, *limits),
     )
 
 
-def find_budgets(db: Db, now: float) -> list[BudgetStatus]:
+def find_budgets(db: Database) -> list[BudgetStatus]:
     """Return each limit of each budget in its current period."""
     statuses: list[BudgetStatus] = []
-    periods = find_periods(now)
+    periods = find_periods(db.now())
     for name, *limits in db.execute(
-        "SELECT name, per_day, per_month, total FROM budget ORDER BY name"
+        "SELECT name, per_day, per_month, total FROM of_budget ORDER BY name"
     ).fetchall():
         for period, limit in zip(periods, limits, strict=True):
             if limit is not None:
@@ -104,9 +104,9 @@ def find_budgets(db: Db, now: float) -> list[BudgetStatus]:
     return statuses
 
 
-def _find_budget(db: Db, name: str, period: str, limit: float) -> BudgetStatus:
+def _find_budget(db: Database, name: str, period: str, limit: float) -> BudgetStatus:
     row = db.execute(
-        "SELECT spent, reserved FROM cap WHERE budget = ? AND period = ?",
+        "SELECT spent, reserved FROM of_cap WHERE budget = ? AND period = ?",
         (name, period),
     ).fetchone()
     spent, reserved = (0.0, 0.0) if row is None else row
@@ -115,39 +115,42 @@ def _find_budget(db: Db, name: str, period: str, limit: float) -> BudgetStatus:
     )
 
 
-def reserve(db: Db, entry: EntryRecord, attempt: int, cap: Cap) -> None:
+def reserve(db: Database, entry: EntryRecord, attempt: int, cap: Cap) -> None:
     """Reserve the exposure of an entry under a cap."""
     amount = entry.exposure or 0.0
     db.execute(
-        "INSERT INTO reservation (search, attempt, cap, reserved) VALUES (?, ?, ?, ?)",
+        "INSERT INTO of_reservation (search, attempt, cap, reserved)"
+        " VALUES (?, ?, ?, ?)",
         (entry.id, attempt, cap.id, amount),
     )
-    db.execute("UPDATE cap SET reserved = reserved + ? WHERE id = ?", (amount, cap.id))
+    db.execute(
+        "UPDATE of_cap SET reserved = reserved + ? WHERE id = ?", (amount, cap.id)
+    )
 
 
-def raise_reservations(db: Db, entry: EntryRecord, amount: float) -> None:
+def raise_reservations(db: Database, entry: EntryRecord, amount: float) -> None:
     """Reserve more: the service accepted a larger limit than was asked for."""
     for cap, reserved in _find_reservations(db, entry):
         db.execute(
-            "UPDATE cap SET reserved = reserved + ? WHERE id = ?",
+            "UPDATE of_cap SET reserved = reserved + ? WHERE id = ?",
             (amount - reserved, cap),
         )
     db.execute(
-        "UPDATE reservation SET reserved = ? WHERE search = ? AND attempt = ?",
+        "UPDATE of_reservation SET reserved = ? WHERE search = ? AND attempt = ?",
         (amount, entry.id, entry.attempt),
     )
 
 
-def return_reservations(db: Db, entry: EntryRecord) -> None:
+def return_reservations(db: Database, entry: EntryRecord) -> None:
     """Take the reservations of the last attempt back: it made no job."""
     replace_reservations(db, entry, 0.0)
     db.execute(
-        "DELETE FROM reservation WHERE search = ? AND attempt = ?",
+        "DELETE FROM of_reservation WHERE search = ? AND attempt = ?",
         (entry.id, entry.attempt),
     )
 
 
-def replace_reservations(db: Db, entry: EntryRecord, spent: float | None) -> None:
+def replace_reservations(db: Database, entry: EntryRecord, spent: float | None) -> None:
     """Replace the reservations of the last attempt by what was spent.
 
     Args:
@@ -158,18 +161,18 @@ def replace_reservations(db: Db, entry: EntryRecord, spent: float | None) -> Non
     for cap, reserved in _find_reservations(db, entry):
         amount = reserved if spent is None else spent
         db.execute(
-            "UPDATE cap SET reserved = reserved - ?, spent = spent + ? WHERE id = ?",
+            "UPDATE of_cap SET reserved = reserved - ?, spent = spent + ? WHERE id = ?",
             (reserved, amount, cap),
         )
         db.execute(
-            "UPDATE reservation SET reserved = 0, spent = spent + ?"
+            "UPDATE of_reservation SET reserved = 0, spent = spent + ?"
             " WHERE search = ? AND attempt = ? AND cap = ?",
             (amount, entry.id, entry.attempt, cap),
         )
 
 
-def _find_reservations(db: Db, entry: EntryRecord) -> list[tuple[int, float]]:
+def _find_reservations(db: Database, entry: EntryRecord) -> list[tuple[int, float]]:
     return db.execute(
-        "SELECT cap, reserved FROM reservation WHERE search = ? AND attempt = ?",
+        "SELECT cap, reserved FROM of_reservation WHERE search = ? AND attempt = ?",
         (entry.id, entry.attempt),
     ).fetchall()

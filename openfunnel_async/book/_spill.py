@@ -7,12 +7,15 @@ in the log.
 
 import contextlib
 import json
+import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from openfunnel_async.errors import BookError
+
+_logger = logging.getLogger("openfunnel_async")
 
 
 class HeldId(NamedTuple):
@@ -48,6 +51,30 @@ class SpillFile:
             OSError: The disk is full, or failed.
         """
         append_line(self.path, held)
+
+    @property
+    def has_any(self) -> bool:
+        """Whether there are ids that no process has written into the Book."""
+        return self.path.exists() or self._aside.exists()
+
+    async def restore(self, record: Callable[[HeldId], Awaitable[bool]]) -> None:
+        """Write the ids into the Book; those that have no place in it are kept apart.
+
+        Args:
+            record: Writes an id; False if the entry has another job by now.
+        """
+        held = self.take()
+        lost = [one for one in held if not await record(one)]
+        for one in lost:
+            _logger.error(
+                "job %s was submitted for entry %s and may be billing, and the entry "
+                "has another job or is not in this Book (%s has the id)",
+                one.job_id,
+                one.key,
+                self.lost,
+            )
+        if held:
+            self.finish(lost)
 
     def take(self) -> list[HeldId]:
         """Return the ids that were written; a line that was cut off is passed over.

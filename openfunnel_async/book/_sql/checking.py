@@ -1,29 +1,28 @@
-"""Recompute every sum of the Book from its parts, and check the file."""
+"""Recompute every sum of the Book from its parts."""
 
 import math
-import sqlite3
 from collections.abc import Iterator
 
 from openfunnel_async._text import escaped
-from openfunnel_async.book._records import RESTORE, DamagedBookError, unpack_rows
-from openfunnel_async.book._sqlite.queries import find_entry
+from openfunnel_async.book._records import DamagedBookError, unpack_rows
+from openfunnel_async.book._sql.database import Database
+from openfunnel_async.book._sql.queries import find_entry
 from openfunnel_async.book._values import BookCheck, EntryState
 
-Db = sqlite3.Connection
 _MOST_PROBLEMS = 100
 _TOLERANCE = 1e-6
 
 
-def check(db: Db) -> BookCheck:
+def check(db: Database) -> BookCheck:
     """Return what does not add up; an intact Book has no problems."""
-    problems = [*_check_file(db)]
+    problems = [*db.find_damage(_MOST_PROBLEMS)]
     rows = 0
     if not problems:
         pages, rows = _check_pages(db)
         problems += [*pages, *_check_entries(db), *_check_caps(db)]
-    (entries,) = db.execute("SELECT count(*) FROM search").fetchone()
+    (entries,) = db.execute("SELECT count(*) FROM of_search").fetchone()
     unknown = db.execute(
-        "SELECT key FROM search WHERE state = ? ORDER BY id", (EntryState.UNKNOWN,)
+        "SELECT key FROM of_search WHERE state = ? ORDER BY id", (EntryState.UNKNOWN,)
     )
     return BookCheck(
         problems=tuple(problems[:_MOST_PROBLEMS]),
@@ -33,33 +32,13 @@ def check(db: Db) -> BookCheck:
     )
 
 
-def check_quickly(db: Db) -> None:
-    """Check the structure of the file.
-
-    Raises:
-        DamagedBookError: It is damaged.
-    """
-    (line,) = db.execute("PRAGMA quick_check(1)").fetchone()
-    if line != "ok":
-        msg = f"the Book is damaged: {escaped(line, 200)}; {RESTORE}"
-        raise DamagedBookError(msg)
-
-
-def _check_file(db: Db) -> Iterator[str]:
-    for (line,) in db.execute(f"PRAGMA integrity_check({_MOST_PROBLEMS})"):
-        if line != "ok":
-            yield f"the file is damaged: {escaped(line, 200)}"
-    for table, row, *_ in db.execute("PRAGMA foreign_key_check"):
-        yield f"the file is damaged: row {row} of {table} refers to nothing"
-
-
-def _check_pages(db: Db) -> tuple[list[str], int]:
+def _check_pages(db: Database) -> tuple[list[str], int]:
     """Check that the pages of each entry follow each other, and count their rows."""
     problems: list[str] = []
     stored: dict[int, int] = {}
     news: dict[int, int] = {}
-    for search, first, count, new, body in db.execute(
-        "SELECT search, first, count, new, body FROM page ORDER BY search, first"
+    for search, first, count, new, body in db.scan(
+        "SELECT search, first, count, new, body FROM of_page ORDER BY search, first"
     ):
         expected = stored.get(search, 0)
         if first != expected:
@@ -70,7 +49,7 @@ def _check_pages(db: Db) -> tuple[list[str], int]:
         bits = int.from_bytes(new, "little").bit_count()
         news[search] = news.get(search, 0) + bits
     for search, key, rows, new, source in db.execute(
-        "SELECT id, key, rows, new, source FROM search"
+        "SELECT id, key, rows, new, source FROM of_search"
     ):
         found = stored.get(search if source is None else source, 0)
         if rows != found:
@@ -88,10 +67,10 @@ def _count_rows(body: bytes) -> int | None:
         return None
 
 
-def _check_entries(db: Db) -> Iterator[str]:
+def _check_entries(db: Database) -> Iterator[str]:
     """Check that the columns of each entry agree with its state."""
     for key, state, job_id, status, source in db.execute(
-        "SELECT key, state, job_id, status, source FROM search"
+        "SELECT key, state, job_id, status, source FROM of_search"
     ):
         if state not in set(EntryState):
             yield f"{key}: {escaped(str(state), 50)} is no state"
@@ -102,14 +81,15 @@ def _check_entries(db: Db) -> Iterator[str]:
             yield f"{key}: it is {state} and its status is {status}"
         yield from _check_texts(db, key)
     for key, state, after in db.execute(
-        "SELECT key, state, (SELECT after FROM event WHERE event.search = search.id"
-        " ORDER BY event.id DESC LIMIT 1) FROM search"
+        "SELECT key, state, (SELECT after FROM of_event AS event"
+        " WHERE event.search = search.id ORDER BY event.id DESC LIMIT 1)"
+        " FROM of_search AS search"
     ):
         if state != after:
             yield f"{key}: it is {state} and its last event says {after}"
 
 
-def _check_texts(db: Db, key: str) -> Iterator[str]:
+def _check_texts(db: Database, key: str) -> Iterator[str]:
     """Check that the search and the place of an entry can be read."""
     try:
         entry = find_entry(db, key)
@@ -119,12 +99,13 @@ def _check_texts(db: Db, key: str) -> Iterator[str]:
         yield str(exc)
 
 
-def _check_caps(db: Db) -> Iterator[str]:
+def _check_caps(db: Database) -> Iterator[str]:
     """Check that each cap is the sum of its reservations."""
     for cap, spent, reserved, real_spent, real_reserved in db.execute(
         "SELECT cap.id, cap.spent, cap.reserved,"
         " coalesce(sum(reservation.spent), 0), coalesce(sum(reservation.reserved), 0)"
-        " FROM cap LEFT JOIN reservation ON reservation.cap = cap.id GROUP BY cap.id"
+        " FROM of_cap AS cap LEFT JOIN of_reservation AS reservation"
+        " ON reservation.cap = cap.id GROUP BY cap.id"
     ):
         if not _agree(spent, real_spent):
             yield f"cap {cap}: {spent:g} spent is noted, and the sum is {real_spent:g}"
@@ -135,8 +116,8 @@ def _check_caps(db: Db) -> Iterator[str]:
             )
     open_states = (EntryState.SUBMITTING, EntryState.SUBMITTED, EntryState.UNKNOWN)
     for key, state in db.execute(
-        "SELECT DISTINCT key, state FROM search"
-        " JOIN reservation ON reservation.search = search.id"
+        "SELECT DISTINCT key, state FROM of_search AS search"
+        " JOIN of_reservation AS reservation ON reservation.search = search.id"
         " WHERE reserved > 0 AND state NOT IN (?, ?, ?)",
         open_states,
     ):

@@ -1,20 +1,19 @@
 """The known companies: marks, and where each was seen first."""
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 
 from openfunnel_async.book._identity import Identity, make_identity
 from openfunnel_async.book._records import StoredPage, unpack_rows
-from openfunnel_async.book._sqlite.queries import find_pages
+from openfunnel_async.book._sql.database import Database
+from openfunnel_async.book._sql.queries import find_pages
 from openfunnel_async.book._values import BatchDiff, KnownList
 
-Db = sqlite3.Connection
 # SQLite before 3.32 takes at most 999 values.
 _MOST_VALUES = 900
 _MOST_PAGES = 50
 
 
-def note_rows(db: Db, entry_id: int, rows: Sequence[object]) -> tuple[bool, ...]:
+def note_rows(db: Database, entry_id: int, rows: Sequence[object]) -> tuple[bool, ...]:
     """Note the companies of rows, and return which of them were not known.
 
     A row without a page and a domain cannot be identified, and counts as new.
@@ -29,7 +28,10 @@ def note_rows(db: Db, entry_id: int, rows: Sequence[object]) -> tuple[bool, ...]
         if new:
             known.update(identity.marks)
             added += [(mark, entry_id) for mark in identity.marks]
-    db.executemany("INSERT OR IGNORE INTO company (mark, search) VALUES (?, ?)", added)
+    db.executemany(
+        "INSERT INTO of_company (mark, search) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        added,
+    )
     return tuple(is_new)
 
 
@@ -43,24 +45,28 @@ def _identify(row: object) -> Identity:
     )
 
 
-def _find_known(db: Db, identities: Iterable[Identity]) -> set[str]:
+def _find_known(db: Database, identities: Iterable[Identity]) -> set[str]:
     """Return the marks, among those to look up, that are in the Book."""
     marks = [mark for identity in identities for mark in identity.lookups]
     known: set[str] = set()
     for start in range(0, len(marks), _MOST_VALUES):
         part = marks[start : start + _MOST_VALUES]
         found = db.execute(
-            f"SELECT mark FROM company WHERE mark IN ({', '.join('?' * len(part))})",  # noqa: S608 -- question marks
+            f"SELECT mark FROM of_company WHERE mark IN ({', '.join('?' * len(part))})",  # noqa: S608 -- question marks
             part,
         )
         known.update(mark for (mark,) in found)
     return known
 
 
-def add_known(db: Db, identities: Sequence[Identity], label: str) -> int:
+def add_known(db: Database, identities: Sequence[Identity], label: str) -> int:
     """Add companies of a list; return how many of them were not known."""
-    db.execute("INSERT OR IGNORE INTO list (label) VALUES (?)", (label,))
-    (number,) = db.execute("SELECT id FROM list WHERE label = ?", (label,)).fetchone()
+    db.execute(
+        "INSERT INTO of_list (label) VALUES (?) ON CONFLICT DO NOTHING", (label,)
+    )
+    (number,) = db.execute(
+        "SELECT id FROM of_list WHERE label = ?", (label,)
+    ).fetchone()
     added = 0
     known: set[str] = set()
     for start in range(0, len(identities), _MOST_VALUES):
@@ -72,22 +78,24 @@ def add_known(db: Db, identities: Sequence[Identity], label: str) -> int:
                 known.update(identity.marks)
                 rows = [(mark, number) for mark in identity.marks]
                 db.executemany(
-                    "INSERT OR IGNORE INTO company (mark, list) VALUES (?, ?)", rows
+                    "INSERT INTO of_company (mark, list) VALUES (?, ?)"
+                    " ON CONFLICT DO NOTHING",
+                    rows,
                 )
         # The marks of earlier parts are in the database.
         known.clear()
     return added
 
 
-def find_known(db: Db, lookups: Sequence[str]) -> str | None:
+def find_known(db: Database, lookups: Sequence[str]) -> str | None:
     """Return the batch, key or list that has a company; None if it is not known."""
     for mark in lookups:
         row = db.execute(
             "SELECT coalesce(list.label, batch.name, search.key) FROM"
-            " (SELECT search AS bought, list AS listed FROM company WHERE mark = ?)"
-            " LEFT JOIN list ON list.id = listed"
-            " LEFT JOIN search ON search.id = bought"
-            " LEFT JOIN batch ON batch.id = search.batch",
+            " (SELECT search AS bought, list AS listed FROM of_company WHERE mark = ?)"
+            " LEFT JOIN of_list AS list ON list.id = listed"
+            " LEFT JOIN of_search AS search ON search.id = bought"
+            " LEFT JOIN of_batch AS batch ON batch.id = search.batch",
             (mark,),
         ).fetchone()
         if row is not None:
@@ -95,41 +103,41 @@ def find_known(db: Db, lookups: Sequence[str]) -> str | None:
     return None
 
 
-def find_lists(db: Db) -> list[KnownList]:
+def find_lists(db: Database) -> list[KnownList]:
     """Return the lists that were added, and how many companies each of them has."""
     found = db.execute(
-        "SELECT label, count(mark) FROM list LEFT JOIN company"
+        "SELECT label, count(mark) FROM of_list AS list LEFT JOIN of_company AS company"
         " ON list.id = company.list AND mark NOT LIKE 'a:%'"
         " GROUP BY list.id ORDER BY list.id"
     )
     return [KnownList(label=label, companies=number) for label, number in found]
 
 
-def count_known(db: Db) -> int:
+def count_known(db: Database) -> int:
     """Return how many companies are known."""
-    query = "SELECT count(*) FROM company WHERE mark NOT LIKE 'a:%'"
+    query = "SELECT count(*) FROM of_company WHERE mark NOT LIKE 'a:%'"
     (number,) = db.execute(query).fetchone()
     return int(number)
 
 
-def remove_known(db: Db, label: str) -> int | None:
+def remove_known(db: Database, label: str) -> int | None:
     """Forget a list; return how many companies it had, None if there is no such list.
 
     A company that was bought as well stays known by its batch only if it was bought
     first: the others are no longer known.
     """
-    row = db.execute("SELECT id FROM list WHERE label = ?", (label,)).fetchone()
+    row = db.execute("SELECT id FROM of_list WHERE label = ?", (label,)).fetchone()
     if row is None:
         return None
     (number,) = db.execute(
-        "SELECT count(*) FROM company WHERE list = ? AND mark NOT LIKE 'a:%'", row
+        "SELECT count(*) FROM of_company WHERE list = ? AND mark NOT LIKE 'a:%'", row
     ).fetchone()
-    db.execute("DELETE FROM company WHERE list = ?", row)
-    db.execute("DELETE FROM list WHERE id = ?", row)
+    db.execute("DELETE FROM of_company WHERE list = ?", row)
+    db.execute("DELETE FROM of_list WHERE id = ?", row)
     return int(number)
 
 
-def diff(db: Db, first: str, second: str) -> BatchDiff:
+def diff(db: Database, first: str, second: str) -> BatchDiff:
     """Return which companies two batches share."""
     one, other = _find_names(db, first), _find_names(db, second)
     return BatchDiff(
@@ -139,7 +147,7 @@ def diff(db: Db, first: str, second: str) -> BatchDiff:
     )
 
 
-def _find_names(db: Db, batch: str) -> dict[str, None]:
+def _find_names(db: Database, batch: str) -> dict[str, None]:
     """Return the names of the companies of a batch, in order, each once."""
     names: dict[str, None] = {}
     after = (-1, 0)

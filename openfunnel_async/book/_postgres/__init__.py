@@ -1,0 +1,1 @@
+"""The Book on PostgreSQL: any number of processes run it."""

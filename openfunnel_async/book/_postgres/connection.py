@@ -1,0 +1,355 @@
+"""A pool of connections, and a function for each transaction, in threads.
+
+Transactions that write take turns over all processes (an advisory lock), as they do on
+SQLite: the caps and the known companies make them wait for each other anyway, and no
+two can deadlock. A transaction that failed because the database was away is run again
+for a while. There are two cases. Before its COMMIT it was not done. If the COMMIT
+itself was cut off, the server is asked what became of it, so that it is not done twice.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Lock
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from openfunnel_async._text import error_text, escaped
+from openfunnel_async.book._postgres.database import PostgresDatabase
+from openfunnel_async.book._postgres.schema import LOCK_CLASS, bring_up_to_date
+from openfunnel_async.errors import BookError, ConfigurationError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Connection = psycopg.Connection[Any]
+OnCommit = Callable[[Connection, list[int]], None]
+
+_MOST_CONNECTIONS = 4
+_PAUSE = 0.25
+# Of a transaction that writes; the longest one plans a batch.
+_STALLED_AFTER = 60.0
+# Of a peer that has vanished: seconds, and milliseconds for the last one.
+_DEFAULTS: dict[str, str | int] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+    "application_name": "openfunnel_async",
+}
+# A process that is stopped inside a transaction must not hold up the others for ever.
+_SESSION = (
+    "SET idle_in_transaction_session_timeout = '15s';"
+    "SET lock_timeout = '60s';"
+    "SET synchronous_commit = on;"
+    # Of the plain times of the server: no time zone of a session matters.
+    "SET client_encoding = 'UTF8'"
+)
+_WRITE = (
+    f"BEGIN; SELECT pg_advisory_xact_lock({LOCK_CLASS}, 1), "  # noqa: S608 -- a number
+    "pg_current_xact_id()::text, extract(epoch FROM clock_timestamp())::float8"
+)
+_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+class Away(Exception):  # noqa: N818 -- a moment, which is tried again
+    """The database could not be reached, and nothing was done."""
+
+
+class _Call:
+    """A transaction that writes, and the connection that it uses.
+
+    A peer that has vanished is noticed by TCP; one that acknowledges everything and
+    never answers (a proxy whose server is gone) by its silence alone.
+    """
+
+    def __init__(self) -> None:
+        self._connection: Connection | None = None
+        self._since = 0.0
+        self._lock = Lock()
+
+    @contextlib.contextmanager
+    def using(self, connection: Connection) -> Iterator[None]:
+        """Note the connection for a block."""
+        with self._lock:
+            self._connection, self._since = connection, time.monotonic()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._connection = None
+
+    def cut_if_stalled(self) -> None:
+        """End the connection if it was used for too long; its thread then fails."""
+        with self._lock:
+            is_stalled = time.monotonic() - self._since >= _STALLED_AFTER
+            if self._connection is None or self._connection.closed or not is_stalled:
+                return
+            link = socket.socket(fileno=os.dup(self._connection.fileno()))
+            with link, contextlib.suppress(OSError):
+                link.shutdown(socket.SHUT_RDWR)
+
+
+class Connections:
+    """The database of a Book, connected to when it is first used.
+
+    Args:
+        url: The address, ``postgresql://…``.
+        patience: Seconds for which a database that is away is waited for.
+        on_due: Called inside a transaction with the entries that became due in it.
+    """
+
+    def __init__(self, url: str, patience: float, on_due: OnCommit) -> None:
+        self._conninfo = _make_conninfo(url)
+        self.place: str = describe_place(url)
+        self._patience = patience
+        self._on_due = on_due
+        self._pool: ConnectionPool[Connection] | None = None
+        self._executor: ThreadPoolExecutor | None = None
+        self._opening = Lock()
+        self._is_closing = Event()
+
+    async def write(
+        self,
+        transaction: Callable[Concatenate[PostgresDatabase, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run a transaction that writes; it is on the disk when this returns."""
+        call = _Call()
+
+        def run(function: Callable[[PostgresDatabase], T]) -> T:
+            return self._write(function, call)
+
+        work = self._start(run, lambda db: transaction(db, *args, **kwargs))
+        while True:
+            # A cancelled caller leaves, and the transaction is finished all the same.
+            done, _ = await asyncio.wait([work], timeout=_STALLED_AFTER)
+            if done:
+                return work.result()
+            call.cut_if_stalled()
+
+    async def read(
+        self,
+        transaction: Callable[Concatenate[PostgresDatabase, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run a transaction that reads; it sees one state of the Book."""
+        work = self._start(self._read, lambda db: transaction(db, *args, **kwargs))
+        return await asyncio.shield(work)
+
+    def _start(
+        self,
+        run: Callable[[Callable[[PostgresDatabase], T]], T],
+        function: Callable[[PostgresDatabase], T],
+    ) -> asyncio.Future[T]:
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(_MOST_CONNECTIONS, "book")
+            self._is_closing.clear()
+        loop = asyncio.get_running_loop()
+        work = loop.run_in_executor(self._executor, self._do, run, function)
+        work.add_done_callback(_retrieve)
+        return work
+
+    def _do(
+        self,
+        run: Callable[[Callable[[PostgresDatabase], T]], T],
+        function: Callable[[PostgresDatabase], T],
+    ) -> T:
+        until = time.monotonic() + self._patience
+        while True:
+            try:
+                return run(function)
+            except Away as exc:
+                is_late = time.monotonic() > until
+                if is_late or self._is_closing.wait(_PAUSE):
+                    msg = f"the Book at {self.place} cannot be reached: {exc}"
+                    raise BookError(msg) from exc.__cause__
+            except psycopg.Error as exc:
+                raise to_book_error(exc, self.place) from exc
+            except (OverflowError, UnicodeError) as exc:
+                msg = f"the Book at {self.place} cannot hold a value: {error_text(exc)}"
+                raise BookError(msg) from exc
+
+    def _write(self, function: Callable[[PostgresDatabase], T], call: "_Call") -> T:
+        with self._connection() as connection, call.using(connection):
+            with _away():
+                begun = connection.execute(_WRITE, prepare=False)
+                begun.nextset()
+                _, xid, now = begun.fetchone() or (None, "", 0.0)
+                db = PostgresDatabase(connection, now)
+                answer = function(db)
+                if db.due:
+                    self._on_due(connection, db.due)
+            cut_off = _commit(connection)
+        # With the connection given back: the others may need it for the same.
+        return answer if cut_off is None else self._settle(str(xid), answer, cut_off)
+
+    def _settle(self, xid: str, answer: T, error: psycopg.Error) -> T:
+        """Return the answer of a transaction whose COMMIT was cut off, if it was done.
+
+        Raises:
+            Away: It was not done.
+            BookError: Nobody can say it, as the database did not come back in time.
+        """
+        until = time.monotonic() + self._patience
+        while True:
+            try:
+                with self._connection() as connection, _away():
+                    row = connection.execute(
+                        "SELECT pg_xact_status(%s::xid8)", (xid,)
+                    ).fetchone()
+                status = row[0] if row else None
+            except Away:
+                status = None
+            if status == "committed":
+                return answer
+            if status == "aborted":
+                raise Away(error_text(error)) from error
+            if time.monotonic() > until or self._is_closing.wait(_PAUSE):
+                raise to_book_error(error, self.place) from error
+
+    def _read(self, function: Callable[[PostgresDatabase], T]) -> T:
+        with self._connection() as connection, _away():
+            connection.execute(_READ)
+            answer = function(PostgresDatabase(connection))
+            connection.execute("COMMIT")
+            return answer
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        """Lend a connection; what it leaves open is rolled back.
+
+        Raises:
+            Away: There is none.
+        """
+        pool = self._open_pool()
+        try:
+            connection = pool.getconn()
+        except PoolTimeout as exc:
+            raise Away("no connection could be made") from exc
+        try:
+            yield connection
+        finally:
+            # The pool rolls back, and drops a connection that is broken.
+            pool.putconn(connection)
+
+    def _open_pool(self) -> "ConnectionPool[Connection]":
+        with self._opening:
+            if self._pool is None:
+                self._pool = self._connect()
+            return self._pool
+
+    def _connect(self) -> "ConnectionPool[Connection]":
+        """Connect once, make or migrate the tables, and open the pool.
+
+        Raises:
+            Away: The server cannot be reached.
+        """
+        with _away():
+            connection = psycopg.connect(self._conninfo, autocommit=True)
+        with connection, _away():
+            bring_up_to_date(connection)
+        return ConnectionPool(
+            self._conninfo,
+            min_size=0,
+            max_size=_MOST_CONNECTIONS,
+            kwargs={"autocommit": True},
+            configure=_configure,
+            timeout=5.0,
+            reconnect_timeout=1.0,
+            open=True,
+            name="openfunnel-book",
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections, after the transactions that were begun."""
+        executor, pool = self._executor, self._pool
+        self._executor = self._pool = None
+        self._is_closing.set()
+        if executor is not None:
+            await asyncio.shield(asyncio.to_thread(executor.shutdown))
+        if pool is not None:
+            await asyncio.shield(asyncio.to_thread(pool.close))
+
+
+def _commit(connection: Connection) -> psycopg.Error | None:
+    """Commit; return the error if it is not known whether that was done."""
+    try:
+        connection.execute("COMMIT")
+    except psycopg.Error as exc:
+        connection.close()
+        return exc
+    return None
+
+
+def _configure(connection: Connection) -> None:
+    connection.execute(_SESSION)
+
+
+def _retrieve(work: asyncio.Future[T]) -> None:
+    """Retrieve an error that a cancelled caller does not wait for."""
+    _ = work.cancelled() or work.exception()
+
+
+@contextlib.contextmanager
+def _away() -> Iterator[None]:
+    """Raise ``Away`` for what says that the database is away, and not what it means."""
+    try:
+        yield
+    except psycopg.Error as exc:
+        is_passing = isinstance(exc, psycopg.OperationalError) or exc.sqlstate == _IDLE
+        if exc.sqlstate in _LASTING or not is_passing:
+            raise
+        raise Away(error_text(exc)) from exc
+
+
+# Refusals that no later try changes: of a password, a role, a database, a full disk.
+# The server ended a transaction whose process was stopped for too long.
+_IDLE = "25P03"
+_LASTING = frozenset(["28000", "28P01", "3D000", "53100"])
+
+
+def _make_conninfo(url: str) -> str:
+    """Return the address with our limits of time where it has none of its own.
+
+    Raises:
+        ConfigurationError: It is no address of a PostgreSQL database.
+    """
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        # Its text has the address, and so the password.
+        msg = "the address of the Book is not valid: postgresql://USER@HOST:PORT/NAME"
+        raise ConfigurationError(msg) from None
+    return make_conninfo(url, **{k: v for k, v in _DEFAULTS.items() if k not in given})
+
+
+def describe_place(url: str) -> str:
+    """Return the host, the port and the name of a database, never the password."""
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return "PostgreSQL"
+    host, port, name = (parts.get(key) for key in ("host", "port", "dbname"))
+    where = f"{host or 'localhost'}:{port or 5432}/{name or ''}"
+    return escaped(where, 200)
+
+
+def to_book_error(error: psycopg.Error, place: str) -> BookError:
+    """Return what a fault of PostgreSQL means, and what to do about it."""
+    why = escaped(str(error).splitlines()[0] if str(error) else "", 200)
+    advice = ""
+    if error.sqlstate == "53100":
+        advice = "; make room on the disk of the server and run it again"
+    elif error.sqlstate == "42501":
+        advice = "; the role of the address must own the tables of_*"
+    return BookError(f"the Book at {place}: {why}{advice}")

@@ -1,0 +1,75 @@
+"""A connection to PostgreSQL, as the transactions use it; see ``_sql/database.py``."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from typing import Any, LiteralString, cast
+
+import psycopg
+
+_SCAN = 100
+
+
+class PostgresDatabase:
+    """A database that several processes run the Book in.
+
+    Attributes:
+        due: The entries that became due in this transaction.
+
+    Args:
+        connection: A connection with an open transaction.
+        now: The clock of the server, if it was read already.
+    """
+
+    is_shared = True
+
+    def __init__(
+        self, connection: psycopg.Connection[Any], now: float | None = None
+    ) -> None:
+        self._connection = connection
+        self._now = now
+        self.due: list[int] = []
+
+    def execute(
+        self, statement: str, values: Sequence[Any] = (), /
+    ) -> psycopg.Cursor[Any]:
+        """Run a statement."""
+        return self._connection.execute(_translate(statement), tuple(values))
+
+    def executemany(self, statement: str, values: Iterable[Sequence[Any]], /) -> None:
+        """Run a statement once for each of the values."""
+        with self._connection.cursor() as cursor:
+            cursor.executemany(_translate(statement), values)
+
+    def insert(self, statement: str, values: Sequence[Any]) -> int | None:
+        """Insert a row; return its number, None if it was not inserted."""
+        row = self.execute(f"{statement} RETURNING id", values).fetchone()
+        return None if row is None else int(row[0])
+
+    def scan(self, statement: str) -> Iterator[Any]:
+        """Return the rows of a large answer, a few at a time."""
+        with self._connection.cursor("scan") as cursor:
+            cursor.itersize = _SCAN
+            cursor.execute(_translate(statement))
+            yield from cursor
+
+    def now(self) -> float:
+        """Return the seconds since 1970, of the clock of the server."""
+        if self._now is None:
+            found = self.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
+            (self._now,) = found.fetchone() or (0.0,)
+        return self._now
+
+    def note_due(self, entry_id: int) -> None:
+        """Note that an entry waits for somebody to submit or to follow it."""
+        self.due.append(entry_id)
+
+    def find_damage(self, most: int) -> Iterator[str]:
+        """Return nothing: the server checks its own files."""
+        del most
+        return iter(())
+
+
+@cache
+def _translate(statement: str) -> LiteralString:
+    """Return a statement with the placeholders of psycopg."""
+    return cast("LiteralString", statement.replace("%", "%%").replace("?", "%s"))  # type: ignore[redundant-cast]  # pyright needs it

@@ -1,0 +1,1 @@
+"""The transactions of the Book, in the SQL that both databases understand."""

@@ -1,0 +1,43 @@
+"""A connection to SQLite, as the transactions use it; see ``_sql/database.py``."""
+
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from openfunnel_async._text import escaped
+
+
+class SqliteDatabase(sqlite3.Connection):
+    """One file, which one process at a time runs."""
+
+    is_shared = False
+
+    def insert(self, statement: str, values: Sequence[Any]) -> int | None:
+        """Insert a row; return its number, None if it was not inserted."""
+        added = self.execute(statement, values)
+        return added.lastrowid if added.rowcount else None
+
+    def scan(self, statement: str) -> Iterator[Any]:
+        """Return the rows of a large answer, a few at a time."""
+        return self.execute(statement)
+
+    def now(self) -> float:
+        """Return the seconds since 1970."""
+        return time.time()
+
+    def note_due(self, entry_id: int) -> None:
+        """Do nothing: the one process that runs the Book finds it."""
+
+    def find_damage(self, most: int) -> Iterator[str]:
+        """Check the structure of the file; return what is damaged, in words."""
+        for (line,) in self.execute(f"PRAGMA integrity_check({most})"):
+            if line != "ok":
+                yield f"the file is damaged: {escaped(line, 200)}"
+        for table, row, *_ in self.execute("PRAGMA foreign_key_check"):
+            yield f"the file is damaged: row {row} of {table} refers to nothing"
+
+    def find_first_damage(self) -> str | None:
+        """Check the structure of the file quickly; return what is damaged."""
+        (line,) = self.execute("PRAGMA quick_check(1)").fetchone()
+        return None if line == "ok" else escaped(line, 200)

@@ -65,14 +65,23 @@ def take(db: PostgresDatabase, entry_id: int, owner: str) -> int | None:
 
 
 def take_free(
-    db: PostgresDatabase, batch: str, owner: str, most: int
+    db: PostgresDatabase, batch: str, owner: str, most: int, held: Collection[int]
 ) -> list[tuple[EntryRecord, int]]:
-    """Take leases of a batch that nobody has; return the entries and their epochs."""
+    """Take leases of a batch that nobody has; return the entries and their epochs.
+
+    Args:
+        db: The database.
+        batch: The batch.
+        owner: This process.
+        most: At most this number of them.
+        held: The entries that this process follows. A lease of it that is not among
+            them is one that could not be given back.
+    """
     found = db.execute(
         "SELECT id FROM of_search WHERE state = ?"
         " AND batch = (SELECT id FROM of_batch WHERE name = ?)"
-        f" AND {_FREE} ORDER BY seq LIMIT ?",
-        (EntryState.SUBMITTED, batch, db.now(), most),
+        f" AND (owner = ? OR {_FREE}) AND NOT id = ANY(?) ORDER BY seq LIMIT ?",
+        (EntryState.SUBMITTED, batch, owner, db.now(), list(held), most),
     ).fetchall()
     taken: list[tuple[EntryRecord, int]] = []
     for (entry_id,) in found:

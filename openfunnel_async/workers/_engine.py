@@ -130,7 +130,7 @@ class EngineConnector(PsycopgConnector):
         raise _GivenUp("the database is away")
 
 
-class _GivenUp(ConnectorException):  # noqa: N818 -- nothing went wrong with the statement
+class _GivenUp(ConnectorException):
     """The database is not waited for any more."""
 
 
@@ -164,9 +164,7 @@ class GatedJobManager(JobManager):
         return await super().fetch_job(queues, worker_id)
 
 
-def make_app(
-    connector: EngineConnector, gates: dict[str, Callable[[], bool]]
-) -> App:
+def make_app(connector: EngineConnector, gates: dict[str, Callable[[], bool]]) -> App:
     """Return an app of Procrastinate for one worker."""
     app = App(connector=connector)
     app.job_manager = GatedJobManager(connector, gates)

@@ -171,7 +171,9 @@ class _Worker:
                     install_signal_handlers=False,
                 )
             except ConnectorException as exc:
-                _logger.warning("the engine of the queue %s is restarted: %r", queue, exc)
+                _logger.warning(
+                    "the engine of the queue %s is restarted: %r", queue, exc
+                )
             await asyncio.sleep(_RESTART_AFTER)
 
     async def _balance_for_ever(self) -> None:

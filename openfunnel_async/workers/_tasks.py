@@ -86,7 +86,11 @@ def fill_blueprint(find_runner: FindRunner, *, sweeps: bool) -> Blueprint:
 
     if sweeps:
         task = tasks.task(name="sweep", queue=QUEUES[0], pass_context=True)(sweep)
-        tasks.periodic(cron=_SWEEP_CRON, queueing_lock=f"{NAMESPACE}:sweep", priority=_SWEEP_PRIORITY)(task)
+        tasks.periodic(
+            cron=_SWEEP_CRON,
+            queueing_lock=f"{NAMESPACE}:sweep",
+            priority=_SWEEP_PRIORITY,
+        )(task)
     del submit, follow
     return tasks
 

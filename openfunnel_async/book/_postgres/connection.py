@@ -218,6 +218,9 @@ class Connections:
                 status = row[0] if row else None
             except Away:
                 status = None
+            except psycopg.errors.InvalidParameterValue:
+                # The number is "in the future": a crash has lost the transaction.
+                status = "aborted"
             if status == "committed":
                 return answer
             if status == "aborted":

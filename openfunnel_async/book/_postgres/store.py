@@ -54,6 +54,7 @@ class PostgresStore(SqlStore):
         self.place: str = self._connections.place
         self.lease: float = lease
         self._epochs: dict[int, int] = {}
+        self._lost: set[int] = set()
         self._holders = 0
         self._beat: asyncio.Task[None] | None = None
         self._renewed_at = -lease
@@ -130,22 +131,30 @@ class PostgresStore(SqlStore):
         Two tasks may take a lease one after the other, and learn it in another order.
         """
         self._epochs[entry_id] = max(epoch, self._epochs.get(entry_id, epoch))
+        self._lost.discard(entry_id)
 
     @contextlib.contextmanager
     def _writing(self, entry_id: int) -> Iterator[int | None]:
-        """Yield the epoch for a write; forget it if the lease is another process's."""
+        """Yield the epoch for a write, and note if the lease is another process's.
+
+        The epoch is kept: without one, a later write of the same task would pass.
+        """
         epoch = self._epochs.get(entry_id)
         try:
             yield epoch
         except NotFollowedError:
             if self._epochs.get(entry_id) == epoch:
-                self._epochs.pop(entry_id, None)
+                self._lost.add(entry_id)
             raise
 
     async def take_free_leases(self, name: str, most: int) -> list[EntryRecord]:
         """Take jobs of a batch that nobody follows, at most a number of them."""
         taken = await self._connections.write(
-            leases.take_free, name, self.owner, max(0, most), list(self._epochs)
+            leases.take_free,
+            name,
+            self.owner,
+            max(0, most),
+            self._epochs.keys() - self._lost,
         )
         for entry, epoch in taken:
             self._note_epoch(entry.id, epoch)

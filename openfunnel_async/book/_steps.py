@@ -32,6 +32,7 @@ from openfunnel_async.book._records import (
 from openfunnel_async.book._values import EntryState
 from openfunnel_async.errors import (
     BookError,
+    ConfigurationError,
     OpenFunnelError,
     SubmitOutcomeUnknownError,
 )
@@ -88,6 +89,19 @@ class BookSteps:
         self._blocked_until = 0.0
         self._failures = 0
         self._unknowns = 0
+
+    @property
+    def conninfo(self) -> str:
+        """The address of the database, with its password, for an engine beside it.
+
+        Raises:
+            ConfigurationError: The Book is a file, which one process runs.
+        """
+        if self._store.conninfo is None:
+            raise ConfigurationError(
+                "workers need a Book on PostgreSQL: Book.connect('postgresql://...')"
+            )
+        return self._store.conninfo
 
     @asynccontextmanager
     async def serving(self) -> AsyncGenerator[None]:
@@ -285,7 +299,7 @@ class BookSteps:
             raise
         except OpenFunnelError as exc:
             await self._store.note_error(entry.id, describe_error(exc))
-            await self._store.release_lease(entry.id)
+            await self._store.release_lease(entry.id, _LONG_PAUSE)
             return again._replace(after=_LONG_PAUSE)
         except asyncio.CancelledError:
             await wait_shielded([asyncio.create_task(self._give_back(entry.id))])

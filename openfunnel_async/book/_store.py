@@ -38,10 +38,12 @@ class Store(Protocol):
     Attributes:
         owner: The name of this process in the Book.
         is_shared: Whether several processes may run the Book at a time.
+        conninfo: The address of the database, for an engine; None for a file.
     """
 
     owner: str
     is_shared: bool
+    conninfo: str | None
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -87,8 +89,13 @@ class Store(Protocol):
         """
         ...
 
-    async def release_lease(self, entry_id: int) -> None:
-        """Let another process follow a job."""
+    async def release_lease(self, entry_id: int, after: float = 0.0) -> None:
+        """Let another process follow a job.
+
+        Args:
+            entry_id: The entry.
+            after: In how many seconds somebody should.
+        """
         ...
 
     async def find_due(self, most: int, budget: str | None) -> list[tuple[str, str]]:

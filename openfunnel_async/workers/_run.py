@@ -77,7 +77,7 @@ async def run_worker(
     async with _stopping(stop) as stopped, serve_in_background(runner.steps) as serving:
         name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         balance = Balance(connector, runner, name, concurrency)
-        gates = {QUEUES[0]: lambda: True, QUEUES[1]: balance.may_take}
+        gates = {QUEUES[0]: runner.may_submit, QUEUES[1]: balance.may_take}
         app = make_app(connector, gates)
 
         async def find_runner() -> StepRunner:
@@ -171,7 +171,7 @@ class _Worker:
                     install_signal_handlers=False,
                 )
             except ConnectorException as exc:
-                _logger.warning("the engine of the queue %s is restarted: %r", queue, exc)
+                _logger.warning("the engine of %s is restarted: %r", queue, exc)
             await asyncio.sleep(_RESTART_AFTER)
 
     async def _balance_for_ever(self) -> None:

@@ -10,7 +10,8 @@ from procrastinate.retry import BaseRetryStrategy, RetryDecision
 
 from openfunnel_async import Book, OpenFunnel
 from openfunnel_async.book import Step, StepAction
-from openfunnel_async.book._postgres.deferring import NAMESPACE, name_queue
+from openfunnel_async.book._postgres.deferring import NAMESPACE as NAMESPACE  # noqa: PLC0414 -- public
+from openfunnel_async.book._postgres.deferring import name_queue
 from openfunnel_async.errors import ConfigurationError
 from openfunnel_async.workers._runner import StepRunner, start_serving
 
@@ -86,7 +87,11 @@ def fill_blueprint(find_runner: FindRunner, *, sweeps: bool) -> Blueprint:
 
     if sweeps:
         task = tasks.task(name="sweep", queue=QUEUES[0], pass_context=True)(sweep)
-        tasks.periodic(cron=_SWEEP_CRON, queueing_lock=f"{NAMESPACE}:sweep", priority=_SWEEP_PRIORITY)(task)
+        tasks.periodic(
+            cron=_SWEEP_CRON,
+            queueing_lock=f"{NAMESPACE}:sweep",
+            priority=_SWEEP_PRIORITY,
+        )(task)
     del submit, follow
     return tasks
 

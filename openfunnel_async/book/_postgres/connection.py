@@ -29,7 +29,7 @@ from openfunnel_async.errors import BookError, ConfigurationError
 P = ParamSpec("P")
 T = TypeVar("T")
 Connection = psycopg.Connection[Any]
-OnCommit = Callable[[Connection, list[int]], None]
+OnCommit = Callable[[Connection, dict[int, float]], None]
 
 _MOST_CONNECTIONS = 4
 _PAUSE = 0.25
@@ -107,7 +107,7 @@ class Connections:
     """
 
     def __init__(self, url: str, patience: float, on_due: OnCommit) -> None:
-        self._conninfo = _make_conninfo(url)
+        self.conninfo: str = _make_conninfo(url)
         self.place: str = describe_place(url)
         self._patience = patience
         self._on_due = on_due
@@ -255,11 +255,11 @@ class Connections:
             Away: The server cannot be reached.
         """
         with _away():
-            connection = psycopg.connect(self._conninfo, autocommit=True)
+            connection = psycopg.connect(self.conninfo, autocommit=True)
         with connection, _away():
             bring_up_to_date(connection)
         return ConnectionPool(
-            self._conninfo,
+            self.conninfo,
             min_size=0,
             max_size=_MOST_CONNECTIONS,
             kwargs={"autocommit": True},

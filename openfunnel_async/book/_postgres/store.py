@@ -51,6 +51,7 @@ class PostgresStore(SqlStore):
         self._connections = Connections(url, patience, defer_tasks)
         super().__init__(self._connections)
         self.place: str = self._connections.place
+        self.conninfo: str | None = self._connections.conninfo
         self.lease: float = lease
         self._epochs: dict[int, int] = {}
         self._holders = 0
@@ -131,10 +132,10 @@ class PostgresStore(SqlStore):
         self._epochs.update({entry.id: epoch for entry, epoch in taken})
         return [entry for entry, _ in taken]
 
-    async def release_lease(self, entry_id: int) -> None:
-        """Let another process follow a job."""
+    async def release_lease(self, entry_id: int, after: float = 0.0) -> None:
+        """Let another process follow a job, from a number of seconds on."""
         self._epochs.pop(entry_id, None)
-        await self._connections.write(leases.release, entry_id, self.owner)
+        await self._connections.write(leases.release, entry_id, self.owner, after)
 
     async def sweep(self, under_way: Collection[str]) -> list[str]:
         """Make each submit that nobody carries on an unknown one; return their keys."""

@@ -8,16 +8,11 @@ from datetime import UTC, datetime
 
 from openfunnel_async._job.handle import BulkJob
 from openfunnel_async._job.shielded import wait_shielded
-from openfunnel_async._values.checkpoint import JobCheckpoint
 from openfunnel_async._values.search import LookalikeSearch
 from openfunnel_async.book._jobs import Jobs
 from openfunnel_async.book._ledger import Ledger
 from openfunnel_async.book._once import submit_once
-from openfunnel_async.book._values import EntryState
-from openfunnel_async.errors import CreditCapError, OpenFunnelError
-
-# The oldest ones, which are the first to be terminal; a refusal must stay cheap.
-_MOST_POLLED = 20
+from openfunnel_async.errors import OpenFunnelError
 
 Cancel = Callable[[BulkJob], Awaitable[OpenFunnelError | None]]
 
@@ -27,9 +22,6 @@ async def submit_budgeted(
 ) -> BulkJob:
     """Submit a search under the budget; cancel its job if its caller is cancelled.
 
-    A refusal may be out of date: a job that is terminal is billed in the Book once a
-    handle has read it. So the open jobs of the Book are polled before it is raised.
-
     Raises:
         CreditCapError: It does not fit under the budget; nothing was sent.
         OpenFunnelError: As ``submit_once()``.
@@ -37,11 +29,6 @@ async def submit_budgeted(
     moment = datetime.fromtimestamp(time.time(), UTC).strftime("%Y%m%dT%H%M%S")
     key = f"submit/{moment}-{secrets.token_hex(4)}"
     try:
-        try:
-            return await submit_once(ledger, jobs, search, key)
-        except CreditCapError:
-            if not await _settle_open_jobs(ledger, jobs):
-                raise
         return await submit_once(ledger, jobs, search, key)
     except asyncio.CancelledError:
         work = asyncio.create_task(_cancel_job(ledger, jobs, key, cancel))
@@ -56,28 +43,3 @@ async def _cancel_job(ledger: Ledger, jobs: Jobs, key: str, cancel: Cancel) -> N
     entry = await ledger.store.find_entry(key)
     if entry is not None and entry.job_id is not None:
         await cancel(jobs.attach(entry.start))
-
-
-async def _settle_open_jobs(ledger: Ledger, jobs: Jobs) -> bool:
-    """Write the bills of single jobs that are terminal; return whether one was."""
-    states = (EntryState.SUBMITTED,)
-    found = False
-    for entry in await ledger.store.find_entries(
-        states=states, most=_MOST_POLLED, is_single=True
-    ):
-        if entry.job_id is None:
-            continue
-        start = JobCheckpoint(job_id=entry.job_id, limit=entry.job_limit)
-        try:
-            snapshot = await jobs.attach(start).poll()
-        except OpenFunnelError:
-            continue
-        manifest = snapshot.manifest
-        billed = None if manifest is None else manifest.credits_consumed
-        if snapshot.is_terminal and billed is not None:
-            status = snapshot.status.value
-            error = snapshot.error_message
-            await ledger.store.record_bill(entry.id, status, billed, error)
-            ledger.open_jobs.pop(entry.job_id, None)
-            found = True
-    return found

@@ -14,6 +14,7 @@ from openfunnel_async._values.checkpoint import JobCheckpoint
 from openfunnel_async._values.search import LookalikeSearch
 from openfunnel_async.book._jobs import Jobs
 from openfunnel_async.book._ledger import Ledger
+from openfunnel_async.book._open_jobs import settle_open_jobs
 from openfunnel_async.book._planning import check_name
 from openfunnel_async.book._records import EntryRecord, Intent, Resolution, Room
 from openfunnel_async.book._requests import PlannedSearch, plan_one
@@ -32,7 +33,7 @@ _LONGEST_PAUSE = 0.1
 _OTHERS_EVERY = 0.5
 
 
-async def submit_once(
+async def _submit_or_share(
     ledger: Ledger, jobs: Jobs, search: LookalikeSearch, once: str
 ) -> BulkJob:
     """Return the job of the key; submit the search if there is none.
@@ -62,6 +63,21 @@ async def submit_once(
     request, shared = known
     check_same_request(planned.key, request, planned.request)
     return await shared.join(math.inf)
+
+
+async def submit_once(
+    ledger: Ledger, jobs: Jobs, search: LookalikeSearch, once: str
+) -> BulkJob:
+    """Do as ``_submit_or_share()``; poll the open jobs before a cap refuses it.
+
+    Their bills may give room back.
+    """
+    try:
+        return await _submit_or_share(ledger, jobs, search, once)
+    except CreditCapError:
+        if not await settle_open_jobs(ledger, jobs):
+            raise
+    return await _submit_or_share(ledger, jobs, search, once)
 
 
 async def _submit_and_forget(

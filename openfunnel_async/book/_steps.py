@@ -83,6 +83,7 @@ class BookSteps:
         self._ledger = ledger
         self._store = ledger.store
         self._jobs = jobs
+        self._following: set[str] = set()
         self._handles: dict[str, BulkJob] = {}
         self._cancels: set[asyncio.Task[None]] = set()
         self._cancelling: set[str] = set()
@@ -120,6 +121,7 @@ class BookSteps:
             try:
                 async with anyio.create_task_group() as group:
                     group.start_soon(self._watch)
+                    group.start_soon(self._watch_leases)
                     try:
                         yield
                     finally:
@@ -139,6 +141,12 @@ class BookSteps:
             if change != seen and self._handles:
                 await self._cancel_unwanted()
             seen = change
+
+    async def _watch_leases(self) -> None:
+        """Notice a database that takes everything and answers nothing."""
+        while True:
+            await asyncio.sleep(_WATCH_EVERY)
+            self._store.check_leases()
 
     async def _cancel_unwanted(self) -> None:
         for key in await self._store.find_cancels():
@@ -267,13 +275,23 @@ class BookSteps:
         Cancellation: the job continues; what was read is stored, or is read again, and
         the lease is given back.
         """
+        if key in self._following:
+            return Step(key, StepAction.DONE)
+        self._following.add(key)
+        try:
+            return await self._follow_alone(key, seconds)
+        finally:
+            self._following.discard(key)
+
+    async def _follow_alone(self, key: str, seconds: float) -> Step:
+        """Follow a job that no other step of this process follows."""
         entry = await self._store.find_entry(key)
         if entry is None or entry.batch is None:
             return Step(key, StepAction.DONE)
-        if entry.state is not EntryState.SUBMITTED or key in self._handles:
-            return Step(key, StepAction.DONE)
         batch = await self._store.find_batch(entry.batch)
-        if batch is None or not await self._store.take_lease(entry.id):
+        if entry.state is not EntryState.SUBMITTED or batch is None:
+            return _next_of(entry)
+        if not await self._store.take_lease(entry.id):
             return Step(key, StepAction.DONE)
         # Its place may have moved before the lease was this process's.
         entry = await self._store.find_entry(key) or entry

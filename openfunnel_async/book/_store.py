@@ -73,6 +73,14 @@ class Store(Protocol):
         """Whether this process may still send a submit whose intent it has written."""
         ...
 
+    def check_leases(self) -> None:
+        """Check that others do not take over what this process has.
+
+        Raises:
+            BookError: The leases ran out: the database was not reached for too long.
+        """
+        ...
+
     async def take_lease(self, entry_id: int) -> bool:
         """Become the one process that follows a job; False if another one is it."""
         ...

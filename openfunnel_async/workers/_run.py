@@ -199,7 +199,7 @@ class _Worker:
         for task in self._engines:
             task.cancel()
         left = {*self._loops, *self._engines}
-        if await _wait(left, _DRAIN_WITHIN):
+        if await _wait(left, _GIVE_UP_WITHIN if is_away else _DRAIN_WITHIN):
             self._connector.give_up()
             for task in left:
                 task.cancel()

@@ -73,15 +73,16 @@ async def test_what_does_not_fit_is_refused_before_anything_is_sent(
         assert len(account.seen("submit")) == 1
 
 
+@pytest.mark.parametrize("once", [None, "crm-4711"])
 async def test_a_refusal_first_reads_which_jobs_are_terminal(
-    account: BookAccount,
+    account: BookAccount, once: str | None
 ) -> None:
     """Caught: credits that stay reserved for jobs that nobody waits for."""
     async with account:
         await account.book.set_budget("agent-7", total=90)
         await account.client.submit(search(1, 50))
         await anyio.sleep(60)
-        await account.client.submit(search(2, 50))
+        await account.client.submit(search(2, 50), once=once)
         assert len(account.views) == 2
 
 

@@ -1,4 +1,4 @@
-"""A pool of connections, and a function for each transaction, in threads.
+"""A few threads with a connection each, and a function for each transaction.
 
 Transactions that write take turns over all processes (an advisory lock), as they do on
 SQLite: the caps and the known companies make them wait for each other anyway, and no
@@ -14,12 +14,12 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event, Lock
+from threading import Event, Lock, local
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg.pq import TransactionStatus
 
 from openfunnel_async._text import error_text, escaped
 from openfunnel_async.book._postgres.database import PostgresDatabase
@@ -92,9 +92,7 @@ class _Call:
             is_stalled = time.monotonic() - self._since >= _STALLED_AFTER
             if self._connection is None or self._connection.closed or not is_stalled:
                 return
-            link = socket.socket(fileno=os.dup(self._connection.fileno()))
-            with link, contextlib.suppress(OSError):
-                link.shutdown(socket.SHUT_RDWR)
+            _cut(self._connection)
 
 
 class Connections:
@@ -111,7 +109,9 @@ class Connections:
         self.place: str = describe_place(url)
         self._patience = patience
         self._on_due = on_due
-        self._pool: ConnectionPool[Connection] | None = None
+        self._of_thread = local()
+        self._open: set[Connection] = set()
+        self._is_migrated = False
         self._executor: ThreadPoolExecutor | None = None
         self._opening = Lock()
         self._is_closing = Event()
@@ -213,7 +213,7 @@ class Connections:
             if status == "committed":
                 return answer
             if status == "aborted":
-                raise Away(error_text(error)) from error
+                raise Away(_first_line(error)) from error
             if time.monotonic() > until or self._is_closing.wait(_PAUSE):
                 raise to_book_error(error, self.place) from error
 
@@ -221,78 +221,93 @@ class Connections:
         with self._connection() as connection, _away():
             connection.execute(_READ)
             answer = function(PostgresDatabase(connection))
-            connection.execute("COMMIT")
+            connection.execute("COMMIT", prepare=False)
             return answer
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[Connection]:
-        """Lend a connection; what it leaves open is rolled back.
+        """Yield the connection of this thread; one that is broken is dropped.
 
         Raises:
             Away: There is none.
         """
-        pool = self._open_pool()
-        try:
-            connection = pool.getconn()
-        except PoolTimeout as exc:
-            raise Away("no connection could be made") from exc
+        connection = self._find_connection()
         try:
             yield connection
-        finally:
-            # The pool rolls back, and drops a connection that is broken.
-            pool.putconn(connection)
+        except BaseException:
+            if connection.info.transaction_status is not TransactionStatus.IDLE:
+                with contextlib.suppress(psycopg.Error):
+                    connection.execute("ROLLBACK")
+            raise
 
-    def _open_pool(self) -> "ConnectionPool[Connection]":
-        with self._opening:
-            if self._pool is None:
-                self._pool = self._connect()
-            return self._pool
+    def _find_connection(self) -> Connection:
+        connection: Connection | None = getattr(self._of_thread, "connection", None)
+        if connection is None or connection.closed or connection not in self._open:
+            connection = self._connect()
+            with self._opening:
+                self._open.add(connection)
+            self._of_thread.connection = connection
+        return connection
 
-    def _connect(self) -> "ConnectionPool[Connection]":
-        """Connect once, make or migrate the tables, and open the pool.
+    def _connect(self) -> Connection:
+        """Connect; the first time, make or migrate the tables.
 
         Raises:
             Away: The server cannot be reached.
+            psycopg.Error: It refuses the connection.
         """
-        with _away():
+        with self._opening:
+            self._open = {one for one in self._open if not one.closed}
+        try:
             connection = psycopg.connect(self.conninfo, autocommit=True)
-        with connection, _away():
-            bring_up_to_date(connection)
-        return ConnectionPool(
-            self.conninfo,
-            min_size=0,
-            max_size=_MOST_CONNECTIONS,
-            kwargs={"autocommit": True},
-            configure=_configure,
-            timeout=5.0,
-            reconnect_timeout=1.0,
-            open=True,
-            name="openfunnel-book",
-        )
+        except psycopg.OperationalError as exc:
+            if _is_refusal(exc):
+                raise
+            raise Away(_first_line(exc)) from exc
+        try:
+            with _away():
+                connection.execute(_SESSION)
+                with self._opening:
+                    if not self._is_migrated:
+                        bring_up_to_date(connection)
+                        self._is_migrated = True
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     async def aclose(self) -> None:
         """Close the connections, after the transactions that were begun."""
-        executor, pool = self._executor, self._pool
-        self._executor = self._pool = None
+        executor, self._executor = self._executor, None
         self._is_closing.set()
         if executor is not None:
-            await asyncio.shield(asyncio.to_thread(executor.shutdown))
-        if pool is not None:
-            await asyncio.shield(asyncio.to_thread(pool.close))
+            ending = asyncio.create_task(asyncio.to_thread(executor.shutdown))
+            if not (await asyncio.wait([ending], timeout=_STALLED_AFTER))[0]:
+                for connection in list(self._open):
+                    _cut(connection)
+                await asyncio.shield(ending)
+        for connection in self._open:
+            connection.close()
+        self._open = set()
+        self._is_migrated = False
+
+
+def _cut(connection: Connection) -> None:
+    """End a connection from outside of the thread that waits for its answer."""
+    with contextlib.suppress(psycopg.Error, OSError):
+        link = socket.socket(fileno=os.dup(connection.fileno()))
+        with link:
+            link.shutdown(socket.SHUT_RDWR)
 
 
 def _commit(connection: Connection) -> psycopg.Error | None:
     """Commit; return the error if it is not known whether that was done."""
     try:
-        connection.execute("COMMIT")
+        connection.execute("COMMIT", prepare=False)
     except psycopg.Error as exc:
         connection.close()
         return exc
     return None
-
-
-def _configure(connection: Connection) -> None:
-    connection.execute(_SESSION)
 
 
 def _retrieve(work: asyncio.Future[T]) -> None:
@@ -309,13 +324,28 @@ def _away() -> Iterator[None]:
         is_passing = isinstance(exc, psycopg.OperationalError) or exc.sqlstate == _IDLE
         if exc.sqlstate in _LASTING or not is_passing:
             raise
-        raise Away(error_text(exc)) from exc
+        raise Away(_first_line(exc)) from exc
 
 
-# Refusals that no later try changes: of a password, a role, a database, a full disk.
 # The server ended a transaction whose process was stopped for too long.
 _IDLE = "25P03"
-_LASTING = frozenset(["28000", "28P01", "3D000", "53100"])
+# A full disk.
+_LASTING = frozenset(["53100"])
+# What a server says that will accept connections soon.
+_SOON = ("starting up", "shutting down", "recovery", "too many", "remaining connection")
+
+
+def _is_refusal(error: psycopg.OperationalError) -> bool:
+    """Whether a server refused to connect: a password, a role, a database.
+
+    Such an error has no code. In another language than English it is tried again.
+    """
+    text = str(error)
+    return "FATAL" in text and not any(word in text for word in _SOON)
+
+
+def _first_line(error: BaseException) -> str:
+    return escaped(next(iter(str(error).splitlines()), type(error).__name__), 200)
 
 
 def _make_conninfo(url: str) -> str:
@@ -346,7 +376,7 @@ def describe_place(url: str) -> str:
 
 def to_book_error(error: psycopg.Error, place: str) -> BookError:
     """Return what a fault of PostgreSQL means, and what to do about it."""
-    why = escaped(str(error).splitlines()[0] if str(error) else "", 200)
+    why = _first_line(error)
     advice = ""
     if error.sqlstate == "53100":
         advice = "; make room on the disk of the server and run it again"

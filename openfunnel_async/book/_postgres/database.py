@@ -1,6 +1,6 @@
 """A connection to PostgreSQL, as the transactions use it; see ``_sql/database.py``."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, LiteralString, cast
 
@@ -35,11 +35,6 @@ class PostgresDatabase:
         """Run a statement."""
         return self._connection.execute(_translate(statement), tuple(values))
 
-    def executemany(self, statement: str, values: Iterable[Sequence[Any]], /) -> None:
-        """Run a statement once for each of the values."""
-        with self._connection.cursor() as cursor:
-            cursor.executemany(_translate(statement), values)
-
     def insert(self, statement: str, values: Sequence[Any]) -> int | None:
         """Insert a row; return its number, None if it was not inserted."""
         row = self.execute(f"{statement} RETURNING id", values).fetchone()
@@ -51,6 +46,21 @@ class PostgresDatabase:
             cursor.itersize = _SCAN
             cursor.execute(_translate(statement))
             yield from cursor
+
+    def find_marks(self, marks: Sequence[str]) -> set[str]:
+        """Return which marks of companies are known."""
+        found = self._connection.execute(
+            "SELECT mark FROM of_company WHERE mark = ANY(%s)", (list(marks),)
+        )
+        return {mark for (mark,) in found}
+
+    def add_marks(self, column: str, number: int, marks: Sequence[str]) -> None:
+        """Add marks of companies; those that are known stay as they are."""
+        self.execute(
+            f"INSERT INTO of_company (mark, {column}) SELECT unnest(?::text[]), ?"
+            " ON CONFLICT DO NOTHING",
+            (list(marks), number),
+        )
 
     def now(self) -> float:
         """Return the seconds since 1970, of the clock of the server."""

@@ -110,10 +110,15 @@ class PostgresStore(SqlStore):
         """
         return _read_clock() - self._renewed_at < self.lease / 2
 
-    @property
-    def seconds_since_renewal(self) -> float:
-        """How long ago the database was reached for the last time, at least."""
-        return _read_clock() - self._renewed_at
+    def check_leases(self) -> None:
+        """Check that others do not take over what this process has.
+
+        Raises:
+            BookError: The leases ran out: the database was not reached for too long.
+        """
+        if _read_clock() - self._renewed_at > self.lease:
+            msg = f"the Book at {self.place} was not reached for {self.lease:.0f} s"
+            raise BookError(msg)
 
     # Leases
 

@@ -8,8 +8,7 @@ from openfunnel_async.book._sql.database import Database
 from openfunnel_async.book._sql.queries import find_pages
 from openfunnel_async.book._values import BatchDiff, KnownList
 
-# SQLite before 3.32 takes at most 999 values.
-_MOST_VALUES = 900
+_AT_A_TIME = 1_000
 _MOST_PAGES = 50
 
 
@@ -21,17 +20,14 @@ def note_rows(db: Database, entry_id: int, rows: Sequence[object]) -> tuple[bool
     identities = [_identify(row) for row in rows]
     known = _find_known(db, identities)
     is_new: list[bool] = []
-    added: list[tuple[str, int]] = []
+    added: list[str] = []
     for identity in identities:
         new = known.isdisjoint(identity.lookups)
         is_new.append(new)
         if new:
             known.update(identity.marks)
-            added += [(mark, entry_id) for mark in identity.marks]
-    db.executemany(
-        "INSERT INTO of_company (mark, search) VALUES (?, ?) ON CONFLICT DO NOTHING",
-        added,
-    )
+            added += identity.marks
+    db.add_marks("search", entry_id, added)
     return tuple(is_new)
 
 
@@ -47,16 +43,7 @@ def _identify(row: object) -> Identity:
 
 def _find_known(db: Database, identities: Iterable[Identity]) -> set[str]:
     """Return the marks, among those to look up, that are in the Book."""
-    marks = [mark for identity in identities for mark in identity.lookups]
-    known: set[str] = set()
-    for start in range(0, len(marks), _MOST_VALUES):
-        part = marks[start : start + _MOST_VALUES]
-        found = db.execute(
-            f"SELECT mark FROM of_company WHERE mark IN ({', '.join('?' * len(part))})",  # noqa: S608 -- question marks
-            part,
-        )
-        known.update(mark for (mark,) in found)
-    return known
+    return db.find_marks([mark for one in identities for mark in one.lookups])
 
 
 def add_known(db: Database, identities: Sequence[Identity], label: str) -> int:
@@ -68,22 +55,16 @@ def add_known(db: Database, identities: Sequence[Identity], label: str) -> int:
         "SELECT id FROM of_list WHERE label = ?", (label,)
     ).fetchone()
     added = 0
-    known: set[str] = set()
-    for start in range(0, len(identities), _MOST_VALUES):
-        part = identities[start : start + _MOST_VALUES]
-        known |= _find_known(db, part)
+    for start in range(0, len(identities), _AT_A_TIME):
+        part = identities[start : start + _AT_A_TIME]
+        known = _find_known(db, part)
+        marks: list[str] = []
         for identity in part:
             if known.isdisjoint(identity.lookups):
                 added += 1
                 known.update(identity.marks)
-                rows = [(mark, number) for mark in identity.marks]
-                db.executemany(
-                    "INSERT INTO of_company (mark, list) VALUES (?, ?)"
-                    " ON CONFLICT DO NOTHING",
-                    rows,
-                )
-        # The marks of earlier parts are in the database.
-        known.clear()
+                marks += identity.marks
+        db.add_marks("list", number, marks)
     return added
 
 

@@ -5,7 +5,7 @@ a value. A transaction is a function that is called with an open one, so it is n
 split over two calls, and a cancelled caller cannot leave one open.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 
@@ -32,16 +32,26 @@ class Database(Protocol):
         """Run a statement."""
         ...
 
-    def executemany(self, statement: str, values: Iterable[Sequence[Any]], /) -> object:
-        """Run a statement once for each of the values."""
-        ...
-
     def insert(self, statement: str, values: Sequence[Any]) -> int | None:
         """Insert a row; return its number, None if it was not inserted."""
         ...
 
     def scan(self, statement: str) -> Iterator[Any]:
         """Return the rows of a large answer, a few at a time."""
+        ...
+
+    def find_marks(self, marks: Sequence[str]) -> set[str]:
+        """Return which marks of companies are known."""
+        ...
+
+    def add_marks(self, column: str, number: int, marks: Sequence[str]) -> None:
+        """Add marks of companies; those that are known stay as they are.
+
+        Args:
+            column: ``search`` or ``list``: where the companies come from.
+            number: The number of that entry or list.
+            marks: The marks.
+        """
         ...
 
     def now(self) -> float:

@@ -7,6 +7,9 @@ from typing import Any
 
 from openfunnel_async._text import escaped
 
+# SQLite before 3.32 takes at most 999 values.
+_MOST_VALUES = 900
+
 
 class SqliteDatabase(sqlite3.Connection):
     """One file, which one process at a time runs."""
@@ -21,6 +24,27 @@ class SqliteDatabase(sqlite3.Connection):
     def scan(self, statement: str) -> Iterator[Any]:
         """Return the rows of a large answer, a few at a time."""
         return self.execute(statement)
+
+    def find_marks(self, marks: Sequence[str]) -> set[str]:
+        """Return which marks of companies are known."""
+        known: set[str] = set()
+        for start in range(0, len(marks), _MOST_VALUES):
+            part = marks[start : start + _MOST_VALUES]
+            places = ", ".join("?" * len(part))
+            found = self.execute(
+                f"SELECT mark FROM of_company WHERE mark IN ({places})",  # noqa: S608 -- question marks
+                part,
+            )
+            known.update(mark for (mark,) in found)
+        return known
+
+    def add_marks(self, column: str, number: int, marks: Sequence[str]) -> None:
+        """Add marks of companies; those that are known stay as they are."""
+        self.executemany(
+            f"INSERT INTO of_company (mark, {column}) VALUES (?, ?)"  # noqa: S608 -- our name
+            " ON CONFLICT DO NOTHING",
+            [(mark, number) for mark in marks],
+        )
 
     def now(self) -> float:
         """Return the seconds since 1970."""

@@ -331,7 +331,7 @@ class BookSteps:
         try:
             await self._store.release_lease(entry_id)
         except BookError as exc:
-            _logger.warning("a lease was not given back, and runs out: %s", exc)
+            _logger.debug("a lease was not given back, and runs out: %s", exc)
 
     async def _note_page(self, batch: BatchRecord, sums: PageSums, _rows: int) -> None:
         """Stop the batch when it has enough new companies."""

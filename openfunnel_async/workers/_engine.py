@@ -102,7 +102,10 @@ class EngineConnector(PsycopgConnector):
     ) -> None:
         """Listen until it is cancelled."""
         listen = super().listen_notify
-        await self._persist(lambda: listen(on_notification, channels))
+        with contextlib.suppress(_GivenUp):
+            await self._persist(lambda: listen(on_notification, channels))
+        # An end of it would end the engine.
+        await asyncio.get_running_loop().create_future()
 
     async def _persist(self, execute: Callable[[], Awaitable[T]]) -> T:
         pause = _SHORTEST_PAUSE

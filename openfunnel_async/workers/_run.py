@@ -171,6 +171,8 @@ class _Worker:
                     install_signal_handlers=False,
                 )
             except ConnectorException as exc:
+                if self._is_stopping:
+                    return
                 _logger.warning("the engine of %s is restarted: %r", queue, exc)
             await asyncio.sleep(_RESTART_AFTER)
 

@@ -35,6 +35,7 @@ _MOST_CONNECTIONS = 4
 _PAUSE = 0.25
 # Of a transaction that writes; the longest one plans a batch.
 _STALLED_AFTER = 60.0
+_CLOSE_WITHIN = 10.0
 # Of a peer that has vanished: seconds, and milliseconds for the last one.
 _DEFAULTS: dict[str, str | int] = {
     "connect_timeout": 10,
@@ -115,6 +116,7 @@ class Connections:
         self._executor: ThreadPoolExecutor | None = None
         self._opening = Lock()
         self._is_closing = Event()
+        self._is_lost = False
 
     async def write(
         self,
@@ -154,6 +156,7 @@ class Connections:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(_MOST_CONNECTIONS, "book")
             self._is_closing.clear()
+            self._is_lost = False
         loop = asyncio.get_running_loop()
         work = loop.run_in_executor(self._executor, self._do, run, function)
         work.add_done_callback(_retrieve)
@@ -166,11 +169,15 @@ class Connections:
     ) -> T:
         until = time.monotonic() + self._patience
         while True:
+            if self._is_lost:
+                raise BookError(f"the Book at {self.place} cannot be reached")
             try:
                 return run(function)
             except Away as exc:
                 is_late = time.monotonic() > until
                 if is_late or self._is_closing.wait(_PAUSE):
+                    # What waits behind it while the Book is closed need not try.
+                    self._is_lost = self._is_closing.is_set()
                     msg = f"the Book at {self.place} cannot be reached: {exc}"
                     raise BookError(msg) from exc.__cause__
             except psycopg.Error as exc:
@@ -282,7 +289,7 @@ class Connections:
         self._is_closing.set()
         if executor is not None:
             ending = asyncio.create_task(asyncio.to_thread(executor.shutdown))
-            if not (await asyncio.wait([ending], timeout=_STALLED_AFTER))[0]:
+            if not (await asyncio.wait([ending], timeout=_CLOSE_WITHIN))[0]:
                 for connection in list(self._open):
                     _cut(connection)
                 await asyncio.shield(ending)

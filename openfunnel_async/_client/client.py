@@ -8,6 +8,7 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, Unpack
 
 from openfunnel_async._client.background import BackgroundTasks
+from openfunnel_async._client.book_access import BookAccess
 from openfunnel_async._client.book_jobs import BookJobs, make_fingerprint
 from openfunnel_async._client.completions import Completions, distinct, wait_all
 from openfunnel_async._client.credit_cap import (
@@ -23,11 +24,10 @@ from openfunnel_async._client.run_many import JobOutcome, ManySearches
 from openfunnel_async._client.running import OnExit, run_block
 from openfunnel_async._client.settings import (
     read_address,
-    read_ca_file_setting,
     read_key,
-    read_proxy_setting,
 )
 from openfunnel_async._client.submit import Submitter
+from openfunnel_async._client.transports import open_transport
 from openfunnel_async._job.event_loop import LoopGuard
 from openfunnel_async._job.handle import BulkJob
 from openfunnel_async._job.poll_limiter import poll_limiter
@@ -40,16 +40,14 @@ from openfunnel_async._protocol.event_emitter import (
     check_on_event,
 )
 from openfunnel_async._protocol.retry_loop import Caller
-from openfunnel_async._transport.aiohttp_transport import AiohttpTransport
 from openfunnel_async._transport.hidden_text import hide_text
 from openfunnel_async._transport.network import CaFile
-from openfunnel_async._transport.wire import SecretText, Transport
+from openfunnel_async._transport.wire import Transport
 from openfunnel_async._values.checkpoint import JobCheckpoint
 from openfunnel_async._values.checks import (
     check_job_id,
     check_kind,
     check_seconds,
-    check_text,
     check_timeout,
     check_whole,
 )
@@ -61,7 +59,6 @@ from openfunnel_async.errors import ConfigurationError, OpenFunnelError
 if TYPE_CHECKING:
     from openfunnel_async.book._batch import Batch
     from openfunnel_async.book._book import Book
-    from openfunnel_async.book._ledger import Ledger
     from openfunnel_async.book._steps import BookSteps
 
 
@@ -152,10 +149,9 @@ class OpenFunnel:
                 on_settled=None if book is None else self._note_settled,
             ),
         )
-        self._ledger = None if book is None else _open_ledger(book)
+        self._book = BookAccess(book, budget)
         self._fingerprint = make_fingerprint(key)
-        self._budget = _check_budget(budget, self._ledger)
-        self._transport = _open_transport(transport, proxy, ca_file)
+        self._transport = open_transport(transport, proxy, ca_file)
         self._background = BackgroundTasks()
         self._resources = Resources(
             caller=Caller(self._transport, key, retry, seconds, settings.emitter),
@@ -188,7 +184,7 @@ class OpenFunnel:
             self._handles,
             self._submitter,
             fingerprint=self._fingerprint,
-            budget=self._budget,
+            budget=self._book.budget,
         )
 
     def __repr__(self) -> str:
@@ -275,11 +271,7 @@ class OpenFunnel:
         if not isinstance(search, LookalikeSearch):  # pyright: ignore[reportUnnecessaryIsInstance] -- for callers without types
             raise ConfigurationError("submit() takes a LookalikeSearch")
         if once is not None:
-            from openfunnel_async.book._once import submit_once  # noqa: PLC0415 -- sqlite3 is for those who have a Book
-
-            ledger = self._need_ledger("once")
-            self._book_jobs.check_loop()
-            return await submit_once(ledger, self._book_jobs, search, once)
+            return await self._book.submit_once(self._book_jobs, search, once)
         return await self._submit(search)
 
     async def _submit(
@@ -290,13 +282,11 @@ class OpenFunnel:
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> BulkJob:
         """Start a job, under the budget of the client if it has one."""
-        if self._ledger is None or self._budget is None:
+        if self._book.budget is None:
             submit = self._submitter.submit
             return await submit(search, patience=patience, is_wanted=is_wanted)
-        from openfunnel_async.book._budgeted import submit_budgeted  # noqa: PLC0415 -- sqlite3 is for those who have a Book
-
-        return await submit_budgeted(
-            self._ledger, self._book_jobs, search, self._background.cancel_for_caller
+        return await self._book.submit_budgeted(
+            self._book_jobs, search, self._background.cancel_for_caller
         )
 
     def job(self, job_id: str, *, limit: int | None = None) -> BulkJob:
@@ -532,17 +522,13 @@ class OpenFunnel:
 
         Cancellation: the batch may be planned or not; calling again is safe.
         """
-        from openfunnel_async.book._book import open_batch  # noqa: PLC0415 -- sqlite3 is for those who have a Book
-        from openfunnel_async.book._planning import check_options  # noqa: PLC0415 -- too
-
-        ledger = self._need_ledger("batch()")
-        self._book_jobs.check_loop()
-        return await open_batch(
-            ledger,
+        return await self._book.open_batch(
             self._book_jobs,
             name,
             searches,
-            options=check_options(max_credits, distinct, reuse_days),
+            max_credits=max_credits,
+            distinct=distinct,
+            reuse_days=reuse_days,
             labels=labels,
         )
 
@@ -555,22 +541,10 @@ class OpenFunnel:
         Raises:
             ConfigurationError: There is no Book.
         """
-        from openfunnel_async.book._steps import BookSteps  # noqa: PLC0415 -- sqlite3 is for those who have a Book
-
-        ledger = None if book is None else _open_ledger(book)
-        return BookSteps(ledger or self._need_ledger("book_steps()"), self._book_jobs)
+        return self._book.make_steps(self._book_jobs, book)
 
     def _note_settled(self, job_id: str, facts: Mapping[str, Any]) -> None:
-        """Write the bill of a job that was submitted with ``once``."""
-        if self._ledger is not None and job_id in self._ledger.open_jobs:
-            work = self._ledger.record_settled(job_id, facts)
-            self._background.start_background_task(work)
-
-    def _need_ledger(self, what: str) -> "Ledger":
-        if self._ledger is None:
-            msg = f"{what} needs a Book: OpenFunnel(book=Book(PATH)). Nothing was sent"
-            raise ConfigurationError(msg)
-        return self._ledger
+        self._book.note_settled(job_id, facts, self._background.start_background_task)
 
     async def aclose(self) -> None:
         """Close the connections and the Book; jobs continue.
@@ -603,8 +577,7 @@ class OpenFunnel:
         try:
             await self._transport.aclose()
         finally:
-            if self._ledger is not None:
-                await self._ledger.aclose()
+            await self._book.aclose()
 
     async def __aenter__(self) -> Self:
         self._resources.loop_guard.check()
@@ -612,44 +585,3 @@ class OpenFunnel:
 
     async def __aexit__(self, *_exc: object) -> None:
         await self.aclose()
-
-
-def _check_budget(budget: str | None, ledger: "Ledger | None") -> str | None:
-    if budget is None:
-        return None
-    if ledger is None:
-        msg = "a budget is in a Book: OpenFunnel(book=Book(PATH), budget=NAME)"
-        raise ConfigurationError(msg)
-    check_text("budget", budget, 200)
-    return budget
-
-
-def _open_ledger(book: "Book") -> "Ledger":
-    from openfunnel_async.book._book import Book, ledger_of  # noqa: PLC0415 -- sqlite3 is for those who have a Book
-
-    if not isinstance(book, Book):  # pyright: ignore[reportUnnecessaryIsInstance] -- for callers without types
-        raise ConfigurationError("book must be a Book: Book(PATH)")
-    return ledger_of(book)
-
-
-def _open_transport(
-    transport: Transport | None, proxy: SecretText | None, ca_file: CaFile | None
-) -> Transport:
-    """Return the transport, else one over the proxy and with the CAs of the settings.
-
-    A transport of the user's own has its own network: the environment's is not used.
-    """
-    if transport is None:
-        return AiohttpTransport(
-            proxy=read_proxy_setting(proxy), ca_file=read_ca_file_setting(ca_file)
-        )
-    if isinstance(transport, type) or not _has_methods(transport):
-        raise ConfigurationError("transport must be an object with send() and aclose()")
-    if proxy is not None or ca_file is not None:
-        msg = "proxy and ca_file are not for a transport of your own: set them there"
-        raise ConfigurationError(msg)
-    return transport
-
-
-def _has_methods(transport: object) -> bool:
-    return all(callable(getattr(transport, name, None)) for name in ("send", "aclose"))

@@ -7,6 +7,7 @@ follows it. One task reports, and watches what other processes do to the batch.
 
 import asyncio
 import inspect
+import logging
 from collections.abc import Callable
 from typing import cast
 
@@ -14,6 +15,7 @@ import anyio
 import attrs
 
 from openfunnel_async._job.handle import BulkJob
+from openfunnel_async._job.shielded import wait_shielded
 from openfunnel_async._protocol.retry_rules import backoff, is_curable, retry_after_of
 from openfunnel_async.book._followed_jobs import FollowedJobs
 from openfunnel_async.book._jobs import Jobs
@@ -33,6 +35,7 @@ from openfunnel_async.errors import (
     SubmitOutcomeUnknownError,
 )
 
+_logger = logging.getLogger("openfunnel_async")
 OnProgress = Callable[[BatchStatus], object]
 _REPORT_EVERY = 0.5
 _WATCH_EVERY = 2.0
@@ -100,6 +103,20 @@ class BatchRun:
             OpenFunnelError: The first error that left something of it undone.
         """
         try:
+            return await self._run()
+        finally:
+            # Also of a run that was cancelled: its jobs continue, and others read them.
+            work = asyncio.create_task(self._give_back())
+            await wait_shielded([work])
+
+    async def _give_back(self) -> None:
+        try:
+            await self._followed.give_back()
+        except BookError as exc:
+            _logger.warning("leases were not given back, and run out: %s", exc)
+
+    async def _run(self) -> BatchReport:
+        try:
             async with anyio.create_task_group() as watchers:
                 watchers.start_soon(self._watch)
                 if self._options.on_progress is not None:
@@ -108,7 +125,6 @@ class BatchRun:
                 watchers.cancel_scope.cancel()
         except ExceptionGroup as exc:
             raise _find_first(exc) from None
-        await self._followed.give_back()
         report = await self.report()
         if self._options.on_progress is not None:
             await _call(self._options.on_progress, report)

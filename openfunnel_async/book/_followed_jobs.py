@@ -67,11 +67,11 @@ class FollowedJobs:
         self.error: OpenFunnelError | None = None
         self._cancelling: set[str] = set()
         self._has_enough = False
-        self._unread: list[int] = []
+        self._leased: dict[str, int] = {}
 
     async def give_back(self) -> None:
-        """Let other processes try the jobs that could not be read."""
-        for entry_id in self._unread:
+        """Let others follow the jobs that were not read to their ends."""
+        for entry_id in self._leased.values():
             await self._store.release_lease(entry_id)
 
     def use(self, group: TaskGroup) -> None:
@@ -96,6 +96,7 @@ class FollowedJobs:
         self.number += 1
         self.seen.add(entry.key)
         self._handles[entry.key] = job
+        self._leased[entry.key] = entry.id
         self._group.start_soon(self._follow, entry, job)
         if entry.wants_cancel:
             self.start_cancel(entry.key)
@@ -108,19 +109,18 @@ class FollowedJobs:
         except NotFollowedError:
             # A person has skipped it, or another process follows it by now.
             self.seen.discard(entry.key)
+            self._leased.pop(entry.key, None)
             self._handles.pop(entry.key, None)
         except BookError:
             raise
         except OpenFunnelError as exc:
             await self._store.note_error(entry.id, describe_error(exc))
-            # The lease is given back at the end, so that this run does not try again.
-            self._unread.append(entry.id)
             self.error = self.error or exc
             is_gone = job.is_terminal or isinstance(exc, JobNotFoundError)
             self.unreadable += not is_gone
         else:
             # A handle holds its last page.
-            del self._handles[entry.key]
+            del self._handles[entry.key], self._leased[entry.key]
         finally:
             self.number -= 1
             self._note_change()

@@ -7,7 +7,7 @@ What is written for a job is written under the epoch that was taken: a process t
 paused for too long writes nothing over the work of the next one.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Collection
 
 from openfunnel_async.book._postgres.database import PostgresDatabase
@@ -17,7 +17,6 @@ from openfunnel_async.book._sql.caps import Cap, find_caps
 from openfunnel_async.book._sql.entries import (
     PROGRAM,
     change_state,
-    get_entry,
     get_entry_by_id,
 )
 from openfunnel_async.book._values import EntryState
@@ -26,6 +25,8 @@ _FREE = (
     "(owner IS NULL OR NOT EXISTS (SELECT 1 FROM of_process AS process"
     " WHERE process.name = owner AND lease_until > ?))"
 )
+# Planned searches that are looked at at a time.
+_OF_A_BATCH = 200
 # A process that has ended needs no row; until then its name may help a person.
 _KEEP_FOR = 3600.0
 
@@ -64,14 +65,23 @@ def take(db: PostgresDatabase, entry_id: int, owner: str) -> int | None:
 
 
 def take_free(
-    db: PostgresDatabase, batch: str, owner: str, most: int
+    db: PostgresDatabase, batch: str, owner: str, most: int, held: Collection[int]
 ) -> list[tuple[EntryRecord, int]]:
-    """Take leases of a batch that nobody has; return the entries and their epochs."""
+    """Take leases of a batch that nobody has; return the entries and their epochs.
+
+    Args:
+        db: The database.
+        batch: The batch.
+        owner: This process.
+        most: At most this number of them.
+        held: The entries that this process follows. A lease of it that is not among
+            them is one that could not be given back.
+    """
     found = db.execute(
         "SELECT id FROM of_search WHERE state = ?"
         " AND batch = (SELECT id FROM of_batch WHERE name = ?)"
-        f" AND {_FREE} ORDER BY seq LIMIT ?",
-        (EntryState.SUBMITTED, batch, db.now(), most),
+        f" AND (owner = ? OR {_FREE}) AND NOT id = ANY(?) ORDER BY seq LIMIT ?",
+        (EntryState.SUBMITTED, batch, owner, db.now(), list(held), most),
     ).fetchall()
     taken: list[tuple[EntryRecord, int]] = []
     for (entry_id,) in found:
@@ -122,24 +132,30 @@ def find_due(
 
 
 def _find_fitting(db: PostgresDatabase, most: int, budget: str | None) -> list[str]:
-    """Return planned entries in order, as many as fit under their caps at once."""
+    """Return planned entries in order, as many as fit under their caps at once.
+
+    A few of each batch: one whose cap is full must not hide the others.
+    """
     found = db.execute(
-        "SELECT key FROM of_search WHERE batch IS NOT NULL AND state = ?"
-        " ORDER BY id LIMIT ?",
-        (EntryState.PLANNED, most),
+        "SELECT key, batch.name, exposure FROM (SELECT id, key, batch, exposure,"
+        " row_number() OVER (PARTITION BY batch ORDER BY seq) AS place"
+        " FROM of_search WHERE batch IS NOT NULL AND state = ?) AS planned"
+        " JOIN of_batch AS batch ON batch.id = planned.batch"
+        " WHERE place <= ? ORDER BY planned.id LIMIT ?",
+        (EntryState.PLANNED, _OF_A_BATCH, most),
     ).fetchall()
     fitting: list[str] = []
-    reserved: Counter[int] = Counter()
-    caps: dict[str | None, list[Cap]] = {}
-    for (key,) in found:
-        entry = get_entry(db, key)
-        if entry.batch not in caps:
-            caps[entry.batch] = find_caps(db, entry, budget)
-        own = caps[entry.batch]
+    reserved: defaultdict[int, float] = defaultdict(float)
+    caps: dict[str, list[Cap]] = {}
+    for key, batch, exposure in found:
+        if batch not in caps:
+            caps[batch] = find_caps(db, batch, budget)
+        own = caps[batch]
         now = [cap._replace(reserved=cap.reserved + reserved[cap.id]) for cap in own]
-        if find_room(now, entry.exposure)[0] is not Room.FULL:
-            reserved.update({cap.id: int(entry.exposure or 0) for cap in own})
+        if find_room(now, exposure)[0] is not Room.FULL:
             fitting.append(key)
+            for cap in own:
+                reserved[cap.id] += exposure or 0.0
     return fitting
 
 

@@ -132,7 +132,7 @@ class PostgresStore(SqlStore):
     async def take_free_leases(self, name: str, most: int) -> list[EntryRecord]:
         """Take jobs of a batch that nobody follows, at most a number of them."""
         taken = await self._connections.write(
-            leases.take_free, name, self.owner, max(0, most)
+            leases.take_free, name, self.owner, max(0, most), list(self._epochs)
         )
         self._epochs.update({entry.id: epoch for entry, epoch in taken})
         return [entry for entry, _ in taken]

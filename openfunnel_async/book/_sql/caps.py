@@ -32,8 +32,8 @@ class Cap(NamedTuple):
     reserved: float
 
 
-def find_caps(db: Database, entry: EntryRecord, budget: str | None) -> list[Cap]:
-    """Return the caps that apply to an entry, that of its batch first.
+def find_caps(db: Database, batch: str | None, budget: str | None) -> list[Cap]:
+    """Return the caps that apply to entries of a batch, its own first.
 
     Raises:
         ConfigurationError: There is no such budget.
@@ -41,7 +41,7 @@ def find_caps(db: Database, entry: EntryRecord, budget: str | None) -> list[Cap]
     query = "SELECT id, budget, most, spent, reserved FROM of_cap WHERE"
     found = db.execute(
         f"{query} id = (SELECT cap FROM of_batch WHERE name = ?)",  # noqa: S608 -- our text
-        (entry.batch,),
+        (batch,),
     ).fetchall()
     if budget is not None:
         for period in _open_periods(db, budget):

@@ -33,7 +33,7 @@ def begin_submit(db: Database, entry_id: int, owner: str, budget: str | None) ->
     entry = get_entry_by_id(db, entry_id)
     if entry.state is not EntryState.PLANNED:
         return Intent(Room.NOT_PLANNED)
-    caps = find_caps(db, entry, budget)
+    caps = find_caps(db, entry.batch, budget)
     room, blocking = find_room(caps, entry.exposure)
     if room is not Room.RESERVED:
         return Intent(room, budget=blocking)

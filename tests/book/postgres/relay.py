@@ -76,10 +76,11 @@ class Relay:
             self.cut_before = None
         elif self.cut_after is not None and self.cut_after in data:
             self.cut_after = None
-            # The answer never arrives, and the server has done what was asked.
+            # The answer never arrives, and the server does what was asked.
+            self.cuts += 1
             _end(source)
             to.sendall(data)
-            to.recv(1)
+            return True
         else:
             return False
         self.cuts += 1

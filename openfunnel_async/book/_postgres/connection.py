@@ -22,6 +22,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from openfunnel_async._text import error_text, escaped
+from openfunnel_async.book._postgres.address import has_stray_password
 from openfunnel_async.book._postgres.database import PostgresDatabase
 from openfunnel_async.book._postgres.schema import LOCK_CLASS, bring_up_to_date
 from openfunnel_async.errors import BookError, ConfigurationError
@@ -361,12 +362,17 @@ def _make_conninfo(url: str) -> str:
     Raises:
         ConfigurationError: It is no address of a PostgreSQL database.
     """
+    given: dict[str, Any] | None
     try:
         given = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
         # Its text has the address, and so the password.
-        msg = "the address of the Book is not valid: postgresql://USER@HOST:PORT/NAME"
-        raise ConfigurationError(msg) from None
+        given = None
+    if given is None or has_stray_password(given):
+        raise ConfigurationError(
+            "the address of the Book is not valid: postgresql://USER@HOST:PORT/NAME; "
+            "signs such as / and @ in a password are written as %2F and %40"
+        )
     return make_conninfo(url, **{k: v for k, v in _DEFAULTS.items() if k not in given})
 
 

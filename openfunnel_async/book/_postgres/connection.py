@@ -34,6 +34,8 @@ OnCommit = Callable[[Connection, dict[int, float]], None]
 
 _MOST_CONNECTIONS = 4
 _PAUSE = 0.25
+# Of an address that has not worked yet: more likely it is wrong than away.
+_FIRST_PATIENCE = 3.0
 # Of a transaction that writes; the longest one plans a batch.
 _STALLED_AFTER = 60.0
 _CLOSE_WITHIN = 10.0
@@ -114,6 +116,7 @@ class Connections:
         self._of_thread = local()
         self._open: set[Connection] = set()
         self._is_migrated = False
+        self._was_reached = False
         self._executor: ThreadPoolExecutor | None = None
         self._opening = Lock()
         self._is_closing = Event()
@@ -168,7 +171,9 @@ class Connections:
         run: Callable[[Callable[[PostgresDatabase], T]], T],
         function: Callable[[PostgresDatabase], T],
     ) -> T:
-        until = time.monotonic() + self._patience
+        first = min(self._patience, _FIRST_PATIENCE)
+        patience = self._patience if self._was_reached else first
+        until = time.monotonic() + patience
         while True:
             if self._is_lost:
                 raise BookError(f"the Book at {self.place} cannot be reached")
@@ -278,7 +283,7 @@ class Connections:
                 with self._opening:
                     if not self._is_migrated:
                         bring_up_to_date(connection)
-                        self._is_migrated = True
+                        self._is_migrated = self._was_reached = True
         except BaseException:
             connection.close()
             raise

@@ -55,6 +55,7 @@ class PostgresStore(SqlStore):
         self.conninfo: str | None = self._connections.conninfo
         self.lease: float = lease
         self._epochs: dict[int, int] = {}
+        self._lost: set[int] = set()
         self._holders = 0
         self._beat: asyncio.Task[None] | None = None
         self._renewed_at = -lease
@@ -136,16 +137,20 @@ class PostgresStore(SqlStore):
         Two tasks may take a lease one after the other, and learn it in another order.
         """
         self._epochs[entry_id] = max(epoch, self._epochs.get(entry_id, epoch))
+        self._lost.discard(entry_id)
 
     @contextlib.contextmanager
     def _writing(self, entry_id: int) -> Iterator[int | None]:
         """Yield the epoch for a write; forget it if the lease is another process's."""
         epoch = self._epochs.get(entry_id)
+        if epoch is None and entry_id in self._lost:
+            raise NotFollowedError("another process follows this job")
         try:
             yield epoch
         except NotFollowedError:
             if self._epochs.get(entry_id) == epoch:
                 self._epochs.pop(entry_id, None)
+                self._lost.add(entry_id)
             raise
 
     async def take_free_leases(self, name: str, most: int) -> list[EntryRecord]:

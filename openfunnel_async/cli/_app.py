@@ -49,6 +49,7 @@ _COMMANDS = {
     "run": "run:run_search",
     "batch": "",
     "book": "",
+    "worker": "worker:run_worker",
     "sandbox": "sandbox:run_sandbox",
     "completion": "completion:print_completion",
 }

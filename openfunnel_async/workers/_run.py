@@ -127,7 +127,7 @@ class _Worker:
         self._runner = runner
         self._balance = balance
         self._name = name
-        self._is_stopping = False
+        self._stopping = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._engines: list[asyncio.Task[None]] = []
 
@@ -159,7 +159,7 @@ class _Worker:
 
     async def _keep_engine(self, queue: str, concurrency: int) -> None:
         """Run the engine on a queue; again if it ends by itself."""
-        while not self._is_stopping:
+        while not self._stopping.is_set():
             try:
                 await self._app.run_worker_async(
                     queues=[queue],
@@ -171,7 +171,7 @@ class _Worker:
                     install_signal_handlers=False,
                 )
             except ConnectorException as exc:
-                if self._is_stopping:
+                if self._stopping.is_set():
                     return
                 _logger.warning("the engine of %s is restarted: %r", queue, exc)
             await asyncio.sleep(_RESTART_AFTER)
@@ -192,7 +192,7 @@ class _Worker:
 
     async def _drain(self, *, is_away: bool) -> None:
         """End the slices, then the engine; with a database that is away, at once."""
-        self._is_stopping = True
+        self._stopping.set()
         if is_away:
             self._connector.give_up()
         for task in self._loops:

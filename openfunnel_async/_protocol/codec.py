@@ -10,7 +10,10 @@ import functools
 import json
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
+from types import NoneType
 from typing import Any, NoReturn, TypeVar, cast
 
 import attrs
@@ -106,7 +109,8 @@ class JobAnswer:
         label: The label of the page.
         next_cursor: The label of the next page.
         raw_rows: The rows of the page as the service sent them; empty if only the
-            status was read.
+            status was read. The companies share these dicts, in which a list of texts
+            then is a tuple.
     """
 
     job_id: str
@@ -125,7 +129,7 @@ class JobAnswer:
     def rows(self) -> tuple[Company, ...]:
         """The companies of the page, built when they are needed for the first time."""
         if self._companies is None:
-            self._companies = tuple(map(company, self.raw_rows))
+            self._companies = companies(self.raw_rows)
         return self._companies
 
 
@@ -275,61 +279,109 @@ def _converter() -> Converter:
     return made
 
 
-_KINDS: dict[str, tuple[type, ...]] = {
-    "str | None": (str,),
-    "int | None": (int,),
-    "float | None": (float, int),
-    "tuple[str, ...] | None": (list,),
+_KINDS: dict[str, frozenset[type]] = {
+    "str | None": frozenset({str, NoneType}),
+    "int | None": frozenset({int, NoneType}),
+    "float | None": frozenset({float, int, NoneType}),
+    "tuple[str, ...] | None": frozenset({list, NoneType}),
 }
 _FIELD_KINDS = {
     field.name: _KINDS[str(field.type)]
     for field in attrs.fields(Company)
     if field.name != "extra"
 }
-# The type of the values of a field that need no conversion.
-_PLAIN = {name: kinds[0] for name, kinds in _FIELD_KINDS.items() if kinds != (list,)}
+_NO_KINDS = frozenset[type]()
+# The type of the values of most fields, which needs no conversion.
+_PLAIN = {
+    name: float if float in kinds else next(iter(kinds - {NoneType}))
+    for name, kinds in _FIELD_KINDS.items()
+    if list not in kinds
+}
+_LISTS = tuple(name for name, kinds in _FIELD_KINDS.items() if list in kinds)
 _ROW_WARNING = "a row's %s has an unexpected type; it reads None, its value is in extra"
 _warned: set[str] = set()
 
 
-def company(row: dict[str, Any]) -> Company:
-    """Build a company; a value of an unexpected type is stored in ``extra``.
+def companies(rows: Sequence[dict[str, Any]]) -> tuple[Company, ...]:
+    """Build the companies of a page; a value of an unexpected type is in ``extra``.
 
-    Most rows need no conversion. They bypass the constructor, which takes about twice
-    as long (1.1 against 0.5 µs for the six documented fields).
+    A row becomes the storage of its company, so nobody else may change it afterwards.
+    The rows of most pages have the same keys and need no conversion. They are checked
+    by columns: 90 µs for a hundred rows of sixteen fields, 120 µs row by row.
     """
-    kind_of = _PLAIN.get
-    for key, value in row.items():
-        if type(value) is not kind_of(key) and (
-            value is not None or key not in _FIELD_KINDS
-        ):
-            row = _with_extra(row)
-            break
+    if not _have_expected_types(rows):
+        rows = [_with_expected_types(row) for row in rows]
+    for name in _LISTS:
+        _make_tuples(rows, name)
+    return tuple(map(_stored, rows))
+
+
+def _stored(row: dict[str, Any]) -> Company:
+    """Return a company whose attributes are those of the row, without a copy."""
     made = object.__new__(Company)
-    made.__dict__.update(row)
+    # The class is frozen.
+    object.__setattr__(made, "__dict__", row)
     return made
 
 
+def _have_expected_types(rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether all rows have the same keys, and all values the types of their fields."""
+    keys = rows[0] if rows else {}
+    if sum(map(len, rows)) != len(keys) * len(rows):
+        return False
+    try:
+        return all(_is_expected(key, [*map(itemgetter(key), rows)]) for key in keys)
+    except KeyError:
+        return False
+
+
+def _is_expected(key: str, column: list[Any]) -> bool:
+    kinds = _FIELD_KINDS.get(key, _NO_KINDS)
+    if not {*map(type, column)} <= kinds:
+        return False
+    return list not in kinds or _are_texts(chain.from_iterable(filter(None, column)))
+
+
+def _with_expected_types(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the row, or one that has its unexpected keys and values in ``extra``."""
+    plain = _PLAIN.get
+    for key, value in row.items():
+        if (
+            type(value) is not plain(key)
+            and (value is not None or key not in _FIELD_KINDS)
+            and not (key in _LISTS and _is_texts(value))
+        ):
+            return _with_extra(row)
+    return row
+
+
+def _make_tuples(rows: Sequence[dict[str, Any]], name: str) -> None:
+    """Replace each list of a column by a tuple."""
+    for row in rows:
+        if row.get(name) is not None:
+            row[name] = tuple(row[name])
+
+
 def _with_extra(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the row with its unexpected keys and values under ``extra``."""
     fields: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     for key, value in row.items():
-        kinds = _FIELD_KINDS.get(key)
-        if kinds is None:
-            extra[key] = value
-        elif kinds == (list,) and _is_texts(value):
-            fields[key] = tuple(value)
-        elif type(value) in kinds and kinds != (list,):
+        kinds = _FIELD_KINDS.get(key, _NO_KINDS)
+        if type(value) in kinds and (type(value) is not list or _is_texts(value)):
             fields[key] = value
-        elif value is not None:
+        else:
             extra[key] = value
-            _warn_once(key, _ROW_WARNING)
+            if kinds:
+                _warn_once(key, _ROW_WARNING)
     return {**fields, "extra": extra} if extra else fields
 
 
 def _is_texts(value: Any) -> bool:  # noqa: ANN401 -- any JSON value
-    return type(value) is list and all(type(item) is str for item in cast("Any", value))
+    return type(value) is list and _are_texts(cast("list[Any]", value))
+
+
+def _are_texts(values: Iterable[Any]) -> bool:
+    return {*map(type, values)} <= {str}
 
 
 def _warn_once(field: str, warning: str) -> None:

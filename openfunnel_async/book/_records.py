@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 
 import attrs
 
-from openfunnel_async._protocol.codec import company
+from openfunnel_async._protocol.codec import companies
 from openfunnel_async._values.checkpoint import JobCheckpoint
 from openfunnel_async._values.models import Company
 from openfunnel_async._values.search import LookalikeSearch
@@ -242,7 +242,7 @@ def read_companies(page: StoredPage, *, new_only: bool = False) -> tuple[Company
     rows = unpack_rows(page.body)
     if new_only:
         rows = [row for row, new in zip(rows, unpack_bits(page), strict=True) if new]
-    return tuple(map(company, rows))
+    return companies(rows)
 
 
 def pack_bits(bits: Sequence[bool]) -> bytes:

@@ -377,7 +377,7 @@ def _with_extra(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_texts(value: Any) -> bool:  # noqa: ANN401 -- any JSON value
-    return type(value) is list and _are_texts(cast("list[Any]", value))
+    return type(value) is list and _are_texts(value)
 
 
 def _are_texts(values: Iterable[Any]) -> bool:

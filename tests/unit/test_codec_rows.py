@@ -35,7 +35,7 @@ JSON = st.recursive(
     max_leaves=6,
 )
 # Values as the service sends them, and a few that it should not.
-USUAL = {
+USUAL: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(TEXTS, st.none() | st.text()),
     **dict.fromkeys(WHOLES, st.none() | st.integers()),
     "rerank_score": st.none() | st.floats(allow_nan=False) | st.integers(),
@@ -55,16 +55,21 @@ def company(row: dict[str, Any]) -> Company:
     return built
 
 
+def as_texts(value: object) -> tuple[str, ...] | None:
+    items = cast("list[object]", value) if isinstance(value, list) else [None]
+    texts = [item for item in items if isinstance(item, str)]
+    return tuple(texts) if len(texts) == len(items) else None
+
+
 def by_constructor(row: dict[str, Any]) -> Company:
     """Build a company the slow way: value by value, by the constructor."""
     fields: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     for key, value in row.items():
-        is_texts = type(value) is list and all(type(item) is str for item in value)
         if value is None and key in FIELDS:
             continue
-        if key == "industries" and is_texts:
-            fields[key] = tuple(value)
+        if key == "industries" and (texts := as_texts(value)) is not None:
+            fields[key] = texts
         elif (
             (key in TEXTS and type(value) is str)
             or (key in WHOLES and type(value) is int)
@@ -98,10 +103,10 @@ def of_one_type(value: object) -> object:
     """Show the type with the value, for 1 == 1.0 == True in Python."""
     if isinstance(value, (list, tuple)):
         items = cast("list[object]", value)
-        return (type(value), [of_one_type(item) for item in items])
+        return (isinstance(value, list), [of_one_type(item) for item in items])
     if isinstance(value, Mapping):
-        items = cast("Mapping[object, object]", value).items()
-        return {key: of_one_type(item) for key, item in items}
+        pairs = cast("Mapping[object, object]", value).items()
+        return {key: of_one_type(item) for key, item in pairs}
     return (type(value), value)
 
 

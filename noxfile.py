@@ -113,7 +113,14 @@ def types(session: nox.Session) -> None:
     session.run("pyright", *map(str, sorted(examples.glob("*.py"))))
 
 
-TESTED_ONCE = ("tests/docs", "tests/cli", "tests/book/kill", "tests/benchmarks")
+TESTED_ONCE = (
+    "tests/docs",
+    "tests/cli",
+    "tests/book/kill",
+    "tests/book/kill_postgres",
+    "tests/workers",
+    "tests/benchmarks",
+)
 
 
 @nox.session(python=_pythons())
@@ -144,6 +151,13 @@ def kill(session: nox.Session) -> None:
     """Kill a program that runs a Book, 500 times; `-- --kills 50` for fewer."""
     session.install("-q", ".")
     session.run("python", "-m", "tests.book.kill", *session.posargs)
+
+
+@nox.session
+def kill_postgres(session: nox.Session) -> None:
+    """Buy by two workers on PostgreSQL among 200 faults; `-- --faults 50` for fewer."""
+    session.install("-q", ".[workers]", *_group("test"))
+    session.run("python", "-m", "tests.book.kill_postgres", *session.posargs)
 
 
 @nox.session

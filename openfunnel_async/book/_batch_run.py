@@ -244,13 +244,29 @@ class BatchRun:
             await self._note_failed_submit(exc)
         else:
             self._failed_since, self._failures, self._unknowns = None, 0, 0
+        await self._follow_submitted(entry, job)
+
+    async def _follow_submitted(self, entry: EntryRecord, job: BulkJob | None) -> None:
+        """Follow the job of a submit, unless somebody does so already.
+
+        Three others may be first: the task that watches, at any ``await``; another
+        process, which may have stored pages and stopped again before the lease was
+        this one's; and the answer of the submit may have been another one.
+        """
         stored = await self._store.find_entry(entry.key)
         if stored is None or stored.state is not EntryState.SUBMITTED:
             return
-        # The task that watches may have found it first.
-        is_new = entry.key not in self._followed.seen
-        if is_new and await self._store.take_lease(entry.id):
-            self._followed.start(stored, job or self._jobs.attach(stored.start))
+        if self._is_followed(entry) or not await self._store.take_lease(entry.id):
+            return
+        stored = await self._store.find_entry(entry.key)
+        if stored is None or self._is_followed(entry):
+            return
+        if job is None or stored.rows:
+            job = self._jobs.attach(stored.start)
+        self._followed.start(stored, job)
+
+    def _is_followed(self, entry: EntryRecord) -> bool:
+        return entry.key in self._followed.seen
 
     async def _note_failed_submit(self, error: OpenFunnelError) -> None:
         """Decide whether the next search is submitted, and when.

@@ -49,6 +49,8 @@ class Book:
 
     Attributes:
         place: The file, or the host, the port and the name of the database.
+        address: The file, or the address for ``connect()`` without a password.
+        is_shared: Whether it is on a server, where any number of processes run it.
 
     Args:
         path: The file; it is made when it is first used, readable by its owner alone.
@@ -63,6 +65,8 @@ class Book:
         self._path: Path | None = _check_path(path)
         self._ledger: Ledger = Ledger(SqliteStore(self._path))
         self.place: str = str(self._path)
+        self.address: str = self.place
+        self.is_shared: bool = False
 
     @classmethod
     def connect(cls, url: str) -> Self:
@@ -89,6 +93,7 @@ class Book:
     @classmethod
     def _connect_to_server(cls, url: str) -> Self:
         try:
+            from openfunnel_async.book._postgres.address import format_address  # noqa: PLC0415 -- an extra
             from openfunnel_async.book._postgres.store import PostgresStore  # noqa: PLC0415 -- an extra
         except ImportError as exc:
             msg = (
@@ -99,7 +104,8 @@ class Book:
         book = cls.__new__(cls)
         store = PostgresStore(url)
         book._path, book._ledger = None, Ledger(store)  # noqa: SLF001 -- in place of __init__
-        book.place = store.place
+        book.place, book.address = store.place, format_address(url)
+        book.is_shared = True
         return book
 
     def __repr__(self) -> str:

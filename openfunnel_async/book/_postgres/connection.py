@@ -22,6 +22,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from openfunnel_async._text import error_text, escaped
+from openfunnel_async.book._postgres.address import has_stray_password
 from openfunnel_async.book._postgres.database import PostgresDatabase
 from openfunnel_async.book._postgres.schema import LOCK_CLASS, bring_up_to_date
 from openfunnel_async.errors import BookError, ConfigurationError
@@ -33,6 +34,8 @@ OnCommit = Callable[[Connection, dict[int, float]], None]
 
 _MOST_CONNECTIONS = 4
 _PAUSE = 0.25
+# Of an address that has not worked yet: more likely it is wrong than away.
+_FIRST_PATIENCE = 3.0
 # Of a transaction that writes; the longest one plans a batch.
 _STALLED_AFTER = 60.0
 _CLOSE_WITHIN = 10.0
@@ -113,6 +116,7 @@ class Connections:
         self._of_thread = local()
         self._open: set[Connection] = set()
         self._is_migrated = False
+        self._was_reached = False
         self._executor: ThreadPoolExecutor | None = None
         self._opening = Lock()
         self._is_closing = Event()
@@ -167,7 +171,9 @@ class Connections:
         run: Callable[[Callable[[PostgresDatabase], T]], T],
         function: Callable[[PostgresDatabase], T],
     ) -> T:
-        until = time.monotonic() + self._patience
+        first = min(self._patience, _FIRST_PATIENCE)
+        patience = self._patience if self._was_reached else first
+        until = time.monotonic() + patience
         while True:
             if self._is_lost:
                 raise BookError(f"the Book at {self.place} cannot be reached")
@@ -277,7 +283,7 @@ class Connections:
                 with self._opening:
                     if not self._is_migrated:
                         bring_up_to_date(connection)
-                        self._is_migrated = True
+                        self._is_migrated = self._was_reached = True
         except BaseException:
             connection.close()
             raise
@@ -361,12 +367,17 @@ def _make_conninfo(url: str) -> str:
     Raises:
         ConfigurationError: It is no address of a PostgreSQL database.
     """
+    given: dict[str, Any] | None
     try:
         given = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
         # Its text has the address, and so the password.
-        msg = "the address of the Book is not valid: postgresql://USER@HOST:PORT/NAME"
-        raise ConfigurationError(msg) from None
+        given = None
+    if given is None or has_stray_password(given):
+        raise ConfigurationError(
+            "the address of the Book is not valid: postgresql://USER@HOST:PORT/NAME; "
+            "signs such as / and @ in a password are written as %2F and %40"
+        )
     return make_conninfo(url, **{k: v for k, v in _DEFAULTS.items() if k not in given})
 
 

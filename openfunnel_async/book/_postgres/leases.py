@@ -55,11 +55,16 @@ def leave(db: PostgresDatabase, owner: str) -> None:
 
 
 def take(db: PostgresDatabase, entry_id: int, owner: str) -> int | None:
-    """Take the lease of a submitted entry; return its epoch, None if it is taken."""
+    """Take the lease of a submitted entry; return its epoch, None if it is taken.
+
+    A process that has the lease already keeps its epoch: two tasks of it may ask, and
+    one of them may be writing.
+    """
     row = db.execute(
-        "UPDATE of_search SET owner = ?, epoch = epoch + 1"
+        "UPDATE of_search SET owner = ?,"
+        " epoch = epoch + CASE WHEN owner = ? THEN 0 ELSE 1 END"
         f" WHERE id = ? AND state = ? AND (owner = ? OR {_FREE}) RETURNING epoch",
-        (owner, entry_id, EntryState.SUBMITTED, owner, db.now()),
+        (owner, owner, entry_id, EntryState.SUBMITTED, owner, db.now()),
     ).fetchone()
     return None if row is None else int(row[0])
 

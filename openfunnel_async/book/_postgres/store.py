@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from openfunnel_async.book._records import (
     BatchOptions,
     EntryRecord,
     Intent,
+    NotFollowedError,
     PageSums,
 )
 from openfunnel_async.book._requests import PlannedSearch
@@ -54,6 +55,7 @@ class PostgresStore(SqlStore):
         self.conninfo: str | None = self._connections.conninfo
         self.lease: float = lease
         self._epochs: dict[int, int] = {}
+        self._lost: set[int] = set()
         self._holders = 0
         self._beat: asyncio.Task[None] | None = None
         self._renewed_at = -lease
@@ -126,15 +128,38 @@ class PostgresStore(SqlStore):
         """Become the one process that follows a job; False if another one is it."""
         epoch = await self._connections.write(leases.take, entry_id, self.owner)
         if epoch is not None:
-            self._epochs[entry_id] = epoch
+            self._note_epoch(entry_id, epoch)
         return epoch is not None
+
+    def _note_epoch(self, entry_id: int, epoch: int) -> None:
+        """Note under which epoch this process writes.
+
+        Two tasks may take a lease one after the other, and learn it in another order.
+        """
+        self._epochs[entry_id] = max(epoch, self._epochs.get(entry_id, epoch))
+        self._lost.discard(entry_id)
+
+    @contextlib.contextmanager
+    def _writing(self, entry_id: int) -> Iterator[int | None]:
+        """Yield the epoch for a write; forget it if the lease is another process's."""
+        epoch = self._epochs.get(entry_id)
+        if epoch is None and entry_id in self._lost:
+            raise NotFollowedError("another process follows this job")
+        try:
+            yield epoch
+        except NotFollowedError:
+            if self._epochs.get(entry_id) == epoch:
+                self._epochs.pop(entry_id, None)
+                self._lost.add(entry_id)
+            raise
 
     async def take_free_leases(self, name: str, most: int) -> list[EntryRecord]:
         """Take jobs of a batch that nobody follows, at most a number of them."""
         taken = await self._connections.write(
             leases.take_free, name, self.owner, max(0, most), list(self._epochs)
         )
-        self._epochs.update({entry.id: epoch for entry, epoch in taken})
+        for entry, epoch in taken:
+            self._note_epoch(entry.id, epoch)
         return [entry for entry, _ in taken]
 
     async def release_lease(self, entry_id: int, after: float = 0.0) -> None:
@@ -178,23 +203,19 @@ class PostgresStore(SqlStore):
         self, entry_id: int, first: int, rows: Sequence[object], place: str
     ) -> PageSums:
         """Write the rows of a page, which companies are new, and the place after it."""
-        return await self._connections.write(
-            following.record_page,
-            entry_id,
-            first,
-            rows,
-            place,
-            self._epochs.get(entry_id),
-        )
+        with self._writing(entry_id) as epoch:
+            return await self._connections.write(
+                following.record_page, entry_id, first, rows, place, epoch
+            )
 
     async def record_bill(
         self, entry_id: int, status: str, billed: float | None, error: str | None
     ) -> None:
         """Write the terminal status and the bill, which replaces the reservation."""
-        epoch = self._epochs.get(entry_id)
-        await self._connections.write(
-            following.record_bill, entry_id, status, billed, error, epoch
-        )
+        with self._writing(entry_id) as epoch:
+            await self._connections.write(
+                following.record_bill, entry_id, status, billed, error, epoch
+            )
         self._epochs.pop(entry_id, None)
 
     async def plan(

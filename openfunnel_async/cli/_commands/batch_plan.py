@@ -11,7 +11,11 @@ from cyclopts import Parameter
 from openfunnel_async import Book
 from openfunnel_async.book import BatchStatus
 from openfunnel_async.cli._broken_lines import report_broken_lines
-from openfunnel_async.cli._commands.book_flags import BookFlags, format_batch_command
+from openfunnel_async.cli._commands.book_flags import (
+    BookFlags,
+    format_batch_command,
+    may_exist,
+)
 from openfunnel_async.cli._output.credits import worst_case
 from openfunnel_async.cli._output.exit_codes import CommandError, ExitCode
 from openfunnel_async.cli._output.printer import Printer
@@ -117,7 +121,7 @@ class _Plan:
     async def write(self, account: Account) -> tuple[bool, BatchStatus]:
         """Write it; return whether it is new, and its sums."""
         async with account.open_client(book=self.book) as client:
-            is_new = not self.book.path.exists() or self.name not in {
+            is_new = not may_exist(self.book) or self.name not in {
                 status.name for status in await self.book.batches()
             }
             batch = await client.batch(
@@ -142,7 +146,7 @@ class _Plan:
         count = f"{len(searches):,} search{'' if len(searches) == 1 else 'es'}"
         verb = "Planned" if is_new else "Planned before:"
         texts = [
-            f"{verb} {count} as batch {one_line(self.name)} in {self.book.path}.",
+            f"{verb} {count} as batch {one_line(self.name)} in {self.book.place}.",
             f"Worst case: {format_amount(worst)} credits{_describe_cap(worst, cap)}.",
         ]
         if unlimited:
@@ -165,7 +169,7 @@ class _Plan:
             max_credits=cap,
             distinct=distinct,
             is_new=is_new,
-            book=str(self.book.path),
+            book=self.book.place,
         )
 
 

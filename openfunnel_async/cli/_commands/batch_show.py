@@ -31,7 +31,7 @@ def list_batches(
     if statuses:
         print_batches(printer, statuses)
     else:
-        printer.print_hint(f"The Book at {book.path} has no batch.")
+        printer.print_hint(f"The Book at {book.place} has no batch.")
     return ExitCode.OK
 
 

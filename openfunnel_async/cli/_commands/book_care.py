@@ -29,7 +29,7 @@ def check_book(
     printer.print_result(
         "book_check",
         "\n".join(_describe(found, book)),
-        **found.to_dict() | {"is_ok": found.is_ok, "book": str(book.path)},
+        **found.to_dict() | {"is_ok": found.is_ok, "book": book.place},
     )
     return ExitCode.OK if found.is_ok else ExitCode.FAILED
 
@@ -44,9 +44,9 @@ def _describe(found: BookCheck, book: Book) -> list[str]:
         f"{format_amount(found.entries)} searches, {format_amount(found.rows)} rows"
     )
     if found.is_ok:
-        lines = [f"The Book at {book.path} is intact: {counts}."]
+        lines = [f"The Book at {book.place} is intact: {counts}."]
     else:
-        lines = [f"The Book at {book.path} has problems ({counts}):"]
+        lines = [f"The Book at {book.place} has problems ({counts}):"]
         lines += [f"  {one_line(problem)}" for problem in found.problems]
     if found.unknown:
         lines.append("Submits of unknown outcome, which batch resolve decides:")
@@ -69,8 +69,8 @@ def back_up_book(
     anyio.run(_back_up, book, file)
     Printer(json=json).print_result(
         "backup",
-        f"A copy of {book.path} is in {file}.",
-        book=str(book.path),
+        f"A copy of {book.place} is in {file}.",
+        book=book.place,
         path=str(file.absolute()),
     )
     return ExitCode.OK

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,6 +13,7 @@ from cyclopts import Parameter
 
 from openfunnel_async.cli._output.exit_codes import CommandError
 from openfunnel_async.cli._settings import ServiceFlags
+from openfunnel_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from openfunnel_async import Book
@@ -35,7 +37,8 @@ class BookFlags:
     book: Annotated[
         str | None,
         Parameter(
-            help=f"The Book's file; {BOOK_VARIABLE} or ./{DEFAULT_BOOK} by default."
+            help="The Book: a file, or postgresql://USER@HOST:PORT/NAME; "
+            f"{BOOK_VARIABLE} or ./{DEFAULT_BOOK} by default."
         ),
     ] = None
 
@@ -48,7 +51,7 @@ class BookFlags:
         """Return the Book; its file is made when it is first used.
 
         Raises:
-            ConfigurationError: Its path is invalid.
+            ConfigurationError: Its path or its address is invalid.
         """
         from openfunnel_async import Book  # noqa: PLC0415 -- sqlite3 is for those who have a Book
 
@@ -56,18 +59,18 @@ class BookFlags:
         return Book.connect(named) if "://" in named else Book(named)
 
     def find_book(self) -> "Book":
-        """Return the Book if its file exists.
+        """Return the Book if its file exists, or if it is on a server.
 
         Raises:
-            CommandError: It does not; nothing was made.
-            ConfigurationError: Its path is invalid.
+            CommandError: It does not exist; nothing was made.
+            ConfigurationError: Its path or its address is invalid.
         """
         book = self.open_book()
-        if not book.path.exists():
+        if not may_exist(book):
             raise CommandError(
-                f"there is no Book at {book.path}. Name another one with --book, or "
+                f"there is no Book at {book.place}. Name another one with --book, or "
                 "plan a batch: openfunnel-async batch plan FILE",
-                path=str(book.path),
+                path=book.place,
             )
         return book
 
@@ -75,11 +78,16 @@ class BookFlags:
         """Return the Book that the user names, or else the default one if it exists.
 
         Raises:
-            ConfigurationError: Its path is invalid.
+            ConfigurationError: Its path or its address is invalid.
         """
         if self._named is None and not Path(DEFAULT_BOOK).is_file():
             return None
         return self.open_book()
+
+
+def may_exist(book: "Book") -> bool:
+    """Whether the file of the Book exists; one on a server is made by its first use."""
+    return book.is_shared or book.path.exists()
 
 
 async def check_batch(book: "Book", name: str) -> None:
@@ -93,7 +101,7 @@ async def check_batch(book: "Book", name: str) -> None:
     if name not in names:
         similar = get_close_matches(name, names, n=1)
         advice = f"did you mean {similar[0]}?" if similar else "see batch list"
-        raise CommandError(f"the Book at {book.path} has no batch {name}: {advice}")
+        raise CommandError(f"the Book at {book.place} has no batch {name}: {advice}")
 
 
 def make_key() -> str:
@@ -105,4 +113,23 @@ def format_batch_command(
     word: str, name: str, book: "Book", service: ServiceFlags, *more: str
 ) -> str:
     """Return the command line of a batch command with the same Book and service."""
-    return service.format_command("batch", word, name, "--book", str(book.path), *more)
+    flags = _format_book_flag(book)
+    return service.format_command("batch", word, name, *flags, *more)
+
+
+def _format_book_flag(book: "Book") -> list[str]:
+    """Return the flag that names the Book, without a password.
+
+    A server that the environment names needs no flag: its address there may have one.
+    """
+    is_named = book.is_shared and _read_variable() == book.address
+    return [] if is_named else ["--book", book.address]
+
+
+def _read_variable() -> str | None:
+    """Return the address that the environment names, without a password."""
+    from openfunnel_async import Book  # noqa: PLC0415 -- sqlite3 is for those who have a Book
+
+    with suppress(ConfigurationError):
+        return Book.connect(os.environ.get(BOOK_VARIABLE, "")).address
+    return None

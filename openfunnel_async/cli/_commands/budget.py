@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from openfunnel_async import Book, OpenFunnel
 from openfunnel_async.book import BudgetStatus, EntryState
-from openfunnel_async.cli._commands.book_flags import BookFlags
+from openfunnel_async.cli._commands.book_flags import BookFlags, may_exist
 from openfunnel_async.cli._output.exit_codes import CommandError, ExitCode
 from openfunnel_async.cli._output.printer import Printer
 from openfunnel_async.cli._output.text import format_amount, one_line
@@ -41,7 +41,7 @@ def find_budget(budget: str | None, book: Book | None) -> str | None:
     name = budget or os.environ.get(BUDGET_VARIABLE) or None
     if name is None:
         return None
-    if book is None or not book.path.exists():
+    if book is None or not may_exist(book):
         raise CommandError(
             f"there is no Book with the budget {name}. Name it with --book, or make "
             f"the budget: openfunnel-async book budget set {name} --per-day N"
@@ -50,7 +50,7 @@ def find_budget(budget: str | None, book: Book | None) -> str | None:
     if name not in names:
         similar = get_close_matches(name, names, n=1)
         advice = f"did you mean {similar[0]}?" if similar else "see book budget show"
-        raise CommandError(f"the Book at {book.path} has no budget {name}: {advice}")
+        raise CommandError(f"the Book at {book.place} has no budget {name}: {advice}")
     return name
 
 
@@ -133,7 +133,7 @@ def show_budgets(
     if statuses or json:
         _print_budgets(printer, statuses)
     else:
-        printer.print_hint(f"The Book at {book.path} has no budget.")
+        printer.print_hint(f"The Book at {book.place} has no budget.")
     return ExitCode.OK
 
 

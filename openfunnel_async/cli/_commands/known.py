@@ -57,14 +57,14 @@ def add_known(
     printer.print_result(
         "known_added",
         f"Added {format_amount(added)} companies as {one_line(label)}; the Book at "
-        f"{book.path} knew {format_amount(len(lines) - added)} of the file."
+        f"{book.place} knew {format_amount(len(lines) - added)} of the file."
         f"{_describe_skipped(skipped)}",
         label=label,
         companies=len(lines),
         added=added,
         known=len(lines) - added,
         skipped=skipped,
-        book=str(book.path),
+        book=book.place,
     )
     return ExitCode.OK
 
@@ -128,7 +128,7 @@ def list_known(
         lines = format_table(("LABEL", "COMPANIES"), rows, right=("COMPANIES",))
         printer.print_result("known_list", "\n".join(lines))
     else:
-        printer.print_hint(f"Nothing was added to the Book at {book.path}.")
+        printer.print_hint(f"Nothing was added to the Book at {book.place}.")
     return ExitCode.OK
 
 
@@ -149,7 +149,7 @@ def count_known(
         "known_count",
         f"{format_amount(count)} companies are known.",
         companies=count,
-        book=str(book.path),
+        book=book.place,
     )
     return ExitCode.OK
 
@@ -173,7 +173,7 @@ def remove_known(
         f"Removed {format_amount(removed)} companies of {one_line(label)}.",
         label=label,
         removed=removed,
-        book=str(book.path),
+        book=book.place,
     )
     return ExitCode.OK
 
@@ -184,5 +184,7 @@ async def _remove(book: Book, label: str) -> int:
         if label not in labels:
             similar = get_close_matches(label, labels, n=1)
             advice = f"did you mean {similar[0]}?" if similar else "see book known list"
-            raise CommandError(f"the Book at {book.path} has no list {label}: {advice}")
+            raise CommandError(
+                f"the Book at {book.place} has no list {label}: {advice}"
+            )
         return await book.remove_known(label)

@@ -1,8 +1,10 @@
 """``submit``: start a job, also for ``run``."""
 
 from functools import partial
+from typing import Annotated
 
 import attrs
+from cyclopts import Parameter
 
 from openfunnel_async import Book, BulkJob, LookalikeSearch, OpenFunnel
 from openfunnel_async.cli._commands.book_flags import BookFlags, make_key
@@ -25,10 +27,17 @@ from openfunnel_async.errors import (
 )
 
 
-def submit(
+def submit(  # noqa: PLR0913 -- flags, each with a default
     *,
     flags: SearchFlags = SearchFlags(),  # noqa: B008 -- frozen
     consent: ConsentFlags = ConsentFlags(),  # noqa: B008 -- frozen
+    once: Annotated[
+        str | None,
+        Parameter(
+            help="A key, such as the name of a scheduled run: the first submit with it "
+            "makes a job, and later ones print the id of that job. Needs a Book."
+        ),
+    ] = None,
     budget: Budget = None,
     place: BookFlags = BookFlags(),  # noqa: B008 -- frozen
     service: ServiceFlags = ServiceFlags(),  # noqa: B008 -- frozen
@@ -39,10 +48,14 @@ def submit(
     --yes or --max-credits. If there is a Book, the id is written into it as well.
     """
     printer, book = Printer(json=service.json), place.find_book_if_any()
+    if once is not None and (book is None or not once):
+        raise CommandError(
+            "--once needs a key, and a Book that remembers it: name it with --book"
+        )
     name = find_budget(budget, book)
     search, account = prepare_search(flags, consent, service, printer)
     account = attrs.evolve(account, budget=name)
-    return run_command(partial(_submit, search, account, book, service, printer))
+    return run_command(partial(_submit, search, account, book, once, service, printer))
 
 
 def prepare_search(
@@ -63,11 +76,12 @@ async def _submit(  # noqa: PLR0913, PLR0917 -- what the flags named
     search: LookalikeSearch,
     account: Account,
     book: Book | None,
+    once: str | None,
     service: ServiceFlags,
     printer: Printer,
     interrupts: Interrupts,
 ) -> ExitCode:
-    key = None if book is None else make_key()
+    key = None if book is None else once or make_key()
     async with account.open_client(book=book) as client:
         job = await submit_job(client, search, printer, interrupts, key, book)
         print_submitted(printer, job, search, key=key)

@@ -291,11 +291,18 @@ class BookSteps:
         batch = await self._store.find_batch(entry.batch)
         if entry.state is not EntryState.SUBMITTED or batch is None:
             return _next_of(entry)
-        if not await self._store.take_lease(entry.id):
-            return Step(key, StepAction.DONE)
-        # Its place may have moved before the lease was this process's.
-        entry = await self._store.find_entry(key) or entry
-        return await self._follow(entry, batch, seconds)
+        taking = asyncio.create_task(self._store.take_lease(entry.id))
+        try:
+            if not await asyncio.shield(taking):
+                return Step(key, StepAction.DONE)
+            # Its place may have moved before the lease was this process's.
+            entry = await self._store.find_entry(key) or entry
+            return await self._follow(entry, batch, seconds)
+        except (BookError, asyncio.CancelledError):
+            # A living process that does not follow a job must not have its lease.
+            giving = asyncio.create_task(self._give_back(entry.id, taking))
+            await wait_shielded([giving])
+            raise
 
     async def _follow(
         self, entry: EntryRecord, batch: BatchRecord, seconds: float
@@ -319,17 +326,16 @@ class BookSteps:
             await self._store.note_error(entry.id, describe_error(exc))
             await self._store.release_lease(entry.id, _LONG_PAUSE)
             return again._replace(after=_LONG_PAUSE)
-        except asyncio.CancelledError:
-            await wait_shielded([asyncio.create_task(self._give_back(entry.id))])
-            raise
         finally:
             del self._handles[entry.key]
             self._cancelling.discard(entry.key)
         return Step(entry.key, StepAction.DONE)
 
-    async def _give_back(self, entry_id: int) -> None:
+    async def _give_back(self, entry_id: int, taking: asyncio.Task[bool]) -> None:
+        """Give a lease back, also one that is being taken."""
         try:
-            await self._store.release_lease(entry_id)
+            if await taking:
+                await self._store.release_lease(entry_id)
         except BookError as exc:
             _logger.debug("a lease was not given back, and runs out: %s", exc)
 

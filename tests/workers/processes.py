@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -30,14 +31,12 @@ class Team:
     url: str
     sandbox: Sandbox
 
-    async def start(
-        self, *words: str, url: str | None = None
-    ) -> asyncio.subprocess.Process:
+    async def start(self, *words: str) -> Process:
         """Start a process of ``tests.workers.program``."""
         word, *rest = words
         return await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "tests.workers.program", word, url or self.url, *rest),
+            *("-m", "tests.workers.program", word, self.url, *rest),
             env=os.environ
             | {
                 "OPENFUNNEL_API_KEY": self.sandbox.api_key,
@@ -51,7 +50,7 @@ class Team:
         process = await self.start(*words)
         await self.end(process)
 
-    async def end(self, process: asyncio.subprocess.Process, code: int = 0) -> str:
+    async def end(self, process: Process, code: int = 0) -> str:
         """Wait for a process, and return what it has logged."""
         async with asyncio.timeout(_WITHIN):
             _, errors = await process.communicate()
@@ -59,9 +58,7 @@ class Team:
         return errors.decode()
 
     @asynccontextmanager
-    async def working(
-        self, number: int
-    ) -> AsyncGenerator[list[asyncio.subprocess.Process]]:
+    async def working(self, number: int) -> AsyncGenerator[list[Process]]:
         """Run workers for a block; those that are left then are killed."""
         workers = [await self.start("work") for _ in range(number)]
         try:

@@ -17,12 +17,13 @@ BATCH = "q4"
 LEASE = 4.0
 
 
-def connect(url: str, lease: float = LEASE) -> Book:
-    """Return a Book whose leases are short."""
+def connect(url: str, lease: float = LEASE, patience: float = 20.0) -> Book:
+    """Return a Book whose leases are short, and which waits so long for a database."""
     book = Book.connect(url)
     store = book._ledger.store  # pyright: ignore[reportPrivateUsage]
     assert isinstance(store, PostgresStore)
     store.lease = lease
+    store._connections._patience = patience  # pyright: ignore[reportPrivateUsage]
     return book
 
 

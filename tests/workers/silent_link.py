@@ -46,28 +46,25 @@ class SilentLink:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        if self._is_silent:
-            await self._swallow(reader)
-            return
         far = await asyncio.open_connection("127.0.0.1", self._target)
-        with contextlib.suppress(OSError):
+        try:
             await asyncio.gather(
                 self._pass_on(reader, far[1]), self._pass_on(far[0], writer)
             )
-        writer.close()
-        far[1].close()
+        except (OSError, asyncio.CancelledError):
+            # A task of a server that ends so would be reported as a fault.
+            pass
+        finally:
+            for end in (writer, far[1]):
+                end.close()
+                with contextlib.suppress(OSError):
+                    await end.wait_closed()
 
     async def _pass_on(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         while data := await reader.read(65_536):
-            if self._is_silent:
-                await self._swallow(reader)
-                return
-            writer.write(data)
-            await writer.drain()
+            if not self._is_silent:
+                writer.write(data)
+                await writer.drain()
         writer.close()
-
-    async def _swallow(self, reader: asyncio.StreamReader) -> None:
-        while await reader.read(65_536):
-            pass

@@ -4,7 +4,6 @@ import asyncio
 import csv
 import json
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -47,9 +46,8 @@ async def test_two_workers_share_and_one_takes_over(team: Team) -> None:
         async with team.working(1):
             # The second one comes late, and gets its share all the same.
             await _until_shared(team, [50, 50], within=10.0)
-        killed_at = time.monotonic()
-        await _until_shared(team, [100], within=3 * LEASE)
-        assert time.monotonic() - killed_at < 2 * LEASE + 1.0
+        # Its lease runs out, and then the others do not count on it any more.
+        await _until_shared(team, [100], within=LEASE + 16.0)
         first.send_signal(signal.SIGTERM)
         await team.end(first)
 
@@ -73,10 +71,9 @@ async def test_sigterm_ends_the_slices_within_seconds(team: Team) -> None:
     await team.run("plan", "50", "5000")
     async with team.working(1) as (worker,):
         await team.until(lambda status: status.submitted == 50)
-        began = time.monotonic()
         worker.send_signal(signal.SIGTERM)
-        await team.end(worker)
-    assert time.monotonic() - began < 8.0
+        async with asyncio.timeout(10.0):
+            await team.end(worker)
     assert await team.count_jobs() == []
     waiting = await team.query(
         "SELECT status::text, count(*) FROM procrastinate_jobs GROUP BY 1"

@@ -49,6 +49,7 @@ _COMMANDS = {
     "run": "run:run_search",
     "batch": "",
     "book": "",
+    "mcp": "mcp:run_mcp_server",
     "sandbox": "sandbox:run_sandbox",
     "completion": "completion:print_completion",
 }

@@ -43,7 +43,7 @@ class Definition(NamedTuple):
     """
 
     arguments: type[Arguments]
-    answer: object
+    answer: type
     description: str
     annotations: ToolAnnotations
 

@@ -69,7 +69,7 @@ class SaveFolder:
     async def write(
         self, rows: AsyncIterable[Company], path: Path, columns: Sequence[str] | None
     ) -> int:
-        """Write the companies into a new file, whole or not at all; return their number.
+        """Write companies into a new file, whole or not at all; return their number.
 
         They are written in a folder of their own, and appear at the path in one step
         that follows no link and replaces nothing.

@@ -93,15 +93,15 @@ class Tools:
             case "start":
                 return await self._start(read_arguments(SearchArguments, given))
             case "status":
-                arguments = read_arguments(StatusArguments, given)
-                return await self._read_status(arguments, report)
+                wanted = read_arguments(StatusArguments, given)
+                return await self._read_status(wanted, report)
             case "sample":
                 return await self._sample(read_arguments(SampleArguments, given))
             case "save":
                 return await self._save(read_arguments(SaveArguments, given))
             case "cancel":
-                arguments = read_arguments(CancelArguments, given)
-                return await self._cancel(arguments.job, report)
+                job = read_arguments(CancelArguments, given).job
+                return await self._cancel(job, report)
             case _:
                 raise Refusal("no_tool", f"there is no tool {escape(name, 60)}.")
 

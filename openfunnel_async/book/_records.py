@@ -114,6 +114,7 @@ class EntryRecord:
             label=self.label,
             submitted_at=_to_datetime(self.submitted_at),
             settled_at=_to_datetime(self.settled_at),
+            was_unknown=self.was_unknown,
         )
 
 

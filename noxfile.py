@@ -82,7 +82,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def quick(session: nox.Session) -> None:
     """Run style, layers and the unit and job tests: what shows most errors soonest."""
-    session.install("-q", ".[cli,excel,frames,mcp,workers]", *_group("lint", "test"))
+    session.install("-q", ".[cli,excel,frames,mcp,speed,workers]", *_group("lint", "test"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports", "--no-cache")
@@ -114,6 +114,8 @@ def types(session: nox.Session) -> None:
     session.run("pyright", *map(str, sorted(examples.glob("*.py"))))
 
 
+# What decodes answers, or writes JSON.
+DECODING = ("tests/unit", "tests/export", "tests/book/conformance")
 TESTED_ONCE = (
     "tests/docs",
     "tests/cli",
@@ -128,12 +130,16 @@ TESTED_ONCE = (
 @nox.session(python=_pythons())
 def tests(session: nox.Session) -> None:
     """Run the tests on the built package; `-- ARGS` go to pytest, uncovered."""
-    session.install("-q", ".[cli,excel,frames,mcp,workers]", *_group("test"))
+    session.install("-q", ".[cli,excel,frames,mcp,speed,workers]", *_group("test"))
     # What is covered is the same on every Python, and tracing doubles the time. Pages,
     # commands and killed programs are processes, tested on the first Python alone.
     is_first = session.python == _pythons()[0]
     chosen = ["--cov"] if is_first else [f"--ignore={folder}" for folder in TESTED_ONCE]
     session.run("pytest", *(session.posargs or ["-q", "-n", "auto", *chosen]))
+    if is_first and not session.posargs:
+        # The same answers and files without the extra `speed`.
+        env = {"OPENFUNNEL_JSON": "stdlib"}
+        session.run("pytest", "-q", "-n", "auto", *DECODING, env=env)
 
 
 @nox.session

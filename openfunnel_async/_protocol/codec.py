@@ -417,11 +417,12 @@ def exact_rows(
 
 def _are_exact(rows: Sequence[dict[str, Any]]) -> bool:
     """Whether rows of unexpected keys or types are exact, see ``Decoded``."""
-    values = [*chain.from_iterable(map(dict.values, rows))]
+    values: list[Any] = [value for row in rows for value in row.values()]
     if not {*map(type, values)} <= _SIMPLE | {float, list}:
         return False
-    nested = chain.from_iterable(value for value in values if type(value) is list)
-    return {*map(type, nested)} <= _SIMPLE and not any(map(_is_large, values))
+    lists = cast("list[list[Any]]", [one for one in values if type(one) is list])
+    nested = {*map(type, chain.from_iterable(lists))}
+    return nested <= _SIMPLE and not any(map(_is_large, values))
 
 
 def _with_expected_types(row: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from openfunnel_async import InvalidResponseError
 from openfunnel_async._protocol import codec as _codec
 from openfunnel_async._protocol.codec import JobAnswer
 from openfunnel_async._protocol.endpoints import Endpoints
+from openfunnel_async.book import _records
 from tests.support.scripted import JOB, reply
 
 CALLS = Endpoints("https://api.example")
@@ -46,7 +47,7 @@ ODD = [
     "01",
     "1.",
     "[1,]",
-    "tru",
+    "nul",
     "",
 ]
 SOUND = [
@@ -89,6 +90,10 @@ def bodies(draw: st.DrawFn) -> bytes:
     return f"{{{','.join(filter(None, parts))}}}".encode()
 
 
+def without_orjson(_value: object) -> None:
+    """Do what the functions of orjson do if it is not installed."""
+
+
 def outcome(read: Callable[[Any], JobAnswer], body: bytes) -> object:
     """Return what is read, with the types of all values, or the error."""
     try:
@@ -106,7 +111,7 @@ def compare(body: bytes) -> None:
     for call in (CALLS.page(JOB, None), CALLS.status(JOB)):
         quick = outcome(call.read, body)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_codec, "try_loads", lambda _body: None)
+            patch.setattr(_codec, "try_loads", without_orjson)
             assert outcome(call.read, body) == quick
 
 
@@ -142,3 +147,18 @@ def test_an_integer_of_any_size_stays_what_it_is() -> None:
     body = f'{{"job_id":"{JOB}","status":"running","rows":[{{"revenue_usd":{2**64}}}]}}'
     (row,) = CALLS.page(JOB, None).read(reply(200, body.encode())).rows
     assert (row.revenue_usd, type(row.revenue_usd)) == (2**64, int)
+
+
+@pytest.mark.parametrize("value", [*SOUND, *ODD[:4], ODD[7], r'"\ud800"', '[{"a":1}]'])
+@pytest.mark.parametrize("can_write", [True, False])
+@pytest.mark.parametrize("can_read", [True, False])
+def test_a_page_of_a_book_is_the_same_without_orjson(
+    value: str, can_write: bool, can_read: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Caught: an integer beyond 64 bits read as a float from a page packed by json."""
+    rows = json.loads(f'[{{"name":"A","new":{value}}},{{"revenue_usd":{value}}}]')
+    if not can_write:
+        monkeypatch.setattr(_records, "try_dumps", without_orjson)
+    if not can_read:
+        monkeypatch.setattr(_records, "try_loads", without_orjson)
+    assert repr(_records.unpack_rows(_records.pack_rows(rows))) == repr(rows)

@@ -30,6 +30,7 @@ DEPENDENCIES = [
     *EXTRAS["frames"],
     *EXTRAS["excel"],
     *EXTRAS["workers"],
+    *EXTRAS["mcp"],
 ]
 # What shows within a minute that a dependency is too old.
 CORE = (
@@ -81,7 +82,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def quick(session: nox.Session) -> None:
     """Run style, layers and the unit and job tests: what shows most errors soonest."""
-    session.install("-q", ".[cli,excel,frames,workers]", *_group("lint", "test"))
+    session.install("-q", ".[cli,excel,frames,mcp,workers]", *_group("lint", "test"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports", "--no-cache")
@@ -118,6 +119,7 @@ TESTED_ONCE = (
     "tests/cli",
     "tests/book/kill",
     "tests/book/kill_postgres",
+    "tests/mcp",
     "tests/workers",
     "tests/benchmarks",
 )
@@ -126,7 +128,7 @@ TESTED_ONCE = (
 @nox.session(python=_pythons())
 def tests(session: nox.Session) -> None:
     """Run the tests on the built package; `-- ARGS` go to pytest, uncovered."""
-    session.install("-q", ".[cli,excel,frames,workers]", *_group("test"))
+    session.install("-q", ".[cli,excel,frames,mcp,workers]", *_group("test"))
     # What is covered is the same on every Python, and tracing doubles the time. Pages,
     # commands and killed programs are processes, tested on the first Python alone.
     is_first = session.python == _pythons()[0]

@@ -50,6 +50,7 @@ _COMMANDS = {
     "batch": "",
     "book": "",
     "worker": "worker:run_worker",
+    "mcp": "mcp:run_mcp_server",
     "sandbox": "sandbox:run_sandbox",
     "completion": "completion:print_completion",
 }

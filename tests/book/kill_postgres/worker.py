@@ -11,6 +11,7 @@ import sys
 from collections.abc import Collection
 
 from openfunnel_async import (
+    Batch,
     Book,
     BookError,
     BookTooNewError,
@@ -47,10 +48,16 @@ async def buy(options: argparse.Namespace) -> None:
         work = asyncio.create_task(
             run_worker(book, client, concurrency=options.active, stop=stop)
         )
-        while not work.done() and not (await batch.status()).is_done:
+        while not (work.done() or await is_bought(batch, store)):
             await asyncio.wait([work], timeout=_LOOK_EVERY)
         stop.set()
         await work
+
+
+async def is_bought(batch: Batch, store: PostgresStore) -> bool:
+    """Whether nothing is left to do, unless a person decides about unknown submits."""
+    status = await batch.status()
+    return not (status.submitting or status.submitted or await store.find_due(1, None))
 
 
 def forget_intents(

@@ -189,7 +189,7 @@ class BookSteps:
         """Submit a planned search of a batch, unless it was submitted already.
 
         Returns:
-            What comes next: to follow its job; to submit it later, after a refusal that
+            The step that comes next, to follow its job; to submit it later, after a refusal that
             meets every search or an outage; or nothing. A search that does not fit
             under a cap now is due again when a bill gives room back.
 
@@ -266,7 +266,7 @@ class BookSteps:
             seconds: For how long at most.
 
         Returns:
-            What comes next: to follow it again, or nothing, as it is settled or
+            The step that comes next, to follow it again, or nothing, as it is settled or
             followed by another process.
 
         Raises:

@@ -34,6 +34,8 @@ UNDESCRIBED = {
     "openfunnel_async.book.Batch",
     "openfunnel_async.book.Book",
     "openfunnel_async.sandbox.Row",
+    # Its own docstring is that of its class, which is Procrastinate's.
+    "openfunnel_async.workers.blueprint",
     *(f"openfunnel_async.{name}" for name in MODULES_BY_NAME),
 }
 

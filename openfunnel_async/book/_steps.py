@@ -189,9 +189,9 @@ class BookSteps:
         """Submit a planned search of a batch, unless it was submitted already.
 
         Returns:
-            What comes next: to follow its job; to submit it later, after a refusal that
-            meets every search or an outage; or nothing. A search that does not fit
-            under a cap now is due again when a bill gives room back.
+            The step that comes next, to follow its job; to submit it later, after a
+            refusal that meets every search or an outage; or nothing. A search that does
+            not fit under a cap now is due again when a bill gives room back.
 
         Raises:
             BookError: The Book cannot be read or written.
@@ -266,8 +266,8 @@ class BookSteps:
             seconds: For how long at most.
 
         Returns:
-            What comes next: to follow it again, or nothing, as it is settled or
-            followed by another process.
+            The step that comes next, to follow it again, or nothing, as it is settled
+            or followed by another process.
 
         Raises:
             BookError: The Book cannot be read or written.

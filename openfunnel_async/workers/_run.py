@@ -50,7 +50,7 @@ async def run_worker(
     leaves its share to the others, within the time of a lease (a minute).
 
     It returns after SIGTERM, or when ``stop`` is set: a submit under way is finished,
-    the jobs go to the other workers, and go on running if there are none.
+    the other workers follow the jobs, which continue also if there are none.
 
     Args:
         book: A Book on PostgreSQL. Procrastinate's tables are made in its database if

@@ -92,7 +92,7 @@ class StepRunner:
         if step.action is StepAction.SUBMIT:
             return await self._submit(step.key)
         if step.key in self._slices:
-            # A second task of the same job: the first one goes on.
+            # A second task of the same job: the first one does it.
             return step._replace(action=StepAction.DONE)
         with anyio.CancelScope() as scope:
             self._slices[step.key] = scope

@@ -18,6 +18,7 @@ from openfunnel_async.workers._runner import StepRunner, start_serving
 FindRunner = Callable[[], Awaitable[StepRunner]]
 SLICE = 300.0
 QUEUES = (name_queue(StepAction.SUBMIT), name_queue(StepAction.FOLLOW))
+"""The queues: of the submits, which one task at a time does, and of the jobs."""
 _SWEEP_CRON = "* * * * * */10"
 # Before every submit: a sweep finds what a dead worker had.
 _SWEEP_PRIORITY = 2

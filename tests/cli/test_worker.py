@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import attrs
 import pytest
 
 from openfunnel_async import Book, LookalikeSearch, OpenFunnel
@@ -39,10 +40,10 @@ async def plan(terminal: Terminal, url: str, *, budget: str | None = None) -> No
 
 
 async def work(
-    terminal: Terminal, *flags: str, until: int, name: str = "SIGTERM", **more: str
+    terminal: Terminal, *flags: str, until: int, name: str = "SIGTERM"
 ) -> Outcome:
     """Run a worker until a number of jobs was submitted, and end it by a signal."""
-    async with await terminal.start("worker", *flags, **more) as process:
+    async with await terminal.start("worker", *flags) as process:
         printed = await read_until(process, "ork")
         await terminal.sandbox.until(lambda: len(terminal.sandbox.jobs) >= until)
         process.send_signal(signal.Signals[name])
@@ -117,3 +118,15 @@ async def test_invalid_flags_are_refused(
     assert outcome.code == 2
     assert part in outcome.err
     assert "word" not in outcome.err.replace("password", "")
+
+
+async def test_the_environment_names_the_database_and_the_budget(
+    terminal: Terminal, postgres_url: str
+) -> None:
+    await plan(terminal, postgres_url, budget="agent")
+    named = {"OPENFUNNEL_BOOK": postgres_url, "OPENFUNNEL_BUDGET": "agent"}
+    whole = attrs.evolve(terminal, environment=named)
+    outcome = await work(whole, "--json", until=2)
+    assert outcome.code == 0
+    assert outcome.find("working")["budget"] == "agent"
+    assert len(terminal.sandbox.jobs) == 2

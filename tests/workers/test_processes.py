@@ -99,15 +99,27 @@ async def test_what_a_dead_worker_left_is_deleted(team: Team) -> None:
     await team.run("plan", "3", "5000")
     async with team.working(1):
         await team.until(lambda status: status.submitted == 3)
+        await _until_shared(team, [3], within=20.0)
+        ((dead,),) = await team.query("SELECT DISTINCT owner FROM of_search")
     await _age_workers(team)
     async with team.working(1) as (worker,):
-        await _until_shared(team, [3], within=20.0)
+        await _until_taken_over(team, str(dead))
         worker.send_signal(signal.SIGTERM)
         await team.end(worker)
     rows = await team.query("SELECT args, status::text FROM procrastinate_jobs")
     keys = [json.dumps(args) for args, _ in rows]
     assert [status for _, status in rows] == ["todo"] * 3
     assert len(set(keys)) == 3
+
+
+async def _until_taken_over(team: Team, dead: str) -> None:
+    """Wait until another worker follows all that a dead one did."""
+    async with asyncio.timeout(30.0):
+        while True:
+            found = await team.query("SELECT owner FROM of_search")
+            if not {None, dead} & {owner for (owner,) in found}:
+                return
+            await asyncio.sleep(0.1)
 
 
 async def _age_workers(team: Team) -> None:

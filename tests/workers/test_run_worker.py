@@ -114,10 +114,14 @@ async def test_a_job_that_vanished_is_tried_again_later(team: Team) -> None:
             await _wait_put_off(team)
 
 
-async def _find_put_off(team: Team) -> list[tuple[object, ...]]:
-    return await team.query(
+async def _wait_put_off(team: Team) -> None:
+    query = (
         "SELECT 1 FROM procrastinate_jobs WHERE scheduled_at > now() + interval '20 s'"
     )
+    rows: list[tuple[object, ...]] = []
+    while not rows:
+        rows = await team.query(query)
+        await asyncio.sleep(0.1)
 
 
 async def test_a_file_is_no_book_of_many_machines(team: Team) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from procrastinate.manager import JobManager
 
 NAMESPACE = "openfunnel"
+"""The first part of the names of the tasks."""
 # A job that bills is read before the next one is submitted.
 _PRIORITIES = {"submit": 0, "follow": 1}
 _ROUNDS = 3

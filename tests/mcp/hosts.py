@@ -22,8 +22,8 @@ from tests.fleet.programs import WatchedSandbox
 
 BUDGET = "agent"
 QUERY = {"query": "voice ai", "limit": 100}
-LONG = life(pages=1)
-"""A job that delivers a page and then runs for a day."""
+LONG = life(pages=2)
+"""A job that delivers two pages and then runs for a day; a whole one is in the Book."""
 _WITHIN = 30.0
 
 # Writes its process id, and changes constants that a test would wait for.

@@ -112,8 +112,9 @@ async def test_a_job_that_still_runs(desk: Desk) -> None:
     desk.sandbox.plan = lambda _number, _limit: LONG
     async with desk.host() as host:
         job = (await host.call("start", query="voice ai", limit=300))["job"]
-        while not (await host.call("status", job=job, wait_seconds=1))["delivered"]:
-            pass
+        await desk.sandbox.until(lambda: desk.sandbox.count("read") > 2)
+        status = await host.call("status", job=job, wait_seconds=3)
+        assert (status["delivered"], status["in_book"]) == (200, 100)
         early = await host.call("save", job=job, file="x.csv")
         assert (early["rows"], early["is_complete"]) == (100, False)
         desk.end_jobs()

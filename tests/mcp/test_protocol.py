@@ -69,7 +69,7 @@ async def test_progress_where_the_host_asks_for_it(desk: Desk) -> None:
     async with desk.host() as host:
         job = (await host.call("start", query="voice ai", limit=300))["job"]
         answer = await host.call("status", job=job, wait_seconds=4)
-    assert answer.progress[-1] == (100, 300, "100 of at most 300 companies")
+    assert answer.progress[-1] == (100, 300, "100 of at most 300 companies are in the Book")
     assert [done for done, *_ in answer.progress] == sorted(
         {done for done, *_ in answer.progress}
     )

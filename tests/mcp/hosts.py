@@ -64,10 +64,12 @@ class Host:
 
     async def call(self, name: str, **arguments: Any) -> Answer:
         """Call a tool, and check what holds for every answer."""
-        progress: list[tuple[float, float | None, str | None]] = []
+        reports: list[tuple[float, float | None, str | None]] = []
 
-        async def note(done: float, total: float | None, message: str | None) -> None:
-            progress.append((done, total, message))
+        async def note(
+            progress: float, total: float | None, message: str | None
+        ) -> None:
+            reports.append((progress, total, message))
 
         with anyio.fail_after(_WITHIN):
             result = await self.client.call_tool(
@@ -82,7 +84,7 @@ class Host:
             is_error=bool(result.is_error),
             fields=result.structured_content,
             text=content.text,
-            progress=progress,
+            progress=reports,
         )
 
     async def finish(self, job: str) -> Answer:

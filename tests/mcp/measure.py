@@ -60,7 +60,7 @@ async def count_exchange(folder: Path) -> Mapping[str, int]:
 
 async def count_jobs(folder: Path, *, kills: bool) -> Mapping[str, float]:
     """Ask for searches, repeat each call, and count what was bought."""
-    dice = random.Random(16)
+    chance = random.Random(16)
     async with WatchedSandbox(unknowns=Unknowns(settle=0)) as sandbox:
         sandbox.plan = lambda _number, _limit: life()
         sandbox.faults.append(SlowAnswer(on="submit", delay=_DELAY, times=1_000))
@@ -71,7 +71,7 @@ async def count_jobs(folder: Path, *, kills: bool) -> Mapping[str, float]:
             for number in range(_REQUESTS):
                 async with desk.host() as host, anyio.create_task_group() as group:
                     group.start_soon(_ask, host, number, 5.0)
-                    await anyio.sleep(dice.uniform(0, 2 * _DELAY))
+                    await anyio.sleep(chance.uniform(0, 2 * _DELAY))
                     await host.kill()
         states = await _ask_again(desk)
         name = "killed during start" if kills else "the host gives up"

@@ -8,13 +8,15 @@ from typing import Any
 
 import anyio
 
-from openfunnel_async.sandbox import Unknowns
-from tests.cli.command import life
+from openfunnel_async.sandbox import JobLife, Unknowns
 from tests.fleet.programs import WatchedSandbox
 from tests.mcp.hosts import Desk, Host
 
 SEARCH = {"query": "voice AI for clinics", "limit": 300}
 OTHER = {"query": "robots for warehouses", "limit": 400}
+LIFE = JobLife(
+    queue=0, processed_after=0, first_page_after=30, seconds_per_page=0, closing=0
+)
 _SHOWN_FOLDER = "/home/you/lists"
 
 
@@ -48,17 +50,18 @@ class Recorder:
 async def run_exchange(folder: Path) -> Recorder:
     """Buy a list as a model does, with a repeated call and one over the budget."""
     async with WatchedSandbox(speed=0, unknowns=Unknowns(settle=0)) as sandbox:
-        sandbox.plan = lambda _number, _limit: life()
+        sandbox.plan = lambda _number, _limit: LIFE
         desk = Desk(folder=folder, sandbox=sandbox)
         desk.lists.mkdir()
         await desk.set_budget(500)
         async with desk.host() as host:
             recorder = Recorder(host, desk.lists)
             await recorder.call("estimate", **SEARCH)
-            job = (await host.call("start", **SEARCH))["job"]
-            await host.finish(job)
+            job = (await recorder.call("start", **SEARCH))["job"]
             await recorder.call("start", **SEARCH)
             await recorder.call("start", **OTHER)
+            sandbox.advance(100)
+            await host.finish(job)
             await recorder.call("status", job=job)
             await recorder.call("sample", job=job, rows=2, columns=["name", "domain"])
             await recorder.call("save", job=job, file="clinics.csv")

@@ -113,7 +113,13 @@ def types(session: nox.Session) -> None:
     session.run("pyright", *map(str, sorted(examples.glob("*.py"))))
 
 
-TESTED_ONCE = ("tests/docs", "tests/cli", "tests/book/kill", "tests/benchmarks")
+TESTED_ONCE = (
+    "tests/docs",
+    "tests/cli",
+    "tests/mcp",
+    "tests/book/kill",
+    "tests/benchmarks",
+)
 
 
 @nox.session(python=_pythons())

@@ -17,8 +17,16 @@ DESCRIBED = Counter(
         re.MULTILINE,
     )
 )
-MODULES = ("", ".agent_auth", ".book", ".export", ".progress", ".sandbox")
-MODULES_BY_NAME = ("agent_auth", "book", "errors", "export", "progress", "sandbox")
+MODULES = ("", ".agent_auth", ".book", ".export", ".mcp", ".progress", ".sandbox")
+MODULES_BY_NAME = (
+    "agent_auth",
+    "book",
+    "errors",
+    "export",
+    "mcp",
+    "progress",
+    "sandbox",
+)
 # Described in words: the version; what a row of the sandbox is, a plain dict. Described
 # as names of the package: two of the Book.
 UNDESCRIBED = {

@@ -144,6 +144,11 @@ class Desk:
             environment={"OPENFUNNEL_BOOK": str(self.book_path)},
         )
 
+    def read_list(self, path: str) -> str:
+        """Return the text of a file that save has written."""
+        assert Path(path).parent == self.lists.resolve()
+        return Path(path).read_bytes().decode(errors="replace")
+
     async def set_budget(self, credit: float, name: str = BUDGET) -> None:
         """Make a budget, or change it, as a person does."""
         async with Book(self.book_path) as book:

@@ -102,7 +102,7 @@ async def test_through_the_protocol(desk: Desk) -> None:
     assert sorted(desk.folder.parent.rglob("*.csv")) == sorted(
         [*before, desk.lists / "clinics.csv", desk.lists / "few.csv"]
     )
-    rows = list(csv.reader(Path(few["path"]).read_text("utf-8").splitlines()))
+    rows = list(csv.reader(desk.read_list(few["path"]).splitlines()))
     assert (rows[0], len(rows)) == (["domain", "name"], 101)
 
 

@@ -82,7 +82,9 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def quick(session: nox.Session) -> None:
     """Run style, layers and the unit and job tests: what shows most errors soonest."""
-    session.install("-q", ".[cli,excel,frames,mcp,speed,workers]", *_group("lint", "test"))
+    session.install(
+        "-q", ".[cli,excel,frames,mcp,speed,workers]", *_group("lint", "test")
+    )
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports", "--no-cache")

@@ -4,7 +4,7 @@ from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
-from openfunnel_async import CREDITS_PER_COMPANY
+from openfunnel_async import CREDITS_PER_COMPANY, JobSnapshot
 from openfunnel_async.book import BookEntry, EntryState
 from openfunnel_async.mcp._untrusted import escape_value
 
@@ -16,6 +16,7 @@ class JobAnswer(TypedDict):
     state: str
     is_done: bool
     delivered: int
+    in_book: int
     new: int
     limit: int
     credits_so_far: float
@@ -37,7 +38,7 @@ class JobLine(TypedDict):
 
     job: str
     state: str
-    delivered: int
+    in_book: int
     limit: int
     search: dict[str, Any]
 
@@ -49,6 +50,7 @@ class JobList(TypedDict, total=False):
     state: str
     is_done: bool
     delivered: int
+    in_book: int
     new: int
     limit: int
     credits_so_far: float
@@ -84,7 +86,7 @@ class Sample(TypedDict):
 
     job: str
     rows: int
-    delivered: int
+    in_book: int
     untrusted: dict[str, Any]
 
 
@@ -119,17 +121,30 @@ def find_job(entry: BookEntry) -> str:
     return entry.batch or entry.key
 
 
-def make_answer(entry: BookEntry, budget_left: float) -> JobAnswer:
-    """Return what the Book knows of a job."""
-    delivered = float(entry.rows * CREDITS_PER_COMPANY)
+def make_answer(
+    entry: BookEntry, budget_left: float, snapshot: JobSnapshot | None
+) -> JobAnswer:
+    """Return what is known of a job.
+
+    The Book has whole pages, so the service may have delivered, and billed, more.
+
+    Args:
+        entry: The entry of the Book.
+        budget_left: What is left of the budget.
+        snapshot: The last answer of the service about a job that runs.
+    """
+    reported = None if snapshot is None else snapshot.delivered
+    delivered = max(entry.rows, reported or 0)
+    credit = float(delivered * CREDITS_PER_COMPANY)
     return {
         "job": find_job(entry),
         "state": name_state(entry),
         "is_done": is_done(entry),
-        "delivered": entry.rows,
+        "delivered": delivered,
+        "in_book": entry.rows,
         "new": entry.new,
         "limit": entry.search.limit or 0,
-        "credits_so_far": delivered if entry.billed is None else entry.billed,
+        "credits_so_far": credit if entry.billed is None else entry.billed,
         "credits_billed": entry.billed,
         "budget_left": budget_left,
         "next": advise(entry),
@@ -146,7 +161,7 @@ def make_line(entry: BookEntry) -> JobLine:
     return {
         "job": find_job(entry),
         "state": name_state(entry),
-        "delivered": entry.rows,
+        "in_book": entry.rows,
         "limit": entry.search.limit or 0,
         "search": search,
     }

@@ -134,6 +134,7 @@ class Purchases:
             # Unless the other process has sent it in this moment.
             batch = await self._client.batch(name)
             await batch.skip_planned("another process ran the Book; nothing was sent")
+            return
         await asyncio.sleep(_LOCK_EVERY)
         self._runs.ensure(name)
 

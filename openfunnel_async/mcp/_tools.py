@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 
-from openfunnel_async import Book, OpenFunnel
+from openfunnel_async import Book, JobSnapshot, OpenFunnel
 from openfunnel_async.book import BookEntry, EntryState
 from openfunnel_async.errors import OpenFunnelError
 from openfunnel_async.export import COLUMNS
@@ -163,7 +163,7 @@ class Tools:
         return {
             "job": arguments.job,
             "rows": len(companies),
-            "delivered": entry.rows,
+            "in_book": entry.rows,
             "untrusted": mark({"companies": companies}),
         }
 
@@ -255,7 +255,7 @@ class Tools:
             if entry.rows > reported:
                 reported = entry.rows
                 limit = entry.search.limit or 0
-                text = f"{entry.rows:,} of at most {limit:,} companies"
+                text = f"{entry.rows:,} of at most {limit:,} companies are in the Book"
                 await report(entry.rows, limit, text)
             await asyncio.sleep(min(_LOOK_EVERY, max(0.0, until - loop.time())))
             entry = await self._find(name)
@@ -263,26 +263,28 @@ class Tools:
 
     async def _answer(self, entry: BookEntry) -> JobAnswer:
         """Return what is known of a job, with the texts of the service marked."""
-        answer = make_answer(entry, await self._purchases.read_left())
+        snapshot = await self._poll(entry)
+        answer = make_answer(entry, await self._purchases.read_left(), snapshot)
         problem = describe(self.runs.find_error(entry.batch or ""))
         if problem is not None and not is_done(entry):
             answer["problem"] = escape(problem)
-        texts = await self._read_texts(entry)
-        if texts:
-            answer["untrusted"] = mark(texts)
+        texts = {"error": entry.error}
+        if snapshot is not None:
+            texts["progress"] = snapshot.progress_message
+            texts["error"] = entry.error or snapshot.error_message
+        shown = {name: escape(text) for name, text in texts.items() if text}
+        if shown:
+            answer["untrusted"] = mark(shown)
         return answer
 
-    async def _read_texts(self, entry: BookEntry) -> dict[str, object]:
-        """Return what the service says about a job in words."""
-        texts: dict[str, str | None] = {"error": entry.error}
-        if entry.state is EntryState.SUBMITTED and entry.job_id is not None:
-            with anyio.move_on_after(_READ_WITHIN):
-                try:
-                    snapshot = await self._client.job(entry.job_id).poll()
-                except OpenFunnelError:
-                    # What keeps it from being read is the problem of the answer.
-                    pass
-                else:
-                    texts["progress"] = snapshot.progress_message
-                    texts["error"] = texts["error"] or snapshot.error_message
-        return {name: escape(text) for name, text in texts.items() if text}
+    async def _poll(self, entry: BookEntry) -> JobSnapshot | None:
+        """Ask the service about a job that runs; None if it does not answer soon."""
+        if entry.state is not EntryState.SUBMITTED or entry.job_id is None:
+            return None
+        with anyio.move_on_after(_READ_WITHIN):
+            try:
+                return await self._client.job(entry.job_id).poll()
+            except OpenFunnelError:
+                # What keeps it from being read is the problem of the answer.
+                return None
+        return None

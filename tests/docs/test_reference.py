@@ -17,12 +17,22 @@ DESCRIBED = Counter(
         re.MULTILINE,
     )
 )
-MODULES = ("", ".agent_auth", ".book", ".export", ".progress", ".sandbox", ".workers")
+MODULES = (
+    "",
+    ".agent_auth",
+    ".book",
+    ".export",
+    ".mcp",
+    ".progress",
+    ".sandbox",
+    ".workers",
+)
 MODULES_BY_NAME = (
     "agent_auth",
     "book",
     "errors",
     "export",
+    "mcp",
     "progress",
     "sandbox",
     "workers",

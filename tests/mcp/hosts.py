@@ -22,8 +22,8 @@ from tests.fleet.programs import WatchedSandbox
 
 BUDGET = "agent"
 QUERY = {"query": "voice ai", "limit": 100}
-LONG = life(pages=1)
-"""A job that delivers a page and then runs for a day."""
+LONG = life(pages=2)
+"""A job that delivers two pages and then runs for a day; a whole one is in the Book."""
 _WITHIN = 30.0
 
 # Writes its process id, and changes constants that a test would wait for.
@@ -64,10 +64,12 @@ class Host:
 
     async def call(self, name: str, **arguments: Any) -> Answer:
         """Call a tool, and check what holds for every answer."""
-        progress: list[tuple[float, float | None, str | None]] = []
+        reports: list[tuple[float, float | None, str | None]] = []
 
-        async def note(done: float, total: float | None, message: str | None) -> None:
-            progress.append((done, total, message))
+        async def note(
+            progress: float, total: float | None, message: str | None
+        ) -> None:
+            reports.append((progress, total, message))
 
         with anyio.fail_after(_WITHIN):
             result = await self.client.call_tool(
@@ -82,7 +84,7 @@ class Host:
             is_error=bool(result.is_error),
             fields=result.structured_content,
             text=content.text,
-            progress=progress,
+            progress=reports,
         )
 
     async def finish(self, job: str) -> Answer:
@@ -141,6 +143,11 @@ class Desk:
             sandbox=self.sandbox,
             environment={"OPENFUNNEL_BOOK": str(self.book_path)},
         )
+
+    def read_list(self, path: str) -> str:
+        """Return the text of a file that save has written."""
+        assert Path(path).parent == self.lists.resolve()
+        return Path(path).read_bytes().decode(errors="replace")
 
     async def set_budget(self, credit: float, name: str = BUDGET) -> None:
         """Make a budget, or change it, as a person does."""

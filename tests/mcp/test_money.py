@@ -52,7 +52,7 @@ async def test_a_late_answer_and_a_repeated_call_are_one_job(
 async def test_calls_at_the_same_time_are_one_job(desk: Desk) -> None:
     desk.sandbox.faults.append(SlowAnswer(on="submit", delay=_PATIENCE))
     answers: list[Answer] = []
-    variants = [
+    variants: list[dict[str, object]] = [
         {"query": "voice ai", "seed_domains": ["a.example", "b.example"]},
         {"query": " voice  ai ", "seed_domains": ["B.example", "a.example"]},
         {"query": "voice ai", "seed_domains": ["b.example", "a.example", "a.example"]},
@@ -126,7 +126,8 @@ async def test_what_was_refused_is_not_bought_later(desk: Desk) -> None:
         await anyio.sleep(1.5)
         assert desk.count_submits() == 1
         again = await host.call("start", query="second", limit=200)
-        assert (again["state"], again["is_new"]) == ("running", True)
+        assert again["is_new"]
+        assert again["state"] in {"running", "completed"}
     assert desk.count_submits() == 2
 
 

@@ -69,7 +69,7 @@ async def test_under_another_budget_the_second_refuses_in_words(desk: Desk) -> N
         assert "is run by process" in refused["message"]
         assert "Call start again later" in refused["message"]
         status = await second.call("status", job=long["job"], wait_seconds=1)
-        assert status["delivered"] == 100
+        assert (status["delivered"], status["credits_so_far"]) == (200, 200)
         assert len((await second.call("sample", job=long["job"]))["untrusted"])
         desk.end_jobs()
         await first.finish(long["job"])
@@ -107,13 +107,15 @@ async def test_beside_a_batch_that_a_person_runs(desk: Desk) -> None:
         await desk.sandbox.until(lambda: desk.count_submits() == 1)
         async with desk.host(changes=_SOON) as host:
             refused = await host.call("start", **OTHER)
+            # Whatever fails from here, the batch must be able to end.
+            desk.end_jobs()
             assert refused["error"] == "book_in_use"
             # The batch of the person is none of the agent's business.
             assert (await host.call("status"))["jobs"] == [
                 {
                     "job": (await host.call("estimate", **OTHER))["job"],
                     "state": "skipped",
-                    "delivered": 0,
+                    "in_book": 0,
                     "limit": 100,
                     "search": OTHER,
                 }
@@ -121,7 +123,6 @@ async def test_beside_a_batch_that_a_person_runs(desk: Desk) -> None:
             for tool in ("status", "sample", "cancel"):
                 answer = await host.call(tool, job="q4")
                 assert answer["error"] == "no_job"
-            desk.end_jobs()
             assert (await terminal.outcome(process)).code == 0
             assert not (await host.call("start", **OTHER)).is_error
     assert desk.count_submits() == 2

@@ -76,7 +76,7 @@ async def test_a_progress_message(desk: Desk) -> None:
         assert answer["untrusted"]["progress"].startswith("Ignore all")
         assert len(answer["untrusted"]["progress"]) <= 300
         _check_visible(answer.fields)
-        outside = {name: one for name, one in answer.fields.items()}
+        outside = dict(answer.fields)
         del outside["untrusted"]
         assert "Ignore" not in json.dumps(outside)
         # A host may show these beside its own words.

@@ -30,6 +30,7 @@ DEPENDENCIES = [
     *EXTRAS["frames"],
     *EXTRAS["excel"],
     *EXTRAS["workers"],
+    *EXTRAS["mcp"],
 ]
 # What shows within a minute that a dependency is too old.
 CORE = (
@@ -81,7 +82,9 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def quick(session: nox.Session) -> None:
     """Run style, layers and the unit and job tests: what shows most errors soonest."""
-    session.install("-q", ".[cli,excel,frames,workers]", *_group("lint", "test"))
+    session.install(
+        "-q", ".[cli,excel,frames,mcp,speed,workers]", *_group("lint", "test")
+    )
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports", "--no-cache")
@@ -113,18 +116,32 @@ def types(session: nox.Session) -> None:
     session.run("pyright", *map(str, sorted(examples.glob("*.py"))))
 
 
-TESTED_ONCE = ("tests/docs", "tests/cli", "tests/book/kill", "tests/benchmarks")
+# What decodes answers, or writes JSON.
+DECODING = ("tests/unit", "tests/export", "tests/book/conformance")
+TESTED_ONCE = (
+    "tests/docs",
+    "tests/cli",
+    "tests/book/kill",
+    "tests/book/kill_postgres",
+    "tests/mcp",
+    "tests/workers",
+    "tests/benchmarks",
+)
 
 
 @nox.session(python=_pythons())
 def tests(session: nox.Session) -> None:
     """Run the tests on the built package; `-- ARGS` go to pytest, uncovered."""
-    session.install("-q", ".[cli,excel,frames,workers]", *_group("test"))
+    session.install("-q", ".[cli,excel,frames,mcp,speed,workers]", *_group("test"))
     # What is covered is the same on every Python, and tracing doubles the time. Pages,
     # commands and killed programs are processes, tested on the first Python alone.
     is_first = session.python == _pythons()[0]
     chosen = ["--cov"] if is_first else [f"--ignore={folder}" for folder in TESTED_ONCE]
     session.run("pytest", *(session.posargs or ["-q", "-n", "auto", *chosen]))
+    if is_first and not session.posargs:
+        # The same answers and files without the extra `speed`.
+        env = {"OPENFUNNEL_JSON": "stdlib"}
+        session.run("pytest", "-q", "-n", "auto", *DECODING, env=env)
 
 
 @nox.session
@@ -144,6 +161,13 @@ def kill(session: nox.Session) -> None:
     """Kill a program that runs a Book, 500 times; `-- --kills 50` for fewer."""
     session.install("-q", ".")
     session.run("python", "-m", "tests.book.kill", *session.posargs)
+
+
+@nox.session
+def kill_postgres(session: nox.Session) -> None:
+    """Buy by two workers on PostgreSQL among 200 faults; `-- --faults 50` for fewer."""
+    session.install("-q", ".[workers]", *_group("test"))
+    session.run("python", "-m", "tests.book.kill_postgres", *session.posargs)
 
 
 @nox.session

@@ -31,6 +31,9 @@ nitpick_ignore_regex = [
     # build need the network.
     ("py:.*", r"(aiohttp|asyncio|collections\.abc|contextlib|os|pathlib|pl|types)\..*"),
     ("py:.*", r"datetime\..*"),
+    ("py:.*", r"procrastinate\..*"),
+    # Private parts that the constructor of the steps names, which the client calls.
+    ("py:class", r"openfunnel_async\.book\._(jobs|ledger)\..*"),
     # A Book, which is described by its own name.
     ("py:class", r"openfunnel_async\._job\.results\.Knows"),
     # Private parts of the sandbox that the public attributes of a `Job` name.

@@ -129,8 +129,10 @@ if _typing.TYPE_CHECKING or not _MODULES:
     from openfunnel_async import book as book
     from openfunnel_async import errors as errors
     from openfunnel_async import export as export
+    from openfunnel_async import mcp as mcp
     from openfunnel_async import progress as progress
     from openfunnel_async import sandbox as sandbox
+    from openfunnel_async import workers as workers
 
 
 def _fetch(name: str) -> object:

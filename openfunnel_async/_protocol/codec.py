@@ -10,14 +10,18 @@ import functools
 import json
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
+from types import NoneType
+from typing import Any, NamedTuple, NoReturn, TypeVar, cast
 
 import attrs
 import cattrs
 from cattrs import Converter, transform_error
 from cattrs.gen import make_dict_structure_fn, override
 
+from openfunnel_async._orjson import try_loads
 from openfunnel_async._transport.wire import MAX_BODY
 from openfunnel_async._values.models import Company, Manifest
 from openfunnel_async._values.status import JobStatus
@@ -42,9 +46,7 @@ def decode(body: bytes) -> Any:  # noqa: ANN401 -- JSON is anything
         InvalidResponseError: The body is larger than 8 MiB, not UTF-8, not JSON or
             nested too deeply, or has NaN, Infinity or a number of thousands of digits.
     """
-    if len(body) > MAX_BODY:
-        msg = f"the answer is larger than {MAX_BODY // 2**20} MiB"
-        raise InvalidResponseError(msg, "$", False)
+    _check_size(body)
     try:
         return _DECODER.decode(body.decode())
     except RecursionError:
@@ -54,6 +56,48 @@ def decode(body: bytes) -> Any:  # noqa: ANN401 -- JSON is anything
     except ValueError:
         fault = "is not JSON"
     raise InvalidResponseError(f"the answer {fault}", "$", False)
+
+
+class Decoded(NamedTuple):
+    """A decoded body.
+
+    Attributes:
+        value: What it means.
+        is_exact: Whether that is certain. If not, an integer beyond 64 bits is a float
+            in it, and it may be nested more deeply than ``decode`` allows.
+    """
+
+    value: Any
+    is_exact: bool
+
+
+def decode_quickly(body: bytes) -> Decoded:
+    """Decode a body by orjson if it is installed, else as ``decode`` does.
+
+    Raises:
+        InvalidResponseError: As ``decode``.
+    """
+    _check_size(body)
+    value = try_loads(body)
+    return Decoded(decode(body), True) if value is None else Decoded(value, False)
+
+
+def _check_size(body: bytes) -> None:
+    if len(body) > MAX_BODY:
+        msg = f"the answer is larger than {MAX_BODY // 2**20} MiB"
+        raise InvalidResponseError(msg, "$", False)
+
+
+def has_exact_manifest(answer: dict[str, Any]) -> bool:
+    """Whether no number of the manifest can be an integer that became a float."""
+    manifest = answer.get("manifest")
+    if type(manifest) is not dict:
+        return True
+    return not any(map(_is_large, cast("dict[str, Any]", manifest).values()))
+
+
+def _is_large(value: object) -> bool:
+    return type(value) is float and abs(value) >= _LARGEST
 
 
 def _refuse_constant(_name: str) -> NoReturn:
@@ -106,7 +150,9 @@ class JobAnswer:
         label: The label of the page.
         next_cursor: The label of the next page.
         raw_rows: The rows of the page as the service sent them; empty if only the
-            status was read.
+            status was read. The companies share these dicts, in which a list of texts
+            then is a tuple.
+        rows_are_checked: Whether they passed ``have_expected_types``.
     """
 
     job_id: str
@@ -119,13 +165,16 @@ class JobAnswer:
     label: str | None = None
     next_cursor: str | None = None
     raw_rows: Sequence[dict[str, Any]] = ()
+    rows_are_checked: bool = attrs.field(default=False, repr=False)
     _companies: tuple[Company, ...] | None = attrs.field(default=None, init=False)
 
     @property
     def rows(self) -> tuple[Company, ...]:
         """The companies of the page, built when they are needed for the first time."""
         if self._companies is None:
-            self._companies = tuple(map(company, self.raw_rows))
+            self._companies = companies(
+                self.raw_rows, are_checked=self.rows_are_checked
+            )
         return self._companies
 
 
@@ -267,6 +316,7 @@ def _converter() -> Converter:
         "label": override(omit=True),
         "next_cursor": override(omit=True),
         "raw_rows": override(omit=True),
+        "rows_are_checked": override(omit=True),
     }
     made.register_structure_hook(
         JobAnswer, make_dict_structure_fn(JobAnswer, made, **fields)
@@ -275,61 +325,146 @@ def _converter() -> Converter:
     return made
 
 
-_KINDS: dict[str, tuple[type, ...]] = {
-    "str | None": (str,),
-    "int | None": (int,),
-    "float | None": (float, int),
-    "tuple[str, ...] | None": (list,),
+_KINDS: dict[str, frozenset[type]] = {
+    "str | None": frozenset({str, NoneType}),
+    "int | None": frozenset({int, NoneType}),
+    "float | None": frozenset({float, int, NoneType}),
+    "tuple[str, ...] | None": frozenset({list, NoneType}),
 }
 _FIELD_KINDS = {
     field.name: _KINDS[str(field.type)]
     for field in attrs.fields(Company)
     if field.name != "extra"
 }
-# The type of the values of a field that need no conversion.
-_PLAIN = {name: kinds[0] for name, kinds in _FIELD_KINDS.items() if kinds != (list,)}
+# Types that orjson and the standard library read in the same way.
+_SIMPLE = frozenset({str, int, bool, NoneType})
+_NO_KINDS = frozenset[type]()
+# The type of the values of most fields, which needs no conversion.
+_PLAIN = {
+    name: float if float in kinds else next(iter(kinds - {NoneType}))
+    for name, kinds in _FIELD_KINDS.items()
+    if list not in kinds
+}
+_LISTS = tuple(name for name, kinds in _FIELD_KINDS.items() if list in kinds)
 _ROW_WARNING = "a row's %s has an unexpected type; it reads None, its value is in extra"
 _warned: set[str] = set()
 
 
-def company(row: dict[str, Any]) -> Company:
-    """Build a company; a value of an unexpected type is stored in ``extra``.
+def companies(
+    rows: Sequence[dict[str, Any]], *, are_checked: bool = False
+) -> tuple[Company, ...]:
+    """Build the companies of a page; a value of an unexpected type is in ``extra``.
 
-    Most rows need no conversion. They bypass the constructor, which takes about twice
-    as long (1.1 against 0.5 µs for the six documented fields).
+    A row becomes the storage of its company, so nobody else may change it afterwards.
+    The rows of most pages have the same keys and need no conversion. They are checked
+    by columns: 90 µs for a hundred rows of sixteen fields, 120 µs row by row.
+
+    Args:
+        rows: The rows; they need not have the same keys.
+        are_checked: Whether they passed ``have_expected_types``.
     """
-    kind_of = _PLAIN.get
-    for key, value in row.items():
-        if type(value) is not kind_of(key) and (
-            value is not None or key not in _FIELD_KINDS
-        ):
-            row = _with_extra(row)
-            break
+    if not (are_checked or have_expected_types(rows)):
+        rows = [_with_expected_types(row) for row in rows]
+    for name in _LISTS:
+        _make_tuples(rows, name)
+    return tuple(map(_stored, rows))
+
+
+def _stored(row: dict[str, Any]) -> Company:
+    """Return a company whose attributes are those of the row, without a copy."""
     made = object.__new__(Company)
-    made.__dict__.update(row)
+    # The class is frozen.
+    object.__setattr__(made, "__dict__", row)
     return made
 
 
+def have_expected_types(rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether all rows have the same keys, and all values the types of their fields.
+
+    Such rows are exact, see ``Decoded``: no number is so large that it may have been an
+    integer, and only texts are nested.
+    """
+    keys = rows[0] if rows else {}
+    if sum(map(len, rows)) != len(keys) * len(rows):
+        return False
+    try:
+        return all(_is_expected(key, [*map(itemgetter(key), rows)]) for key in keys)
+    except KeyError:
+        return False
+
+
+def _is_expected(key: str, column: list[Any]) -> bool:
+    kinds = {*map(type, column)}
+    if not kinds <= _FIELD_KINDS.get(key, _NO_KINDS):
+        return False
+    if list in kinds:
+        return _are_texts(chain.from_iterable(filter(None, column)))
+    return float not in kinds or not any(map(_is_large, column))
+
+
+def exact_rows(
+    rows: Sequence[dict[str, Any]], read_exactly: Callable[[], Sequence[dict[str, Any]]]
+) -> tuple[Sequence[dict[str, Any]], bool]:
+    """Return rows that orjson read, or the exact ones if these may not be exact.
+
+    Returns:
+        The rows, and whether they passed ``have_expected_types``.
+    """
+    if have_expected_types(rows):
+        return rows, True
+    return (rows if _are_exact(rows) else read_exactly()), False
+
+
+def _are_exact(rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether rows of unexpected keys or types are exact, see ``Decoded``."""
+    values: list[Any] = [value for row in rows for value in row.values()]
+    if not {*map(type, values)} <= _SIMPLE | {float, list}:
+        return False
+    lists = cast("list[list[Any]]", [one for one in values if type(one) is list])
+    nested = {*map(type, chain.from_iterable(lists))}
+    return nested <= _SIMPLE and not any(map(_is_large, values))
+
+
+def _with_expected_types(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the row, or one that has its unexpected keys and values in ``extra``."""
+    plain = _PLAIN.get
+    for key, value in row.items():
+        if (
+            type(value) is not plain(key)
+            and (value is not None or key not in _FIELD_KINDS)
+            and not (key in _LISTS and _is_texts(value))
+        ):
+            return _with_extra(row)
+    return row
+
+
+def _make_tuples(rows: Sequence[dict[str, Any]], name: str) -> None:
+    """Replace each list of a column by a tuple."""
+    for row in rows:
+        if row.get(name) is not None:
+            row[name] = tuple(row[name])
+
+
 def _with_extra(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the row with its unexpected keys and values under ``extra``."""
     fields: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     for key, value in row.items():
-        kinds = _FIELD_KINDS.get(key)
-        if kinds is None:
-            extra[key] = value
-        elif kinds == (list,) and _is_texts(value):
-            fields[key] = tuple(value)
-        elif type(value) in kinds and kinds != (list,):
+        kinds = _FIELD_KINDS.get(key, _NO_KINDS)
+        if type(value) in kinds and (type(value) is not list or _is_texts(value)):
             fields[key] = value
-        elif value is not None:
+        else:
             extra[key] = value
-            _warn_once(key, _ROW_WARNING)
+            if kinds:
+                _warn_once(key, _ROW_WARNING)
     return {**fields, "extra": extra} if extra else fields
 
 
 def _is_texts(value: Any) -> bool:  # noqa: ANN401 -- any JSON value
-    return type(value) is list and all(type(item) is str for item in cast("Any", value))
+    return type(value) is list and _are_texts(cast("Iterable[Any]", value))
+
+
+def _are_texts(values: Iterable[Any]) -> bool:
+    return {*map(type, values)} <= {str}
 
 
 def _warn_once(field: str, warning: str) -> None:

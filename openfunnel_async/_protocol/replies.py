@@ -5,13 +5,18 @@ means is decided in ``read_cancel`` only.
 """
 
 import re
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from openfunnel_async._protocol.codec import (
+    Decoded,
     JobAnswer,
     check_rows,
     decode,
+    decode_quickly,
+    exact_rows,
+    has_exact_manifest,
     job_answer,
     structure,
     whole,
@@ -28,6 +33,7 @@ from openfunnel_async.errors import (
     SubmitOutcomeUnknownError,
 )
 
+T = TypeVar("T")
 _READABLE_ID = re.compile(rb'"job_id"\s*:\s*"([A-Za-z0-9._~-]{1,128})"')
 _REFUSED = 4
 
@@ -136,9 +142,13 @@ def _begins_as_json(reply: WireReply) -> bool:
 
 
 def _json(reply: WireReply) -> object:
+    return cast("object", _decoded(reply, decode))
+
+
+def _decoded(reply: WireReply, read: Callable[[bytes], T]) -> T:
     """Decode the body; the error describes a body that does not begin as JSON does."""
     try:
-        return cast("object", decode(reply.body))
+        return read(reply.body)
     except InvalidResponseError:
         if _begins_as_json(reply):
             raise
@@ -146,7 +156,10 @@ def _json(reply: WireReply) -> object:
 
 
 def _object(reply: WireReply) -> dict[str, Any]:
-    answer = _json(reply)
+    return _as_object(_json(reply))
+
+
+def _as_object(answer: object) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise InvalidResponseError("the answer must be a JSON object", "$")
     return cast("dict[str, Any]", answer)
@@ -182,7 +195,7 @@ def read_balance(reply: WireReply) -> CreditBalance:
 
 def read_status(job_id: str, reply: WireReply) -> JobAnswer:
     """Read the status of a job; the rows of the answer are not built."""
-    fields, answer = _read_answer(job_id, reply)
+    (fields, _), answer = _read_answer(job_id, reply)
     # The fields of the page must be valid here, too.
     for key in ("page", "next_cursor"):
         if fields.get(key) is not None:
@@ -194,7 +207,7 @@ def read_status(job_id: str, reply: WireReply) -> JobAnswer:
 
 def read_page(job_id: str, cursor: str | None, reply: WireReply) -> JobAnswer:
     """Read the status of a job and one page of its rows."""
-    fields, answer = _read_answer(job_id, reply)
+    (fields, is_exact), answer = _read_answer(job_id, reply)
     answer.label = _label(fields, "page")
     answer.next_cursor = _label(fields, "next_cursor")
     rows = _rows(fields, answer.status)
@@ -202,19 +215,29 @@ def read_page(job_id: str, cursor: str | None, reply: WireReply) -> JobAnswer:
         msg = "the answer is not the page that was requested"
         raise InvalidResponseError(msg, "$.page")
     answer.raw_rows = check_rows(rows)
+    if not is_exact:
+        answer.raw_rows, answer.rows_are_checked = exact_rows(
+            answer.raw_rows, lambda: check_rows(_object(reply)["rows"])
+        )
     return answer
 
 
-def _read_answer(job_id: str, reply: WireReply) -> tuple[dict[str, Any], JobAnswer]:
-    """Return the fields of an answer about a job, and what it states about the job."""
+def _read_answer(job_id: str, reply: WireReply) -> tuple[Decoded, JobAnswer]:
+    """Return the fields of an answer about a job, and what it states about the job.
+
+    The rows among the fields are not exact if the fields are not.
+    """
     if not reply.is_success:
         raise failure(reply, job_id=job_id)
-    fields = _object(reply)
+    fields, is_exact = _decoded(reply, decode_quickly)
+    fields = _as_object(fields)
+    if not (is_exact or has_exact_manifest(fields)):
+        fields, is_exact = _object(reply), True
     answer = job_answer(fields)
     if answer.job_id != job_id:
         msg = "the answer is not about the job that was requested"
         raise InvalidResponseError(msg, "$.job_id")
-    return fields, answer
+    return Decoded(fields, is_exact), answer
 
 
 def _label(answer: dict[str, Any], key: str) -> str | None:

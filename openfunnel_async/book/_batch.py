@@ -8,7 +8,7 @@ from typing import Self
 from openfunnel_async._job.handle import BulkJob
 from openfunnel_async._job.shielded import cancel_and_wait
 from openfunnel_async._text import escaped
-from openfunnel_async._values.checks import check_amount, check_whole
+from openfunnel_async._values.checks import check_amount, check_text, check_whole
 from openfunnel_async._values.models import Company
 from openfunnel_async._values.results import CancelReceipt
 from openfunnel_async._values.search import LookalikeSearch
@@ -29,6 +29,7 @@ from openfunnel_async.errors import BookInUseError, ConfigurationError, OpenFunn
 _CANCELS_AT_A_TIME = 8
 _PAGES_AT_A_TIME = 4
 _WATCH_EVERY = 2.0
+_LONGEST_REASON = 500
 
 
 class BatchRows:
@@ -238,6 +239,25 @@ class Batch:
         most = (await self.report()).cap
         planned = plan_batch(self.name, searches, most, labels)
         await self._ledger.store.plan(self.name, planned, BatchOptions(), extends=True)
+        self._ledger.note_change()
+
+    async def skip_planned(self, reason: str) -> None:
+        """Submit nothing more; jobs that run, and submits under way, are left alone.
+
+        What was planned is ``skipped``. ``Book.resolve(key, submit_again=True)`` plans
+        it again, and so does another cap for the batch.
+
+        Args:
+            reason: Why, in at most 500 characters; the ``error`` of the entries.
+
+        Raises:
+            ConfigurationError: The reason is no text, empty, or too long.
+            BookError: The Book cannot be written.
+
+        Cancellation: it may be written or not; calling again is safe.
+        """
+        check_text("reason", reason, _LONGEST_REASON)
+        await self._ledger.store.skip_planned(self.name, escaped(reason))
         self._ledger.note_change()
 
     async def cancel(self, *, wait: bool = False) -> list[CancelReceipt]:

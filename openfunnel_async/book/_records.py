@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, cast
 
 import attrs
 
-from openfunnel_async._protocol.codec import company
+from openfunnel_async._orjson import try_dumps, try_loads
+from openfunnel_async._protocol.codec import companies, exact_rows
 from openfunnel_async._values.checkpoint import JobCheckpoint
 from openfunnel_async._values.models import Company
 from openfunnel_async._values.search import LookalikeSearch
@@ -113,6 +114,7 @@ class EntryRecord:
             label=self.label,
             submitted_at=_to_datetime(self.submitted_at),
             settled_at=_to_datetime(self.settled_at),
+            was_unknown=self.was_unknown,
         )
 
 
@@ -219,33 +221,50 @@ class StoredPage(NamedTuple):
 
 def pack_rows(rows: Sequence[object]) -> bytes:
     """Return rows as compressed JSON, as they were sent."""
-    text = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
-    # A lone surrogate, which JSON may carry as an escape, has no UTF-8.
-    return zlib.compress(text.encode("utf-8", "surrogatepass"), _LEVEL)
+    text = try_dumps(rows)
+    if text is None:
+        written = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+        # A lone surrogate, which JSON may carry as an escape, has no UTF-8.
+        text = written.encode("utf-8", "surrogatepass")
+    return zlib.compress(text, _LEVEL)
 
 
-def unpack_rows(body: bytes) -> list[dict[str, Any]]:
+def unpack_rows(body: bytes) -> Sequence[dict[str, Any]]:
     """Return the rows of a stored page, as they were sent.
 
     Raises:
         DamagedBookError: The page is not one.
     """
+    return _unpack(body)[0]
+
+
+def _unpack(body: bytes) -> tuple[Sequence[dict[str, Any]], bool]:
+    """Return the rows of a stored page, and whether they have the expected types."""
     try:
-        text = zlib.decompress(body).decode("utf-8", "surrogatepass")
-        rows: object = json.loads(text)
+        text = zlib.decompress(body)
+        rows = try_loads(text)
+        if isinstance(rows, list):
+            quick = cast("list[dict[str, Any]]", rows)
+            return exact_rows(quick, lambda: _decode_rows(text))
+        return _decode_rows(text), False
     except (zlib.error, ValueError, TypeError, RecursionError):
-        rows = None
+        pass
+    raise DamagedBookError(f"a page of rows in the Book is damaged; {RESTORE}")
+
+
+def _decode_rows(text: bytes) -> list[dict[str, Any]]:
+    rows: object = json.loads(text.decode("utf-8", "surrogatepass"))
     if not isinstance(rows, list):
-        raise DamagedBookError(f"a page of rows in the Book is damaged; {RESTORE}")
+        raise TypeError
     return cast("list[dict[str, Any]]", rows)
 
 
 def read_companies(page: StoredPage, *, new_only: bool = False) -> tuple[Company, ...]:
     """Return the companies of a stored page, or those that were new."""
-    rows = unpack_rows(page.body)
+    rows, are_checked = _unpack(page.body)
     if new_only:
         rows = [row for row, new in zip(rows, unpack_bits(page), strict=True) if new]
-    return tuple(map(company, rows))
+    return companies(rows, are_checked=are_checked)
 
 
 def pack_bits(bits: Sequence[bool]) -> bytes:

@@ -32,6 +32,7 @@ from openfunnel_async.book._records import (
 from openfunnel_async.book._values import EntryState
 from openfunnel_async.errors import (
     BookError,
+    ConfigurationError,
     OpenFunnelError,
     SubmitOutcomeUnknownError,
 )
@@ -90,6 +91,19 @@ class BookSteps:
         self._failures = 0
         self._unknowns = 0
 
+    @property
+    def conninfo(self) -> str:
+        """The address of the database, with its password, for an engine beside it.
+
+        Raises:
+            ConfigurationError: The Book is a file, which one process runs.
+        """
+        if self._store.conninfo is None:
+            raise ConfigurationError(
+                "workers need a Book on PostgreSQL: Book.connect('postgresql://...')"
+            )
+        return self._store.conninfo
+
     @asynccontextmanager
     async def serving(self) -> AsyncGenerator[None]:
         """Serve the Book for a block: renew leases, sweep, and notice cancels.
@@ -107,6 +121,7 @@ class BookSteps:
             try:
                 async with anyio.create_task_group() as group:
                     group.start_soon(self._watch)
+                    group.start_soon(self._watch_leases)
                     try:
                         yield
                     finally:
@@ -126,6 +141,12 @@ class BookSteps:
             if change != seen and self._handles:
                 await self._cancel_unwanted()
             seen = change
+
+    async def _watch_leases(self) -> None:
+        """Notice a database that takes everything and answers nothing."""
+        while True:
+            await asyncio.sleep(_WATCH_EVERY)
+            self._store.check_leases()
 
     async def _cancel_unwanted(self) -> None:
         for key in await self._store.find_cancels():
@@ -168,9 +189,9 @@ class BookSteps:
         """Submit a planned search of a batch, unless it was submitted already.
 
         Returns:
-            What comes next: to follow its job; to submit it later, after a refusal that
-            meets every search or an outage; or nothing. A search that does not fit
-            under a cap now is due again when a bill gives room back.
+            The step that comes next, to follow its job; to submit it later, after a
+            refusal that meets every search or an outage; or nothing. A search that does
+            not fit under a cap now is due again when a bill gives room back.
 
         Raises:
             BookError: The Book cannot be read or written.
@@ -245,8 +266,8 @@ class BookSteps:
             seconds: For how long at most.
 
         Returns:
-            What comes next: to follow it again, or nothing, as it is settled or
-            followed by another process.
+            The step that comes next, to follow it again, or nothing, as it is settled
+            or followed by another process.
 
         Raises:
             BookError: The Book cannot be read or written.
@@ -270,11 +291,18 @@ class BookSteps:
         batch = await self._store.find_batch(entry.batch)
         if entry.state is not EntryState.SUBMITTED or batch is None:
             return _next_of(entry)
-        if not await self._store.take_lease(entry.id):
-            return Step(key, StepAction.DONE)
-        # Its place may have moved before the lease was this process's.
-        entry = await self._store.find_entry(key) or entry
-        return await self._follow(entry, batch, seconds)
+        taking = asyncio.create_task(self._store.take_lease(entry.id))
+        try:
+            if not await asyncio.shield(taking):
+                return Step(key, StepAction.DONE)
+            # Its place may have moved before the lease was this process's.
+            entry = await self._store.find_entry(key) or entry
+            return await self._follow(entry, batch, seconds)
+        except (BookError, asyncio.CancelledError):
+            # A living process that does not follow a job must not have its lease.
+            giving = asyncio.create_task(self._give_back(entry.id, taking))
+            await wait_shielded([giving])
+            raise
 
     async def _follow(
         self, entry: EntryRecord, batch: BatchRecord, seconds: float
@@ -296,21 +324,20 @@ class BookSteps:
             raise
         except OpenFunnelError as exc:
             await self._store.note_error(entry.id, describe_error(exc))
-            await self._store.release_lease(entry.id)
+            await self._store.release_lease(entry.id, _LONG_PAUSE)
             return again._replace(after=_LONG_PAUSE)
-        except asyncio.CancelledError:
-            await wait_shielded([asyncio.create_task(self._give_back(entry.id))])
-            raise
         finally:
             del self._handles[entry.key]
             self._cancelling.discard(entry.key)
         return Step(entry.key, StepAction.DONE)
 
-    async def _give_back(self, entry_id: int) -> None:
+    async def _give_back(self, entry_id: int, taking: asyncio.Task[bool]) -> None:
+        """Give a lease back, also one that is being taken."""
         try:
-            await self._store.release_lease(entry_id)
+            if await taking:
+                await self._store.release_lease(entry_id)
         except BookError as exc:
-            _logger.warning("a lease was not given back, and runs out: %s", exc)
+            _logger.debug("a lease was not given back, and runs out: %s", exc)
 
     async def _note_page(self, batch: BatchRecord, sums: PageSums, _rows: int) -> None:
         """Stop the batch when it has enough new companies."""

@@ -38,10 +38,12 @@ class Store(Protocol):
     Attributes:
         owner: The name of this process in the Book.
         is_shared: Whether several processes may run the Book at a time.
+        conninfo: The address of the database, for an engine; None for a file.
     """
 
     owner: str
     is_shared: bool
+    conninfo: str | None
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -71,6 +73,14 @@ class Store(Protocol):
         """Whether this process may still send a submit whose intent it has written."""
         ...
 
+    def check_leases(self) -> None:
+        """Check that others do not take over what this process has.
+
+        Raises:
+            BookError: The leases ran out: the database was not reached for too long.
+        """
+        ...
+
     async def take_lease(self, entry_id: int) -> bool:
         """Become the one process that follows a job; False if another one is it."""
         ...
@@ -87,8 +97,13 @@ class Store(Protocol):
         """
         ...
 
-    async def release_lease(self, entry_id: int) -> None:
-        """Let another process follow a job."""
+    async def release_lease(self, entry_id: int, after: float = 0.0) -> None:
+        """Let another process follow a job.
+
+        Args:
+            entry_id: The entry.
+            after: In how many seconds somebody should.
+        """
         ...
 
     async def find_due(self, most: int, budget: str | None) -> list[tuple[str, str]]:

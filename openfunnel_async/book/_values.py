@@ -53,6 +53,8 @@ class BookEntry(Value):
         label: The caller's own name for it, if one was given.
         submitted_at: When the submit began, in UTC; None before.
         settled_at: When the bill was written, in UTC; None before.
+        was_unknown: Whether the outcome of one of its submits was unknown once, so that
+            to submit it again could bill it twice.
     """
 
     __module__ = "openfunnel_async.book"
@@ -72,6 +74,7 @@ class BookEntry(Value):
     label: str | None = None
     submitted_at: datetime | None = None
     settled_at: datetime | None = None
+    was_unknown: bool = False
 
     __repr__ = brief_repr
 

@@ -49,6 +49,8 @@ _COMMANDS = {
     "run": "run:run_search",
     "batch": "",
     "book": "",
+    "worker": "worker:run_worker",
+    "mcp": "mcp:run_mcp_server",
     "sandbox": "sandbox:run_sandbox",
     "completion": "completion:print_completion",
 }

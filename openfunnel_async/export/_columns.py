@@ -1,12 +1,14 @@
 """The columns of a file, and the values of a company in them."""
 
 import json
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 import attrs
 
 from openfunnel_async import BulkResult, Company, MergedResults, TakeResult
+from openfunnel_async._orjson import try_dumps
 from openfunnel_async.errors import ConfigurationError
 
 COLUMNS: tuple[str, ...] = (
@@ -87,19 +89,69 @@ def escape_surrogates(text: str) -> str:
 
 
 def to_json(value: object) -> str:
-    """Return a value as one line of JSON.
+    """Return a value as one line of JSON, for a cell.
 
     Raises:
         ConfigurationError: JSON cannot represent it. No answer of the service has such
             a value.
     """
+    return _encode(_CELL, value)
+
+
+def _encode(encoder: json.JSONEncoder, value: object) -> str:
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text = encoder.encode(value)
     except (TypeError, ValueError, RecursionError) as exc:
         msg = f"a company has a value that JSON cannot represent: {exc}"
         raise ConfigurationError(msg) from exc
-    return text.translate(_LINE_BREAKS)
+    if not text.isascii():
+        for mark, escape in _LINE_BREAKS.items():
+            text = text.replace(mark, escape)
+    return text
 
 
+def to_json_line(fields: Mapping[str, object], errors: str) -> bytes:
+    """Return the fields of a company as one line of a file.
+
+    Args:
+        fields: The values of the company by name.
+        errors: How half a surrogate pair is encoded.
+
+    Raises:
+        ConfigurationError: As ``to_json``.
+    """
+    line = try_dumps(fields) if _are_simple(fields.values()) else None
+    if line is None:
+        return _encode(_LINE, fields).encode(errors=errors) + b"\n"
+    if not line.isascii():
+        for mark, escape in _ENCODED_LINE_BREAKS:
+            line = line.replace(mark, escape)
+    return line + b"\n"
+
+
+def _are_simple(values: Iterable[object]) -> bool:
+    """Whether orjson refuses or writes each value as ``json`` does.
+
+    It would write NaN as null, and dates and enums as text.
+    """
+    for value in values:
+        kind = type(value)
+        if kind is tuple:
+            if not {*map(type, cast("tuple[object, ...]", value))} <= {str}:
+                return False
+        elif kind is float:
+            if not math.isfinite(cast("float", value)):
+                return False
+        elif kind not in _SIMPLE:
+            return False
+    return True
+
+
+_CELL = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+_LINE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_SIMPLE = frozenset({str, int, bool, type(None)})
 # JSON allows these characters inside a string, but some programs end a line at them.
-_LINE_BREAKS = {mark: f"\\u{mark:04x}" for mark in (0x85, 0x2028, 0x2029)}
+_LINE_BREAKS = {chr(mark): f"\\u{mark:04x}" for mark in (0x85, 0x2028, 0x2029)}
+_ENCODED_LINE_BREAKS = [
+    (mark.encode(), escape.encode()) for mark, escape in _LINE_BREAKS.items()
+]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
 from openfunnel_async.errors import ConfigurationError
-from openfunnel_async.export._columns import ExportRow, to_json
+from openfunnel_async.export._columns import ExportRow, to_json_line
 from openfunnel_async.export._csv import write_csv
 from openfunnel_async.export._frames import check_polars, write_parquet
 from openfunnel_async.export._layout import Layout
@@ -34,9 +34,9 @@ def get_writer(suffix: str) -> WriteFormat:
 def _write_jsonl(rows: Iterable[ExportRow], file: BinaryIO, layout: Layout) -> None:
     columns = layout.columns.items()
     for row in rows:
-        line = to_json({header: row.value(name) for name, header in columns})
+        fields = {header: row.value(name) for name, header in columns}
         # A character that UTF-8 cannot encode is written as its JSON escape.
-        file.write(line.encode(errors="backslashreplace") + b"\n")
+        file.write(to_json_line(fields, "backslashreplace"))
 
 
 _WRITERS: dict[str, WriteFormat] = {

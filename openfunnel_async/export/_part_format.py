@@ -17,7 +17,7 @@ import attrs
 
 from openfunnel_async import Company, JobCheckpoint
 from openfunnel_async.errors import ConfigurationError
-from openfunnel_async.export._columns import ExportRow, to_json
+from openfunnel_async.export._columns import ExportRow, to_json_line
 from openfunnel_async.export._paths import escape_path, open_no_link
 
 _NAME = "openfunnel-async export"
@@ -44,9 +44,9 @@ class Mark:
 def format_lines(rows: Sequence[Company], checkpoint: JobCheckpoint | None) -> bytes:
     """Return the lines of rows and of the mark after them."""
     text = None if checkpoint is None else str(checkpoint)
-    texts = [to_json(_row_fields(company)) for company in rows]
-    texts.append(json.dumps([_NAME, _VERSION, text]))
-    return "".join(f"{line}\n" for line in texts).encode(errors="surrogatepass")
+    lines = [to_json_line(_row_fields(company), "surrogatepass") for company in rows]
+    mark = json.dumps([_NAME, _VERSION, text])
+    return b"".join(lines) + f"{mark}\n".encode(errors="surrogatepass")
 
 
 def read_rows(part: Path, end: int) -> Iterator[ExportRow]:

@@ -6,7 +6,7 @@ import os
 import socket
 import weakref
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, LiteralString, Self, TypeVar
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from procrastinate import App, PsycopgConnector
@@ -20,6 +20,7 @@ from psycopg_pool import PoolClosed
 from openfunnel_async.errors import BookError
 
 T = TypeVar("T")
+_Connection = psycopg.AsyncConnection[Any]
 _MOST_CONNECTIONS = 4
 _SHORTEST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
@@ -40,24 +41,6 @@ _FIND_TABLES = (
 )
 
 
-class _Connection(psycopg.AsyncConnection[Any]):
-    """A connection that can be closed while somebody waits for its answer."""
-
-    alive: "weakref.WeakSet[_Connection]" = weakref.WeakSet()
-
-    @classmethod
-    async def connect(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401 -- those of psycopg
-        connection = await super().connect(*args, **kwargs)
-        cls.alive.add(connection)
-        return connection
-
-    def sever(self) -> None:
-        """End the connection, so that who waits for its answer gets an error."""
-        with contextlib.suppress(psycopg.Error, OSError):
-            with socket.socket(fileno=os.dup(self.fileno())) as link:
-                link.shutdown(socket.SHUT_RDWR)
-
-
 class EngineConnector(PsycopgConnector):
     """The connections of Procrastinate, which wait for a database that is away.
 
@@ -76,15 +59,19 @@ class EngineConnector(PsycopgConnector):
             max_size=_MOST_CONNECTIONS,
             timeout=10.0,
             reconnect_timeout=1.0,
-            connection_class=_Connection,
+            configure=self._note,
         )
+        self._connections: weakref.WeakSet[_Connection] = weakref.WeakSet()
         self._is_given_up = False
+
+    async def _note(self, connection: _Connection) -> None:
+        self._connections.add(connection)
 
     def give_up(self) -> None:
         """Wait for the database no more: what is under way and what follows fails."""
         self._is_given_up = True
-        for connection in list(_Connection.alive):
-            connection.sever()
+        for connection in list(self._connections):
+            _sever(connection)
 
     async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:  # noqa: ANN401 -- any value
         """Run a statement without an answer; after ``give_up()`` do nothing."""
@@ -115,7 +102,10 @@ class EngineConnector(PsycopgConnector):
     ) -> None:
         """Listen until it is cancelled."""
         listen = super().listen_notify
-        await self._persist(lambda: listen(on_notification, channels))
+        with contextlib.suppress(_GivenUp):
+            await self._persist(lambda: listen(on_notification, channels))
+        # An end of it would end the engine.
+        await asyncio.get_running_loop().create_future()
 
     async def _persist(self, execute: Callable[[], Awaitable[T]]) -> T:
         pause = _SHORTEST_PAUSE
@@ -132,6 +122,14 @@ class EngineConnector(PsycopgConnector):
 
 class _GivenUp(ConnectorException):
     """The database is not waited for any more."""
+
+
+def _sever(connection: _Connection) -> None:
+    """End a connection, so that who waits for its answer gets an error."""
+    with contextlib.suppress(psycopg.Error, OSError):
+        link = socket.socket(fileno=os.dup(connection.fileno()))
+        with link:
+            link.shutdown(socket.SHUT_RDWR)
 
 
 def _is_away(error: ConnectorException) -> bool:

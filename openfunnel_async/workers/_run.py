@@ -50,7 +50,7 @@ async def run_worker(
     leaves its share to the others, within the time of a lease (a minute).
 
     It returns after SIGTERM, or when ``stop`` is set: a submit under way is finished,
-    the jobs go to the other workers, and go on running if there are none.
+    the other workers follow the jobs, which continue also if there are none.
 
     Args:
         book: A Book on PostgreSQL. Procrastinate's tables are made in its database if
@@ -77,7 +77,7 @@ async def run_worker(
     async with _stopping(stop) as stopped, serve_in_background(runner.steps) as serving:
         name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         balance = Balance(connector, runner, name, concurrency)
-        gates = {QUEUES[0]: lambda: True, QUEUES[1]: balance.may_take}
+        gates = {QUEUES[0]: runner.may_submit, QUEUES[1]: balance.may_take}
         app = make_app(connector, gates)
 
         async def find_runner() -> StepRunner:
@@ -127,7 +127,7 @@ class _Worker:
         self._runner = runner
         self._balance = balance
         self._name = name
-        self._is_stopping = False
+        self._stopping = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._engines: list[asyncio.Task[None]] = []
 
@@ -159,7 +159,7 @@ class _Worker:
 
     async def _keep_engine(self, queue: str, concurrency: int) -> None:
         """Run the engine on a queue; again if it ends by itself."""
-        while not self._is_stopping:
+        while not self._stopping.is_set():
             try:
                 await self._app.run_worker_async(
                     queues=[queue],
@@ -171,9 +171,9 @@ class _Worker:
                     install_signal_handlers=False,
                 )
             except ConnectorException as exc:
-                _logger.warning(
-                    "the engine of the queue %s is restarted: %r", queue, exc
-                )
+                if self._stopping.is_set():
+                    return
+                _logger.warning("the engine of %s is restarted: %r", queue, exc)
             await asyncio.sleep(_RESTART_AFTER)
 
     async def _balance_for_ever(self) -> None:
@@ -192,7 +192,7 @@ class _Worker:
 
     async def _drain(self, *, is_away: bool) -> None:
         """End the slices, then the engine; with a database that is away, at once."""
-        self._is_stopping = True
+        self._stopping.set()
         if is_away:
             self._connector.give_up()
         for task in self._loops:
@@ -201,7 +201,7 @@ class _Worker:
         for task in self._engines:
             task.cancel()
         left = {*self._loops, *self._engines}
-        if await _wait(left, _DRAIN_WITHIN):
+        if await _wait(left, _GIVE_UP_WITHIN if is_away else _DRAIN_WITHIN):
             self._connector.give_up()
             for task in left:
                 task.cancel()

@@ -38,6 +38,7 @@ class StepRunner:
         self.steps: BookSteps = steps
         self._seconds = seconds
         self._slices: dict[str, anyio.CancelScope] = {}
+        self._submits_from = 0.0
         self._is_stopping = False
         self._cleaned_at: float | None = None
 
@@ -46,13 +47,17 @@ class StepRunner:
         """How many jobs this process follows now."""
         return len(self._slices)
 
+    def may_submit(self) -> bool:
+        """Whether a search may be submitted now: the last one was not put off."""
+        return asyncio.get_running_loop().time() >= self._submits_from
+
     def give_back(self, number: int) -> None:
         """End slices, so that other workers take the jobs; the oldest ones first."""
         for scope in list(self._slices.values())[:number]:
             scope.cancel()
 
     def stop(self) -> None:
-        """End all slices, and begin no step any more; a submit under way is finished."""
+        """End all slices, and begin no step; a submit under way is finished."""
         self._is_stopping = True
         self.give_back(len(self._slices))
 
@@ -85,9 +90,9 @@ class StepRunner:
         if self._is_stopping:
             return step
         if step.action is StepAction.SUBMIT:
-            return await self.steps.submit_one(step.key)
+            return await self._submit(step.key)
         if step.key in self._slices:
-            # A second task of the same job: the first one goes on.
+            # A second task of the same job: the first one does it.
             return step._replace(action=StepAction.DONE)
         with anyio.CancelScope() as scope:
             self._slices[step.key] = scope
@@ -95,6 +100,13 @@ class StepRunner:
                 return await self.steps.follow_slice(step.key, seconds=self._seconds)
             finally:
                 del self._slices[step.key]
+        return step
+
+    async def _submit(self, key: str) -> Step:
+        """Submit a search; one that is put off puts off all others as well."""
+        step = await self.steps.submit_one(key)
+        if step.action is StepAction.SUBMIT:
+            self._submits_from = asyncio.get_running_loop().time() + step.after
         return step
 
     async def sweep(self, manager: JobManager) -> None:
@@ -111,7 +123,7 @@ class StepRunner:
 
 
 def _make_task(step: Step, failures: int = 0) -> Job:
-    return make_task(step.key, step.action, after=step.after, failures=failures)
+    return make_task(step.key, step.action, step.after, failures)
 
 
 async def _defer(manager: JobManager, steps: Sequence[Step], failures: int = 0) -> None:
@@ -150,7 +162,7 @@ async def _defer_missing(manager: JobManager, steps: Sequence[Step]) -> None:
 
 
 async def _delete_stalled(manager: JobManager) -> None:
-    """Delete the tasks that workers had which have ended; the Book knows what is due."""
+    """Delete what workers had that have ended; the Book knows what is due."""
     for action in (StepAction.SUBMIT, StepAction.FOLLOW):
         stalled = await manager.get_stalled_jobs(
             queue=name_queue(action), seconds_since_heartbeat=_STALLED_AFTER

@@ -10,13 +10,15 @@ from procrastinate.retry import BaseRetryStrategy, RetryDecision
 
 from openfunnel_async import Book, OpenFunnel
 from openfunnel_async.book import Step, StepAction
-from openfunnel_async.book._postgres.deferring import NAMESPACE, name_queue
+from openfunnel_async.book._postgres.deferring import NAMESPACE as NAMESPACE  # noqa: PLC0414 -- public
+from openfunnel_async.book._postgres.deferring import name_queue
 from openfunnel_async.errors import ConfigurationError
 from openfunnel_async.workers._runner import StepRunner, start_serving
 
 FindRunner = Callable[[], Awaitable[StepRunner]]
 SLICE = 300.0
 QUEUES = (name_queue(StepAction.SUBMIT), name_queue(StepAction.FOLLOW))
+"""The queues: of the submits, which one task at a time does, and of the jobs."""
 _SWEEP_CRON = "* * * * * */10"
 # Before every submit: a sweep finds what a dead worker had.
 _SWEEP_PRIORITY = 2

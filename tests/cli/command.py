@@ -157,8 +157,10 @@ class Terminal:
             async with anyio.create_task_group() as group:
                 group.start_soon(read, 0, process.stdout)
                 group.start_soon(read, 1, process.stderr)
-                await process.stdin.send(stdin.encode())
-                await process.stdin.aclose()
+                # A command may end without reading what it is given.
+                with contextlib.suppress(anyio.BrokenResourceError):
+                    await process.stdin.send(stdin.encode())
+                    await process.stdin.aclose()
             code = await process.wait()
         return self._checked(code, *printed)
 

@@ -7,7 +7,7 @@ from tests.docs.pages import DOCS, ROOT
 
 PAGE = (DOCS / "explanation" / "architecture.md").read_text(encoding="utf-8")
 PACKAGE = ROOT / "openfunnel_async"
-ROOMS = ("_client", "_job", "_protocol", "_transport", "_values", "book")
+ROOMS = ("_client", "_job", "_protocol", "_transport", "_values", "book", "mcp")
 # Names of modules to be written, and of files that are not in the repository.
 OWN = {"NAME.py", "_transport/NAME.py"}
 

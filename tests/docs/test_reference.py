@@ -17,8 +17,26 @@ DESCRIBED = Counter(
         re.MULTILINE,
     )
 )
-MODULES = ("", ".agent_auth", ".book", ".export", ".progress", ".sandbox")
-MODULES_BY_NAME = ("agent_auth", "book", "errors", "export", "progress", "sandbox")
+MODULES = (
+    "",
+    ".agent_auth",
+    ".book",
+    ".export",
+    ".mcp",
+    ".progress",
+    ".sandbox",
+    ".workers",
+)
+MODULES_BY_NAME = (
+    "agent_auth",
+    "book",
+    "errors",
+    "export",
+    "mcp",
+    "progress",
+    "sandbox",
+    "workers",
+)
 # Described in words: the version; what a row of the sandbox is, a plain dict. Described
 # as names of the package: two of the Book.
 UNDESCRIBED = {
@@ -26,6 +44,8 @@ UNDESCRIBED = {
     "openfunnel_async.book.Batch",
     "openfunnel_async.book.Book",
     "openfunnel_async.sandbox.Row",
+    # Its own docstring is that of its class, which is Procrastinate's.
+    "openfunnel_async.workers.blueprint",
     *(f"openfunnel_async.{name}" for name in MODULES_BY_NAME),
 }
 

@@ -30,7 +30,7 @@ from openfunnel_async.errors import BookError, ConfigurationError
 P = ParamSpec("P")
 T = TypeVar("T")
 Connection = psycopg.Connection[Any]
-OnCommit = Callable[[Connection, list[int]], None]
+OnCommit = Callable[[Connection, dict[int, float]], None]
 
 _MOST_CONNECTIONS = 4
 _PAUSE = 0.25
@@ -38,6 +38,7 @@ _PAUSE = 0.25
 _FIRST_PATIENCE = 3.0
 # Of a transaction that writes; the longest one plans a batch.
 _STALLED_AFTER = 60.0
+_CLOSE_WITHIN = 10.0
 # Of a peer that has vanished: seconds, and milliseconds for the last one.
 _DEFAULTS: dict[str, str | int] = {
     "connect_timeout": 10,
@@ -95,9 +96,7 @@ class _Call:
             is_stalled = time.monotonic() - self._since >= _STALLED_AFTER
             if self._connection is None or self._connection.closed or not is_stalled:
                 return
-            link = socket.socket(fileno=os.dup(self._connection.fileno()))
-            with link, contextlib.suppress(OSError):
-                link.shutdown(socket.SHUT_RDWR)
+            _cut(self._connection)
 
 
 class Connections:
@@ -110,7 +109,7 @@ class Connections:
     """
 
     def __init__(self, url: str, patience: float, on_due: OnCommit) -> None:
-        self._conninfo = _make_conninfo(url)
+        self.conninfo: str = _make_conninfo(url)
         self.place: str = describe_place(url)
         self._patience = patience
         self._on_due = on_due
@@ -121,6 +120,7 @@ class Connections:
         self._executor: ThreadPoolExecutor | None = None
         self._opening = Lock()
         self._is_closing = Event()
+        self._is_lost = False
 
     async def write(
         self,
@@ -160,6 +160,7 @@ class Connections:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(_MOST_CONNECTIONS, "book")
             self._is_closing.clear()
+            self._is_lost = False
         loop = asyncio.get_running_loop()
         work = loop.run_in_executor(self._executor, self._do, run, function)
         work.add_done_callback(_retrieve)
@@ -174,11 +175,15 @@ class Connections:
         patience = self._patience if self._was_reached else first
         until = time.monotonic() + patience
         while True:
+            if self._is_lost:
+                raise BookError(f"the Book at {self.place} cannot be reached")
             try:
                 return run(function)
             except Away as exc:
                 is_late = time.monotonic() > until
                 if is_late or self._is_closing.wait(_PAUSE):
+                    # What waits behind it while the Book is closed need not try.
+                    self._is_lost = self._is_closing.is_set()
                     msg = f"the Book at {self.place} cannot be reached: {exc}"
                     raise BookError(msg) from exc.__cause__
             except psycopg.Error as exc:
@@ -270,7 +275,7 @@ class Connections:
         with self._opening:
             self._open = {one for one in self._open if not one.closed}
         try:
-            connection = psycopg.connect(self._conninfo, autocommit=True)
+            connection = psycopg.connect(self.conninfo, autocommit=True)
         except psycopg.OperationalError as exc:
             if _is_refusal(exc):
                 raise
@@ -292,11 +297,23 @@ class Connections:
         executor, self._executor = self._executor, None
         self._is_closing.set()
         if executor is not None:
-            await asyncio.shield(asyncio.to_thread(executor.shutdown))
+            ending = asyncio.create_task(asyncio.to_thread(executor.shutdown))
+            if not (await asyncio.wait([ending], timeout=_CLOSE_WITHIN))[0]:
+                for connection in list(self._open):
+                    _cut(connection)
+                await asyncio.shield(ending)
         for connection in self._open:
             connection.close()
         self._open = set()
         self._is_migrated = False
+
+
+def _cut(connection: Connection) -> None:
+    """End a connection from outside of the thread that waits for its answer."""
+    with contextlib.suppress(psycopg.Error, OSError):
+        link = socket.socket(fileno=os.dup(connection.fileno()))
+        with link:
+            link.shutdown(socket.SHUT_RDWR)
 
 
 def _commit(connection: Connection) -> psycopg.Error | None:

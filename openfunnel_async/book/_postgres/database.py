@@ -13,7 +13,7 @@ class PostgresDatabase:
     """A database that several processes run the Book in.
 
     Attributes:
-        due: The entries that became due in this transaction.
+        due: The entries that became due in this transaction, and in how many seconds.
 
     Args:
         connection: A connection with an open transaction.
@@ -27,7 +27,7 @@ class PostgresDatabase:
     ) -> None:
         self._connection = connection
         self._now = now
-        self.due: list[int] = []
+        self.due: dict[int, float] = {}
 
     def execute(
         self, statement: str, values: Sequence[Any] = (), /
@@ -69,9 +69,9 @@ class PostgresDatabase:
             (self._now,) = found.fetchone() or (0.0,)
         return self._now
 
-    def note_due(self, entry_id: int) -> None:
-        """Note that an entry waits for somebody to submit or to follow it."""
-        self.due.append(entry_id)
+    def note_due(self, entry_id: int, after: float = 0.0) -> None:
+        """Note that an entry waits for somebody, from a number of seconds on."""
+        self.due[entry_id] = after
 
     def find_damage(self, most: int) -> Iterator[str]:
         """Return nothing: the server checks its own files."""

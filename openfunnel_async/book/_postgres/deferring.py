@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from procrastinate.manager import JobManager
 
 NAMESPACE = "openfunnel"
+"""The first part of the names of the tasks."""
 # A job that bills is read before the next one is submitted.
 _PRIORITIES = {"submit": 0, "follow": 1}
 _ROUNDS = 3
@@ -38,7 +39,7 @@ def name_queue(action: str) -> str:
     return f"{NAMESPACE}_{action}"
 
 
-def make_task(key: str, action: str, *, after: float = 0.0, failures: int = 0) -> "Job":
+def make_task(key: str, action: str, after: float, failures: int = 0) -> "Job":
     """Return the task of a step.
 
     Args:
@@ -67,7 +68,7 @@ def make_task(key: str, action: str, *, after: float = 0.0, failures: int = 0) -
 
 
 def defer_due(
-    connection: psycopg.Connection[Any], steps: Sequence[tuple[str, str]]
+    connection: psycopg.Connection[Any], steps: Sequence[tuple[str, str, float]]
 ) -> None:
     """Defer the tasks of steps that became due in a transaction.
 
@@ -76,7 +77,7 @@ def defer_due(
 
     Args:
         connection: A connection with an open transaction, which stays usable.
-        steps: The key of an entry, and ``submit`` or ``follow``.
+        steps: The key of an entry, ``submit`` or ``follow``, and in how many seconds.
 
     Raises:
         psycopg.Error: The database does not work.

@@ -96,14 +96,14 @@ def take_free(
     return taken
 
 
-def release(db: PostgresDatabase, entry_id: int, owner: str) -> None:
+def release(db: PostgresDatabase, entry_id: int, owner: str, after: float) -> None:
     """Give the lease of a submitted entry back."""
     changed = db.execute(
         "UPDATE of_search SET owner = NULL WHERE id = ? AND owner = ? AND state = ?",
         (entry_id, owner, EntryState.SUBMITTED),
     )
     if changed.rowcount:
-        db.note_due(entry_id)
+        db.note_due(entry_id, after)
 
 
 def sweep(db: PostgresDatabase, under_way: Collection[str], owner: str) -> list[str]:

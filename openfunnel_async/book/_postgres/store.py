@@ -52,6 +52,7 @@ class PostgresStore(SqlStore):
         self._connections = Connections(url, patience, defer_tasks)
         super().__init__(self._connections)
         self.place: str = self._connections.place
+        self.conninfo: str | None = self._connections.conninfo
         self.lease: float = lease
         self._epochs: dict[int, int] = {}
         self._lost: set[int] = set()
@@ -111,10 +112,15 @@ class PostgresStore(SqlStore):
         """
         return _read_clock() - self._renewed_at < self.lease / 2
 
-    @property
-    def seconds_since_renewal(self) -> float:
-        """How long ago the database was reached for the last time, at least."""
-        return _read_clock() - self._renewed_at
+    def check_leases(self) -> None:
+        """Check that others do not take over what this process has.
+
+        Raises:
+            BookError: The leases ran out: the database was not reached for too long.
+        """
+        if _read_clock() - self._renewed_at > self.lease:
+            msg = f"the Book at {self.place} was not reached for {self.lease:.0f} s"
+            raise BookError(msg)
 
     # Leases
 
@@ -135,35 +141,31 @@ class PostgresStore(SqlStore):
 
     @contextlib.contextmanager
     def _writing(self, entry_id: int) -> Iterator[int | None]:
-        """Yield the epoch for a write, and note if the lease is another process's.
-
-        The epoch is kept: without one, a later write of the same task would pass.
-        """
+        """Yield the epoch for a write; forget it if the lease is another process's."""
         epoch = self._epochs.get(entry_id)
+        if epoch is None and entry_id in self._lost:
+            raise NotFollowedError("another process follows this job")
         try:
             yield epoch
         except NotFollowedError:
             if self._epochs.get(entry_id) == epoch:
+                self._epochs.pop(entry_id, None)
                 self._lost.add(entry_id)
             raise
 
     async def take_free_leases(self, name: str, most: int) -> list[EntryRecord]:
         """Take jobs of a batch that nobody follows, at most a number of them."""
         taken = await self._connections.write(
-            leases.take_free,
-            name,
-            self.owner,
-            max(0, most),
-            self._epochs.keys() - self._lost,
+            leases.take_free, name, self.owner, max(0, most), list(self._epochs)
         )
         for entry, epoch in taken:
             self._note_epoch(entry.id, epoch)
         return [entry for entry, _ in taken]
 
-    async def release_lease(self, entry_id: int) -> None:
-        """Let another process follow a job."""
+    async def release_lease(self, entry_id: int, after: float = 0.0) -> None:
+        """Let another process follow a job, from a number of seconds on."""
         self._epochs.pop(entry_id, None)
-        await self._connections.write(leases.release, entry_id, self.owner)
+        await self._connections.write(leases.release, entry_id, self.owner, after)
 
     async def sweep(self, under_way: Collection[str]) -> list[str]:
         """Make each submit that nobody carries on an unknown one; return their keys."""

@@ -62,6 +62,11 @@ class Database(Protocol):
         """Check the structure of the database; return what is damaged, in words."""
         ...
 
-    def note_due(self, entry_id: int) -> None:
-        """Note that an entry waits for somebody to submit or to follow it."""
+    def note_due(self, entry_id: int, after: float = 0.0) -> None:
+        """Note that an entry waits for somebody to submit or to follow it.
+
+        Args:
+            entry_id: The entry.
+            after: In how many seconds.
+        """
         ...

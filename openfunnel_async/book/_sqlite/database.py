@@ -50,7 +50,7 @@ class SqliteDatabase(sqlite3.Connection):
         """Return the seconds since 1970."""
         return time.time()
 
-    def note_due(self, entry_id: int) -> None:
+    def note_due(self, entry_id: int, after: float = 0.0) -> None:
         """Do nothing: the one process that runs the Book finds it."""
 
     def find_damage(self, most: int) -> Iterator[str]:

@@ -20,6 +20,7 @@ class SqliteStore(SqlStore):
     """The transactions of the Book in one file; see ``Store``."""
 
     is_shared = False
+    conninfo: str | None = None
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -76,6 +77,9 @@ class SqliteStore(SqlStore):
         """Return True: nobody else takes a submit of this process for a lost one."""
         return True
 
+    def check_leases(self) -> None:
+        """Do nothing."""
+
     async def take_lease(self, entry_id: int) -> bool:
         """Return True."""
         del entry_id
@@ -86,7 +90,7 @@ class SqliteStore(SqlStore):
         del most
         return await self.find_entries(batch=name, states=(EntryState.SUBMITTED,))
 
-    async def release_lease(self, entry_id: int) -> None:
+    async def release_lease(self, entry_id: int, after: float = 0.0) -> None:
         """Do nothing."""
 
     async def find_due(self, most: int, budget: str | None) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
+from openfunnel_async import Book
 from openfunnel_async.sandbox import Sandbox
 from tests.book.kill.harness import Worker
 from tests.book.kill.judge import judge
@@ -66,7 +67,7 @@ async def fill(kilobytes: int) -> tuple[list[str], str]:
             if code != DONE:
                 problems.append(f"then {code}: {text[-800:]}")
             sandbox.advance(1e6)
-            verdict = await judge(worker.path, sandbox, cuts=0)
+            verdict = await judge(Book(worker.path), sandbox, cuts=0)
             return problems + verdict.problems, end
 
 

@@ -12,7 +12,7 @@ from random import Random
 
 import attrs
 
-from openfunnel_async import BookInUseError
+from openfunnel_async import Book, BookInUseError
 from openfunnel_async.book._run_lock import RunLock
 from openfunnel_async.sandbox import Sandbox, SlowAnswer
 from tests.book.kill.judge import Verdict, judge
@@ -108,7 +108,7 @@ class Worker:
     def environment(self) -> dict[str, str]:
         """The environment, which names the sandbox and its key."""
         return {
-            **_untraced_environment(),
+            **untraced_environment(),
             "OPENFUNNEL_API_KEY": self.sandbox.api_key,
             "OPENFUNNEL_BASE_URL": self.sandbox.base_url,
         }
@@ -143,18 +143,18 @@ async def kill_until_bought(  # noqa: PLR0913 -- what a batch is made of
         before = figures.kills.total()
         cuts = 0
         while True:
-            sandbox.faults[:] = _slow_submits(rng)
+            sandbox.faults[:] = slow_submits(rng)
             is_left_alone = figures.kills.total() - before >= most_kills
             kind = None if is_left_alone else _choose_kind(rng)
             code = await _live(worker, rng, kind, figures)
             cuts += code in _CUTS
             await asyncio.sleep(_DRAIN)
-            verdict = await judge(worker.path, sandbox, cuts=cuts)
+            verdict = await judge(Book(worker.path), sandbox, cuts=cuts)
             figures.problems += verdict.problems
             if code == DONE:
                 break
         sandbox.advance(1e6)
-        verdict = await judge(worker.path, sandbox, cuts=cuts)
+        verdict = await judge(Book(worker.path), sandbox, cuts=cuts)
         figures.add(verdict)
         if cap is not None:
             figures.most_under_cap = max(figures.most_under_cap, verdict.billed)
@@ -166,7 +166,7 @@ def _choose_kind(rng: Random) -> str:
     return rng.choices([*_KINDS], [*_KINDS.values()])[0]
 
 
-def _slow_submits(rng: Random) -> list[SlowAnswer]:
+def slow_submits(rng: Random) -> list[SlowAnswer]:
     """Widen the moment between the effect of a submit and the answer."""
     return [
         SlowAnswer(on="submit", delay=rng.choice([0, 0.02, 0.1, 0.3]))
@@ -244,7 +244,7 @@ async def refuse_second(worker: Worker, figures: Figures) -> None:
     )
 
 
-def _untraced_environment() -> dict[str, str]:
+def untraced_environment() -> dict[str, str]:
     """Return the environment without coverage, which could not write on a full disk."""
     return {
         name: value

@@ -4,7 +4,6 @@ import json
 import math
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
-from pathlib import Path
 
 import attrs
 
@@ -45,16 +44,16 @@ class Verdict:
     billed: float = 0.0
 
 
-async def judge(path: Path, sandbox: Sandbox, *, cuts: int) -> Verdict:
+async def judge(book: Book, sandbox: Sandbox, *, cuts: int) -> Verdict:
     """Recompute everything that the Book promises, at any moment.
 
     Args:
-        path: The Book, which nobody runs.
+        book: The Book, which nobody runs.
         sandbox: The truth.
         cuts: How often a process was ended without a warning.
     """
     verdict = Verdict()
-    async with Book(path) as book:
+    async with book:
         check = await book.check()
         verdict.problems += check.problems
         verdict.entries = await book.entries()

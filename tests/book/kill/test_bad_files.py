@@ -47,7 +47,7 @@ async def finish(worker: Worker, *, cuts: int) -> None:
     code, errors = await worker.run()
     assert code == DONE, errors
     worker.sandbox.advance(1e6)
-    verdict = await judge(worker.path, worker.sandbox, cuts=cuts)
+    verdict = await judge(Book(worker.path), worker.sandbox, cuts=cuts)
     assert verdict.problems == []
     assert verdict.doubled == verdict.unnamed == 0
     # A kill may have come between an intent and its request.

@@ -32,6 +32,7 @@ class Relay:
         self.cut_after: bytes | None = None
         self.is_silent = False
         self.cuts: int = 0
+        self._links: list[socket.socket] = []
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -39,6 +40,13 @@ class Relay:
 
     def __exit__(self, *_exc: object) -> None:
         self._listener.close()
+        self.cut_all()
+
+    def cut_all(self) -> None:
+        """End all connections; new ones can be made."""
+        for link in self._links:
+            _end(link)
+        self._links.clear()
 
     def _accept(self) -> None:
         while True:
@@ -51,6 +59,7 @@ class Relay:
             except OSError:
                 client.close()
                 continue
+            self._links += client, server
             for arguments in ((client, server, True), (server, client, False)):
                 threading.Thread(
                     target=self._forward, args=arguments, daemon=True

@@ -31,6 +31,7 @@ RUN_BY = {
     "how-to/web-app.md": "test_howto_web.py",
     "how-to/web-app-aiohttp.md": "test_howto_web.py",
     "how-to/worker-pool.md": "test_howto_worker.py",
+    "how-to/other-schedulers.md": "test_howto_schedulers.py",
     "how-to/workers.md": "test_howto_workers.py",
     "reference/buy.md": "test_reference_programs.py",
     "reference/events.md": "test_reference_programs.py",

@@ -60,7 +60,10 @@ from openfunnel_async.book import (
     BatchStatus,
     BookCheck,
     BookEntry,
+    BookSteps,
     EntryState,
+    Step,
+    StepAction,
 )
 
 
@@ -304,6 +307,11 @@ async def books(client: OpenFunnel, search: LookalikeSearch) -> None:
     book = Book(Path("openfunnel.sqlite"))
     OpenFunnel(book=book)
     assert_type(Book.connect("sqlite:///book.sqlite"), Book)
+    assert_type((book.place, book.address, book.is_shared), tuple[str, str, bool])
+    assert_type(OpenFunnel("key", book=book).book_steps(), BookSteps)
+    steps = OpenFunnel("key", book=book).book_steps()
+    assert_type(await steps.submit_one("key"), Step)
+    assert_type((await steps.sweep())[0].action, StepAction)
     assert_type(await client.submit(search, once="crm-1"), BulkJob)
     batch = await client.batch("q4", [search], max_credits=5.0, labels=["a", None])
     assert_type(batch, Batch)

@@ -53,7 +53,7 @@ class EngineConnector(PsycopgConnector):
     """
 
     def __init__(self, conninfo: str) -> None:
-        super().__init__(
+        super().__init__(  # pyright: ignore[reportUnknownMemberType] -- its callables are untyped
             conninfo=conninfo,
             min_size=1,
             max_size=_MOST_CONNECTIONS,

@@ -25,6 +25,10 @@ def read_tasks(url: str) -> Rows:
         ).fetchall()
 
 
+def _find_none(_connection: object, _locks: list[str]) -> list[str]:
+    return []
+
+
 def find_backend(connection: Connection[tuple[object, ...]]) -> object:
     return (connection.execute("SELECT 1").fetchone() or (None,))[0]
 
@@ -73,7 +77,7 @@ def test_a_task_that_another_defers_at_this_moment_is_enough(
     with psycopg.connect(tables) as connection:
         defer_due(connection, [("a", "submit", 0.0)])
     module = "openfunnel_async.book._postgres.deferring"
-    monkeypatch.setattr(f"{module}._find_waiting", lambda _connection, _locks: [])
+    monkeypatch.setattr(f"{module}._find_waiting", _find_none)
     with psycopg.connect(tables) as connection:
         defer_due(connection, [(key, "submit", 0.0) for key in "ab"])
         assert find_backend(connection) == 1

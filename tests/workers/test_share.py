@@ -5,11 +5,12 @@ from hypothesis import strategies as st
 
 from openfunnel_async.workers._share import Load, find_share
 
-_LOADS = st.builds(
-    lambda jobs, more: Load(jobs, jobs + more),
-    st.integers(0, 1000),
-    st.integers(0, 1000),
-)
+
+def _make_load(jobs: int, more: int) -> Load:
+    return Load(jobs, jobs + more)
+
+
+_LOADS = st.builds(_make_load, st.integers(0, 1000), st.integers(0, 1000))
 
 
 def test_all_have_the_same_number() -> None:

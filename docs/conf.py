@@ -29,7 +29,10 @@ nitpicky = True
 nitpick_ignore_regex = [
     # These are in the documentation of other projects; links to them would make the
     # build need the network.
-    ("py:.*", r"(aiohttp|asyncio|collections\.abc|contextlib|os|pathlib|pl|types)\..*"),
+    (
+        "py:.*",
+        r"(aiohttp|asyncio|collections\.abc|contextlib|mcp|os|pathlib|pl|types)\..*",
+    ),
     ("py:.*", r"datetime\..*"),
     # A Book, which is described by its own name.
     ("py:class", r"openfunnel_async\._job\.results\.Knows"),

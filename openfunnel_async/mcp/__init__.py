@@ -5,8 +5,9 @@ that serves it in another way. A model can start a paid job with it, and cannot 
 same request twice or spend more than a budget of the Book.
 """
 
-from openfunnel_async.mcp._server import make_server
+from openfunnel_async.mcp._server import OpenClient, make_server
 
-__all__ = ["make_server"]
+__all__ = ["OpenClient", "make_server"]
 
-make_server.__module__ = __name__
+for _public in (OpenClient, make_server):
+    _public.__module__ = __name__

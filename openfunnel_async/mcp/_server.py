@@ -41,7 +41,7 @@ def make_server(
     budget: str,
     folder: str | PathLike[str],
     open_client: OpenClient = OpenFunnel,
-) -> Server[Tools]:
+) -> Server[Any]:
     """Return an MCP server whose tools buy companies under a budget of a Book.
 
     A server of the official SDK, for any of its transports. While it runs it has a

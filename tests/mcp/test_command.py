@@ -96,7 +96,7 @@ async def receive(process: Process) -> dict[str, Any]:
 
 async def connect(process: Process) -> None:
     """Shake hands as an older host does."""
-    version = {"protocolVersion": "2025-06-18", "capabilities": {}}
+    version: dict[str, Any] = {"protocolVersion": "2025-06-18", "capabilities": {}}
     params = version | {"clientInfo": _CLIENT}
     first = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
     await send(process, first)

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,8 @@ SERVERS: list[dict[str, Any]] = [
 @pytest.fixture(scope="module")
 async def exchange(
     tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[Recorder]:
-    yield await run_exchange(tmp_path_factory.mktemp("exchange"))
+) -> Recorder:
+    return await run_exchange(tmp_path_factory.mktemp("exchange"))
 
 
 async def test_the_exchange_is_what_the_tools_answer(exchange: Recorder) -> None:

@@ -98,7 +98,7 @@ async def _serve(server: "Server[Any]", interrupts: Interrupts) -> ExitCode:
                 os._exit(interrupts.code)
     except* OSError:
         # The host has closed its end of stdout.
-        logging.getLogger("openfunnel_async").info("the host has gone away")
+        logging.getLogger("openfunnel_async").info("the host has closed stdout")
     return ExitCode.OK
 
 

@@ -31,9 +31,9 @@ nitpick_ignore_regex = [
     # build need the network.
     (
         "py:.*",
-        r"(aiohttp|asyncio|collections\.abc|contextlib|mcp|os|pathlib|pl|types)\..*",
+        r"(aiohttp|asyncio|collections\.abc|contextlib|os|pathlib|pl|types)\..*",
     ),
-    ("py:.*", r"datetime\..*"),
+    ("py:.*", r"(datetime|mcp)\..*"),
     # A Book, which is described by its own name.
     ("py:class", r"openfunnel_async\._job\.results\.Knows"),
     # Private parts of the sandbox that the public attributes of a `Job` name.

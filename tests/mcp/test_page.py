@@ -56,6 +56,7 @@ async def test_a_configuration_starts_the_server(
         server = {"command": shlex.split(command)[0], "args": shlex.split(command)[1:]}
     assert server["command"] == "openfunnel-async"
     assert set(server.get("env", {})) <= {KEY_VARIABLE}
+    words: list[str] = server["args"]
     places = {
         "/home/you/openfunnel.sqlite": str(desk.book_path),
         "/home/you/lists": str(desk.lists),
@@ -70,7 +71,7 @@ async def test_a_configuration_starts_the_server(
     started = desk.parameters()
     parameters = StdioServerParameters(
         command=started.command,
-        args=[*started.args[:4], *(places.get(one, one) for one in server["args"])],
+        args=[*started.args[:4], *(places.get(one, one) for one in words)],
         env=environment,
         cwd=desk.folder,
     )

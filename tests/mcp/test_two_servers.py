@@ -38,7 +38,8 @@ async def test_the_one_that_runs_the_book_submits_for_the_other(desk: Desk) -> N
     async with desk.host() as first, desk.host() as second:
         long = await first.call("start", query="voice ai", limit=300)
         other = await second.call("start", query="hospital software", limit=150)
-        assert (other["state"], other["is_new"]) == ("running", True)
+        assert other["is_new"]
+        assert other["state"] in {"running", "completed"}
         status = await second.call("status", job=long["job"], wait_seconds=3)
         assert status["state"] == "running"
         assert "problem" not in status.fields

@@ -39,6 +39,8 @@ nitpick_ignore_regex = [
     # Private parts of the sandbox that the public attributes of a `Job` name.
     ("py:class", r"openfunnel_async\.sandbox\._.*\.(FoundCompanies|Search|Timeline)"),
     ("py:class", "CodeSent"),
+    # Of the SDK of MCP, whose module is imported for type checkers alone.
+    ("py:class", "Server"),
     # The options of `with_options()` and `buy()` are listed in their descriptions.
     ("py:class", r"openfunnel_async\._client\..*Options"),
 ]

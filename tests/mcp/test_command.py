@@ -70,7 +70,7 @@ async def test_without_the_extra(desk: Desk, terminal: Terminal) -> None:
         program=("-c", program),
     )
     outcome = await bare.run(*desk.arguments())
-    assert (outcome.code, outcome.out) == (1, "")
+    assert (outcome.code, outcome.out) == (2, "")
     assert 'pip install ".[cli,mcp]"' in outcome.err
 
 

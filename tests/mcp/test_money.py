@@ -229,8 +229,8 @@ async def test_what_an_earlier_server_has_planned_is_not_sent(desk: Desk) -> Non
     async with desk.host() as host:
         status = await host.call("status", job=name_job(search), wait_seconds=0)
         assert (status["state"], status["is_done"]) == ("planned", False)
-        long = await host.call("start", query="another one", limit=100)
-        await host.finish(long["job"])
+        desk.sandbox.plan = lambda _number, _limit: LONG
+        await host.call("start", query="another one", limit=300)
         await anyio.sleep(1.5)
         assert desk.count_submits() == 1
         assert (await host.call("start", **QUERY))["job"] == name_job(search)

@@ -4,6 +4,7 @@ import sys
 
 import anyio
 import pytest
+from mcp.shared.exceptions import MCPError
 
 from openfunnel_async.book import EntryState
 from tests.mcp.hosts import LONG, Answer, Desk, Host
@@ -127,3 +128,23 @@ async def test_beside_a_batch_that_a_person_runs(desk: Desk) -> None:
             assert (await terminal.outcome(process)).code == 0
             assert not (await host.call("start", **OTHER)).is_error
     assert desk.count_submits() == 2
+
+
+async def test_a_start_that_waits_is_withdrawn_without_its_host(desk: Desk) -> None:
+    """The host gives up, and nothing is left that could be bought later.
+
+    Caught: work that ends with the call that asked for it.
+    """
+    desk.sandbox.plan = lambda _number, _limit: LONG
+    await desk.set_budget(500, "other")
+    async with (
+        desk.host() as first,
+        desk.host(budget="other", changes=_SOON) as second,
+    ):
+        await first.call("start", query="voice ai", limit=300)
+        with pytest.raises(MCPError):
+            await second.client.call_tool("start", OTHER, read_timeout_seconds=0.3)
+        await anyio.sleep(3)
+        states = [entry.state for entry in await desk.entries()]
+        assert states == [EntryState.SUBMITTED, EntryState.SKIPPED]
+    assert desk.count_submits() == 1

@@ -70,7 +70,7 @@ async def test_without_the_extra(desk: Desk, terminal: Terminal) -> None:
         program=("-c", program),
     )
     outcome = await bare.run(*desk.arguments())
-    assert (outcome.code, outcome.out) == (1, "")
+    assert (outcome.code, outcome.out) == (2, "")
     assert 'pip install ".[cli,mcp]"' in outcome.err
 
 
@@ -96,7 +96,7 @@ async def receive(process: Process) -> dict[str, Any]:
 
 async def connect(process: Process) -> None:
     """Shake hands as an older host does."""
-    version = {"protocolVersion": "2025-06-18", "capabilities": {}}
+    version: dict[str, Any] = {"protocolVersion": "2025-06-18", "capabilities": {}}
     params = version | {"clientInfo": _CLIENT}
     first = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
     await send(process, first)

@@ -11,6 +11,7 @@ from os import PathLike
 from pathlib import Path
 
 from openfunnel_async.book._postgres import leases
+from openfunnel_async.book._postgres.address import format_address
 from openfunnel_async.book._postgres.connection import Connections
 from openfunnel_async.book._postgres.database import PostgresDatabase
 from openfunnel_async.book._postgres.due import defer_tasks
@@ -59,7 +60,7 @@ class PostgresStore(SqlStore):
         self._holders = 0
         self._beat: asyncio.Task[None] | None = None
         self._renewed_at = -lease
-        self._spill = SpillFile(_find_state_folder() / _make_name(self.place))
+        self._spill = SpillFile(_find_state_folder() / _make_name(url))
 
     async def aclose(self) -> None:
         """Give the leases back, and close the connections."""
@@ -321,6 +322,7 @@ def _find_state_folder() -> Path:
     return Path(base) / "openfunnel-async"
 
 
-def _make_name(place: str) -> str:
-    digest = hashlib.sha256(place.encode()).hexdigest()[:12]
+def _make_name(url: str) -> str:
+    """Return a name for the Book at an address: of its schema, too."""
+    digest = hashlib.sha256(format_address(url).encode()).hexdigest()[:12]
     return f"postgresql-{digest}"

@@ -25,7 +25,7 @@ _FREE = (
     "(owner IS NULL OR NOT EXISTS (SELECT 1 FROM of_process AS process"
     " WHERE process.name = owner AND lease_until > ?))"
 )
-# Planned searches that are looked at at a time.
+# Planned searches that are read at a time.
 _OF_A_BATCH = 200
 # A process that has ended needs no row; until then its name may help a person.
 _KEEP_FOR = 3600.0

@@ -14,7 +14,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Lock, local
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -87,7 +87,7 @@ class _Call:
         self._lock = Lock()
 
     @contextlib.contextmanager
-    def using(self, connection: Connection) -> Iterator[None]:
+    def using(self, connection: Connection) -> Generator[None]:
         """Note the connection for a block."""
         with self._lock:
             self._connection, self._since = connection, time.monotonic()
@@ -262,7 +262,7 @@ class Connections:
             return answer
 
     @contextlib.contextmanager
-    def _connection(self) -> Iterator[Connection]:
+    def _connection(self) -> Generator[Connection]:
         """Yield the connection of this thread; one that is broken is dropped.
 
         Raises:
@@ -353,7 +353,7 @@ def _retrieve(work: asyncio.Future[T]) -> None:
 
 
 @contextlib.contextmanager
-def _away() -> Iterator[None]:
+def _away() -> Generator[None]:
     """Raise ``Away`` for what says that the database is away, and not what it means."""
     try:
         yield

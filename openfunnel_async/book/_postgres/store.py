@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -141,7 +141,7 @@ class PostgresStore(SqlStore):
         self._lost.discard(entry_id)
 
     @contextlib.contextmanager
-    def _writing(self, entry_id: int) -> Iterator[int | None]:
+    def _writing(self, entry_id: int) -> Generator[int | None]:
         """Yield the epoch for a write; forget it if the lease is another process's."""
         epoch = self._epochs.get(entry_id)
         if epoch is None and entry_id in self._lost:

@@ -16,6 +16,7 @@ from typing import Any
 import anyio
 from procrastinate import App
 from procrastinate.exceptions import ConnectorException
+from psycopg_pool import PoolTimeout
 
 from openfunnel_async import Book, OpenFunnel
 from openfunnel_async.book._postgres.deferring import NAMESPACE
@@ -85,13 +86,25 @@ async def run_worker(
 
         tasks = fill_blueprint(find_runner, sweeps=False)
         app.add_tasks_from(tasks, namespace=NAMESPACE)
-        await app.open_async()
+        await _open(app)
         try:
             worker = _Worker(app, connector, runner, balance, name)
             await worker.run(concurrency, stopped, serving)
         finally:
             with anyio.CancelScope(shield=True):
                 await _close(app, connector)
+
+
+async def _open(app: App) -> None:
+    """Open the connections of the engine.
+
+    Raises:
+        BookError: The database has gone away at this moment.
+    """
+    try:
+        await app.open_async()
+    except (ConnectorException, PoolTimeout) as exc:
+        raise BookError(f"the database of the worker failed: {exc}") from exc
 
 
 @asynccontextmanager

@@ -119,7 +119,12 @@ DAMAGES: dict[str, Callable[[dict[str, int]], int]] = {
     "the header": lambda _: 0,
     **{
         name: lambda roots, name=name: (roots[name] - 1) * _PAGE  # type: ignore[misc]
-        for name in ("search", "sqlite_autoindex_search_2", "reservation", "page")
+        for name in (
+            "of_search",
+            "sqlite_autoindex_of_search_2",
+            "of_reservation",
+            "of_page",
+        )
     },
 }
 

@@ -27,7 +27,7 @@ from tests.benchmarks import (
     spending,
 )
 from tests.benchmarks.server import ROOT, serving
-from tests.benchmarks.tables import Table
+from tests.benchmarks.tables import Table, Tables
 
 _PAGE = ROOT / "docs" / "benchmarks.md"
 _HEAD = """\
@@ -102,15 +102,13 @@ _QUICK = Size(
 )
 
 
-def _sections(size: Size) -> Iterator[tuple[str, Callable[[], Table]]]:
+def _sections(size: Size) -> Iterator[tuple[str, Callable[[], Table | Tables]]]:
     """Name each section's measurement, with one server for those that need one."""
     with serving(*sorted({0, 20, *size.repeats})) as origins:
         by_latency = {latency: origins[latency] for latency in size.repeats}
         yield (
             "calls",
-            lambda: asyncio.run(
-                calls.measure(origins[0], rounds=size.rounds, calls=size.calls)
-            ),
+            lambda: calls.measure(origins[0], rounds=size.rounds, calls=size.calls),
         )
         yield (
             "harvest",

@@ -11,6 +11,7 @@ def test_every_section_writes_its_table(tmp_path: Path) -> None:
     headings = [line for line in page.read_text("utf-8").splitlines() if "## " in line]
     assert headings == [
         "## A page and a poll, CPU",
+        "## The SDK with each JSON library, CPU",
         "## A harvest of 10,000 rows",
         "## A slow link",
         "## A fleet of waits",

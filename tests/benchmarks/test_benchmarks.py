@@ -18,6 +18,8 @@ def test_every_section_writes_its_table(tmp_path: Path) -> None:
         "## A soak",
         "## Memory",
         "## The Book",
+        "## The Book on PostgreSQL",
+        "## Growth of a Book",
         "## Import, CPU",
         "## Pace",
         "## A budget of polls",

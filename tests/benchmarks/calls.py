@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.util import find_spec
 from typing import Any, cast
@@ -92,12 +92,18 @@ Found = dict[str, Measured]
 
 def measure(origin: str, *, rounds: int, calls: int) -> Tables:
     """Measure in a fresh process for each JSON library; the peers beside both."""
-    ours, fast = (_in_process(library, origin, rounds, calls) for library in _LIBRARIES)
-    return Tables([_beside(fast, rounds, calls), _reached(ours, fast)])
+    ours, fast = (
+        _in_process("asyncio", library, origin, rounds, calls) for library in _LIBRARIES
+    )
+    tables = [_beside(fast, rounds, calls), _reached(ours, fast)]
+    if find_spec("uvloop") is not None:
+        other = _in_process("uvloop", "orjson", origin, rounds, calls)
+        tables.append(_by_loop({"asyncio": fast, "uvloop": other}))
+    return Tables(tables)
 
 
-def _in_process(library: str, origin: str, rounds: int, calls: int) -> Found:
-    command = [sys.executable, "-m", __name__, origin, str(rounds), str(calls)]
+def _in_process(loop: str, library: str, origin: str, rounds: int, calls: int) -> Found:
+    command = [sys.executable, "-m", __name__, loop, origin, str(rounds), str(calls)]
     output = subprocess.run(  # noqa: S603 -- our own module
         command,
         cwd=ROOT,
@@ -108,13 +114,13 @@ def _in_process(library: str, origin: str, rounds: int, calls: int) -> Found:
     return {name: Measured(**told) for name, told in json.loads(output).items()}
 
 
-async def _measure(origin: str, rounds: int, calls: int) -> Found:
+async def _measure(origin: str, rounds: int, calls: int, *, beside: bool) -> Found:
     """Measure every client there is, for each answer that is read."""
     found: Found = {}
     async with _clients(origin) as (others, sdk):
         with without_the_past():
             for name, read in _READS.items():
-                peers = {} if "carrying" in name else others
+                peers = others if beside and "carrying" not in name else {}
                 own = _SDK.get(name, _POLL)
                 made = {**peers, own: sdk[own]}
                 ready = {peer: make(*read) for peer, make in made.items()}
@@ -204,8 +210,32 @@ def _reached(ours: Found, fast: Found) -> Table:
     return Table("The SDK with each JSON library, CPU", heads, rows, about)
 
 
+def _by_loop(found: Mapping[str, Found]) -> Table:
+    rows: list[Sequence[Cell]] = []
+    for read, name in _ROWS.items():
+        cells: list[Cell] = [name]
+        for told in found.values():
+            own = told[read].ratios[_SDK.get(read, _POLL)]
+            cells += [Figure(told[read].baseline * 1e6, digits=0), Figure(own)]
+        rows.append(cells)
+    heads = [head for loop in found for head in (f"{loop}, bare, µs", "SDK")]
+    about = (
+        f"What a loop other than asyncio's changes, with orjson: {_BARE}, and the SDK "
+        "in the CPU of it on the same loop."
+    )
+    return Table("The SDK on another event loop, CPU", ("", *heads), rows, about)
+
+
+def _main(loop: str, origin: str, rounds: int, calls: int) -> None:
+    make = None
+    if loop == "uvloop":
+        make = importlib.import_module("uvloop").new_event_loop
+    with asyncio.Runner(loop_factory=make) as runner:
+        found = runner.run(_measure(origin, rounds, calls, beside=make is None))
+    told = {name: attrs.asdict(one) for name, one in found.items()}
+    sys.stdout.write(f"{json.dumps(told)}\n")
+
+
 if __name__ == "__main__":
-    _ORIGIN, _ROUNDS, _CALLS = sys.argv[1:]
-    _FOUND = asyncio.run(_measure(_ORIGIN, int(_ROUNDS), int(_CALLS)))
-    _TOLD = {name: attrs.asdict(told) for name, told in _FOUND.items()}
-    sys.stdout.write(f"{json.dumps(_TOLD)}\n")
+    _LOOP, _ORIGIN, _ROUNDS, _CALLS = sys.argv[1:]
+    _main(_LOOP, _ORIGIN, int(_ROUNDS), int(_CALLS))

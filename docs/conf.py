@@ -30,7 +30,7 @@ nitpick_ignore_regex = [
     # These are in the documentation of other projects; links to them would make the
     # build need the network.
     ("py:.*", r"(aiohttp|asyncio|collections\.abc|contextlib|os|pathlib|pl|types)\..*"),
-    ("py:.*", r"datetime\..*"),
+    ("py:.*", r"(datetime|mcp)\..*"),
     ("py:.*", r"procrastinate\..*"),
     # Private parts that the constructor of the steps names, which the client calls.
     ("py:class", r"openfunnel_async\.book\._(jobs|ledger)\..*"),
@@ -39,6 +39,8 @@ nitpick_ignore_regex = [
     # Private parts of the sandbox that the public attributes of a `Job` name.
     ("py:class", r"openfunnel_async\.sandbox\._.*\.(FoundCompanies|Search|Timeline)"),
     ("py:class", "CodeSent"),
+    # Of the SDK of MCP, whose module is imported for type checkers alone.
+    ("py:class", "Server"),
     # The options of `with_options()` and `buy()` are listed in their descriptions.
     ("py:class", r"openfunnel_async\._client\..*Options"),
 ]

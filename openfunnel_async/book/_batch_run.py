@@ -124,7 +124,7 @@ class BatchRun:
                 await self._work()
                 watchers.cancel_scope.cancel()
         except ExceptionGroup as exc:
-            raise _find_first(exc) from None
+            raise find_first(exc) from None
         report = await self.report()
         if self._options.on_progress is not None:
             await _call(self._options.on_progress, report)
@@ -357,9 +357,9 @@ async def _call(on_progress: OnProgress, report: BatchReport) -> None:
         await outcome
 
 
-def _find_first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def find_first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the first error of the tasks, which is the one that ended the others."""
     first = group.exceptions[0]
     if isinstance(first, BaseExceptionGroup):
-        return _find_first(cast("BaseExceptionGroup[BaseException]", first))
+        return find_first(cast("BaseExceptionGroup[BaseException]", first))
     return first

@@ -18,6 +18,7 @@ import anyio
 from openfunnel_async._job.handle import BulkJob
 from openfunnel_async._job.shielded import wait_shielded
 from openfunnel_async._protocol.retry_rules import backoff, is_curable, retry_after_of
+from openfunnel_async.book._batch_run import find_first
 from openfunnel_async.book._following import Follower, describe_error, stop_batch
 from openfunnel_async.book._jobs import Jobs
 from openfunnel_async.book._ledger import Ledger
@@ -127,7 +128,7 @@ class BookSteps:
                     finally:
                         group.cancel_scope.cancel()
             except BaseExceptionGroup as exc:
-                raise _find_first(exc) from None
+                raise find_first(exc) from None
 
     async def _watch(self) -> None:
         seen = await self._store.find_change()
@@ -356,9 +357,3 @@ def _next_of(entry: EntryRecord | None, after: float = 0.0) -> Step:
     if entry.state is EntryState.PLANNED:
         return Step(entry.key, StepAction.SUBMIT, after)
     return Step(entry.key, StepAction.DONE)
-
-
-def _find_first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the first error of the tasks, which is the one that ended the others."""
-    first = group.exceptions[0]
-    return _find_first(first) if isinstance(first, BaseExceptionGroup) else first

@@ -108,7 +108,7 @@ def _move_if_absent(new: Path, path: Path) -> None:
     except FileExistsError:
         raise
     except (OSError, NotImplementedError):
-        # Whoever makes the name owns it; a rename follows no link.
+        # This makes the name or fails, and the rename then follows no link.
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         try:
             new.replace(path)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 from openfunnel_async import Book, OpenFunnel
@@ -90,11 +91,17 @@ class BackgroundRuns:
         task = self._calls.get(name)
         if task is None:
             task = self._calls[name] = asyncio.create_task(work)
-            task.add_done_callback(lambda _: self._calls.pop(name, None))
+            task.add_done_callback(partial(self._end_call, name))
         else:
             work.close()
         found: T = await asyncio.shield(task)
         return found
+
+    def _end_call(self, name: str, task: asyncio.Task[Any]) -> None:
+        """Forget a call; nobody may be waiting for its error any more."""
+        self._calls.pop(name, None)
+        if not task.cancelled():
+            task.exception()
 
     async def _run(self, name: str) -> None:
         """Run a batch, and keep the error that ended it."""

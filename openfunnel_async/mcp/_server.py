@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 from mcp.server.context import ServerRequestContext
@@ -18,46 +18,24 @@ from mcp_types import (
     TextContent,
 )
 
-from openfunnel_async import Book, OpenFunnel, __version__
+from openfunnel_async import Book, __version__
 from openfunnel_async.mcp._definitions import INSTRUCTIONS, make_tools
 from openfunnel_async.mcp._files import SaveFolder
+from openfunnel_async.mcp._open_client import OpenClient
 from openfunnel_async.mcp._refusals import Refusal
 from openfunnel_async.mcp._tools import Tools
 
 _CLOSE_WITHIN = 20.0
 
 
-class OpenClient(Protocol):
-    """What makes the client of a server."""
-
-    def __call__(self, *, book: Book, budget: str) -> OpenFunnel:
-        """Return a client with this Book and this budget."""
-        ...
-
-
-def make_server(
+def build_server(
     book: Book,
     *,
     budget: str,
     folder: str | PathLike[str],
-    open_client: OpenClient = OpenFunnel,
+    open_client: OpenClient,
 ) -> Server[Tools]:
-    """Return an MCP server whose tools buy companies under a budget of a Book.
-
-    A server of the official SDK, for any of its transports. While it runs it has a
-    client of its own, which is closed with it; jobs continue. ``openfunnel-async mcp``
-    runs it on stdio. See docs/how-to/mcp.md.
-
-    Args:
-        book: The Book; the server closes it.
-        budget: A budget that ``Book.set_budget()`` made. Every submit is under it.
-        folder: The folder that ``save`` writes new files in.
-        open_client: Called with ``book`` and ``budget``; for other options of the
-            client pass ``functools.partial(OpenFunnel, base_url=...)``.
-
-    Raises:
-        ConfigurationError: The folder does not exist.
-    """
+    """Return the server; see ``make_server()``."""
     files = SaveFolder(Path(folder))
 
     @asynccontextmanager

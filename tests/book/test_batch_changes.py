@@ -159,3 +159,30 @@ async def test_a_bill_that_cannot_be_read_is_read_by_the_next_run(
         account.transport.fates.clear()
         report = await batch.run()
         assert (report.settled, report.spent, report.credits_consumed) == (1, 40, 40)
+
+
+async def test_what_is_planned_is_skipped_and_jobs_continue(book_path: Path) -> None:
+    """Caught: a skip that cancels the job that runs, or that the next run ignores."""
+    async with BookAccount(book_path, lasting(60), lasting(60)) as account:
+        batch = await account.client.batch("q4", searches(50, 60))
+        with anyio.move_on_after(8):
+            await batch.run(max_active=1)
+        await batch.skip_planned("it is not needed any more")
+        report = await batch.run()
+        assert (report.settled, report.skipped, report.rows) == (1, 1, 50)
+        assert (report.completed, len(account.seen("submit"))) == (1, 1)
+        (skipped,) = await batch.searches(state=EntryState.SKIPPED)
+        assert skipped.error == "it is not needed any more"
+        await account.book.resolve(skipped.key, submit_again=True)
+        assert (await batch.run()).rows == 110
+
+
+async def test_an_entry_remembers_that_its_outcome_was_unknown(book_path: Path) -> None:
+    """A program must not submit it again by itself."""
+    lost = LostAnswer(on="submit")
+    async with BookAccount(book_path, lasting(5), faults=[lost]) as account:
+        batch = await account.client.batch("q4", searches(50, 60))
+        await batch.run()
+        (unknown,) = await batch.searches(state=EntryState.UNKNOWN)
+        await account.book.resolve(unknown.key, skip=True)
+        assert [one.was_unknown for one in await batch.searches()] == [True, False]

@@ -335,7 +335,7 @@ async def check_no_server(shell: Shell, port: int) -> None:
         f"postgresql://postgres:x@{PASSWORD}/y@127.0.0.1/postgres",
         f"postgresql://postgres:x@{PASSWORD}@127.0.0.1/postgres",
         f"postgresql://postgres:{PASSWORD}%zz@127.0.0.1/postgres",
-        f"postgresql://127.0.0.1/postgres?pasword={PASSWORD}",
+        f"postgresql://127.0.0.1/postgres?passwordx={PASSWORD}",
         f"mysql://root:{PASSWORD}@127.0.0.1/postgres",
     ],
 )

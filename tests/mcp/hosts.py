@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -78,11 +78,11 @@ class Host:
         assert isinstance(result, CallToolResult)
         [content] = result.content
         assert content.type == "text"
-        assert isinstance(result.structured_content, dict)
-        assert json.loads(content.text) == result.structured_content
+        fields: dict[str, Any] = json.loads(content.text)
+        assert fields == result.structured_content
         return Answer(
             is_error=bool(result.is_error),
-            fields=result.structured_content,
+            fields=fields,
             text=content.text,
             progress=reports,
         )
@@ -218,7 +218,7 @@ class Desk:
         budget: str = BUDGET,
         changes: str = "",
         errors: Path | None = None,
-    ) -> AsyncIterator[Host]:
+    ) -> AsyncGenerator[Host]:
         """Start a server, and connect to it; its stderr has no traceback and no key."""
         parameters = self.parameters(budget, changes)
         pid_file = Path(parameters.args[2])

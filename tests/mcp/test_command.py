@@ -1,11 +1,13 @@
 """``openfunnel-async mcp``: what it refuses, and how it ends."""
 
 import json
+import os
 import signal
 import sys
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 from anyio.abc import Process
 
@@ -16,7 +18,15 @@ from tests.mcp.hosts import LONG, Desk
 pytestmark = pytest.mark.anyio
 
 _WITHIN = 30.0
-_CLIENT = {"name": "test", "version": "1"}
+_PARAMS: dict[str, Any] = {
+    "protocolVersion": "2025-06-18",
+    "capabilities": {},
+    "clientInfo": {"name": "test", "version": "1"},
+}
+HANDSHAKE: tuple[dict[str, Any], dict[str, Any]] = (
+    {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": _PARAMS},
+    {"jsonrpc": "2.0", "method": "notifications/initialized"},
+)
 
 
 @pytest.fixture
@@ -70,7 +80,7 @@ async def test_without_the_extra(desk: Desk, terminal: Terminal) -> None:
         program=("-c", program),
     )
     outcome = await bare.run(*desk.arguments())
-    assert (outcome.code, outcome.out) == (1, "")
+    assert (outcome.code, outcome.out) == (2, "")
     assert 'pip install ".[cli,mcp]"' in outcome.err
 
 
@@ -96,12 +106,10 @@ async def receive(process: Process) -> dict[str, Any]:
 
 async def connect(process: Process) -> None:
     """Shake hands as an older host does."""
-    version = {"protocolVersion": "2025-06-18", "capabilities": {}}
-    params = version | {"clientInfo": _CLIENT}
-    first = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
+    first, second = HANDSHAKE
     await send(process, first)
     assert (await receive(process))["result"]["serverInfo"]["name"] == "openfunnel"
-    await send(process, {"jsonrpc": "2.0", "method": "notifications/initialized"})
+    await send(process, second)
 
 
 async def call(process: Process, name: str, **arguments: Any) -> None:
@@ -148,22 +156,34 @@ async def test_a_signal_during_a_submit_waits_for_its_outcome(
     assert entry.job_id in desk.sandbox.jobs
 
 
-async def test_a_host_that_closes_both_ends(desk: Desk, terminal: Terminal) -> None:
+async def test_a_host_that_closes_both_ends(desk: Desk) -> None:
     """Its answer has no reader. Caught: a traceback, and a job that is cancelled."""
     desk.sandbox.plan = lambda _number, _limit: LONG
-    async with await terminal.start(*desk.arguments()) as process:
+    reader, writer = os.pipe()
+    async with await anyio.open_process(
+        [sys.executable, "-m", "openfunnel_async.cli", *desk.arguments()],
+        cwd=desk.folder,
+        env=os.environ | desk.environment(),
+        stdout=writer,
+    ) as process:
+        os.close(writer)
         assert process.stdin is not None
-        assert process.stdout is not None
         assert process.stderr is not None
-        await connect(process)
+        for message in HANDSHAKE:
+            await send(process, message)
+        assert await anyio.to_thread.run_sync(os.read, reader, 10)
+        os.close(reader)
         await call(process, "start", query="voice ai", limit=300)
-        await process.stdout.aclose()
+        await desk.sandbox.until(lambda: desk.count_submits() == 1)
+        await anyio.sleep(1)
         await process.stdin.aclose()
         with anyio.fail_after(_WITHIN):
             printed = b"".join([piece async for piece in process.stderr])
             assert await process.wait() == 0
     assert b"Traceback" not in printed, printed
-    assert [*desk.statuses()] in ([], ["running"])
+    assert desk.statuses() == ["running"]
+    [entry] = await desk.entries()
+    assert entry.job_id in desk.sandbox.jobs
     assert (await desk.check()).is_ok
 
 

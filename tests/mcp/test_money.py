@@ -7,10 +7,12 @@ import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
 
+from openfunnel_async import Book, LookalikeSearch, OpenFunnel
 from openfunnel_async.book import EntryState
+from openfunnel_async.mcp._requests import name_job, normalise
 from openfunnel_async.sandbox import LostAnswer, SlowAnswer, StatusFault
 from tests.cli.command import life
-from tests.mcp.hosts import LONG, QUERY, Answer, Desk, Host
+from tests.mcp.hosts import BUDGET, LONG, QUERY, Answer, Desk, Host
 
 pytestmark = pytest.mark.anyio
 
@@ -212,6 +214,27 @@ async def _call_if_alive(host: Host) -> None:
         await host.client.call_tool("start", QUERY)
     except MCPError:
         return
+
+
+async def test_what_an_earlier_server_has_planned_is_not_sent(desk: Desk) -> None:
+    """It was killed before the submit, and nobody waits for it any more.
+
+    Caught: a server that runs at its start whatever is planned.
+    """
+    search = normalise(LookalikeSearch(query="voice ai", limit=100))
+    key, url = desk.sandbox.api_key, desk.sandbox.base_url
+    async with OpenFunnel(key, base_url=url, book=Book(desk.book_path)) as client:
+        labels = [f"mcp, budget {BUDGET}"]
+        await client.batch(name_job(search), [search], labels=labels)
+    async with desk.host() as host:
+        status = await host.call("status", job=name_job(search), wait_seconds=0)
+        assert (status["state"], status["is_done"]) == ("planned", False)
+        desk.sandbox.plan = lambda _number, _limit: LONG
+        await host.call("start", query="another one", limit=300)
+        await anyio.sleep(1.5)
+        assert desk.count_submits() == 1
+        assert (await host.call("start", **QUERY))["job"] == name_job(search)
+    assert desk.count_submits() == 2
 
 
 async def test_a_lost_answer_is_a_named_unknown(desk: Desk) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,8 @@ SERVERS: list[dict[str, Any]] = [
 @pytest.fixture(scope="module")
 async def exchange(
     tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[Recorder]:
-    yield await run_exchange(tmp_path_factory.mktemp("exchange"))
+) -> Recorder:
+    return await run_exchange(tmp_path_factory.mktemp("exchange"))
 
 
 async def test_the_exchange_is_what_the_tools_answer(exchange: Recorder) -> None:
@@ -57,6 +56,7 @@ async def test_a_configuration_starts_the_server(
         server = {"command": shlex.split(command)[0], "args": shlex.split(command)[1:]}
     assert server["command"] == "openfunnel-async"
     assert set(server.get("env", {})) <= {KEY_VARIABLE}
+    words: list[str] = server["args"]
     places = {
         "/home/you/openfunnel.sqlite": str(desk.book_path),
         "/home/you/lists": str(desk.lists),
@@ -71,7 +71,7 @@ async def test_a_configuration_starts_the_server(
     started = desk.parameters()
     parameters = StdioServerParameters(
         command=started.command,
-        args=[*started.args[:4], *(places.get(one, one) for one in server["args"])],
+        args=[*started.args[:4], *(places.get(one, one) for one in words)],
         env=environment,
         cwd=desk.folder,
     )

@@ -4,6 +4,7 @@ import sys
 
 import anyio
 import pytest
+from mcp.shared.exceptions import MCPError
 
 from openfunnel_async.book import EntryState
 from tests.mcp.hosts import LONG, Answer, Desk, Host
@@ -38,7 +39,8 @@ async def test_the_one_that_runs_the_book_submits_for_the_other(desk: Desk) -> N
     async with desk.host() as first, desk.host() as second:
         long = await first.call("start", query="voice ai", limit=300)
         other = await second.call("start", query="hospital software", limit=150)
-        assert (other["state"], other["is_new"]) == ("running", True)
+        assert other["is_new"]
+        assert other["state"] in {"running", "completed"}
         status = await second.call("status", job=long["job"], wait_seconds=3)
         assert status["state"] == "running"
         assert "problem" not in status.fields
@@ -126,3 +128,23 @@ async def test_beside_a_batch_that_a_person_runs(desk: Desk) -> None:
             assert (await terminal.outcome(process)).code == 0
             assert not (await host.call("start", **OTHER)).is_error
     assert desk.count_submits() == 2
+
+
+async def test_a_start_that_waits_is_withdrawn_without_its_host(desk: Desk) -> None:
+    """The host gives up, and nothing is left that could be bought later.
+
+    Caught: work that ends with the call that asked for it.
+    """
+    desk.sandbox.plan = lambda _number, _limit: LONG
+    await desk.set_budget(500, "other")
+    async with (
+        desk.host() as first,
+        desk.host(budget="other", changes=_SOON) as second,
+    ):
+        await first.call("start", query="voice ai", limit=300)
+        with pytest.raises(MCPError):
+            await second.client.call_tool("start", OTHER, read_timeout_seconds=0.3)
+        await anyio.sleep(3)
+        states = [entry.state for entry in await desk.entries()]
+        assert states == [EntryState.SUBMITTED, EntryState.SKIPPED]
+    assert desk.count_submits() == 1

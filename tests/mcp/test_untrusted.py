@@ -1,7 +1,7 @@
 """Texts of the service and of companies are data: escaped, bounded and marked."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -99,7 +99,7 @@ async def test_a_message_of_a_failed_job_and_of_a_gateway(desk: Desk) -> None:
 
 
 async def test_what_a_model_passes_is_escaped_as_well(desk: Desk) -> None:
-    """It may repeat what a web page has told it."""
+    """It may repeat the words of a web page."""
     hidden = ATTACK.replace("\ud83d", "")
     async with desk.host() as host:
         for name, arguments in (
@@ -138,11 +138,10 @@ def test_what_people_write_stays() -> None:
 def _check_visible(value: object) -> None:
     """Check that no text of a value has a hidden character."""
     if isinstance(value, dict):
-        for name, item in value.items():
-            _check_visible(name)
-            _check_visible(item)
+        fields = cast("dict[str, object]", value)
+        _check_visible([*fields.keys(), *fields.values()])
     elif isinstance(value, list):
-        for item in value:
+        for item in cast("list[object]", value):
             _check_visible(item)
     elif isinstance(value, str):
         assert not set(value) & set(HIDDEN), value

@@ -5,6 +5,8 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, assert_type
 
+from mcp.server.lowlevel.server import Server
+
 from openfunnel_async import (
     CA_FILE_VARIABLE,
     INSECURE_HTTP_VARIABLE,
@@ -65,6 +67,7 @@ from openfunnel_async.book import (
     Step,
     StepAction,
 )
+from openfunnel_async.mcp import make_server
 
 
 class OwnTransport:
@@ -322,6 +325,8 @@ async def books(client: OpenFunnel, search: LookalikeSearch) -> None:
     assert_type([row async for row in batch.rows()], list[Company])
     assert_type(await batch.searches(state=EntryState.UNKNOWN), list[BookEntry])
     assert_type(await book.batch("q4"), Batch)
+    assert_type(await batch.skip_planned("enough"), None)
+    assert_type(make_server(book, budget="agent", folder="lists"), Server[Any])
     assert_type(await book.batches(), list[BatchStatus])
     assert_type(await book.entries(batch="q4"), list[BookEntry])
     assert_type(await book.resolve("key", skip=True), BookEntry)

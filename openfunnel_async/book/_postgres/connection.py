@@ -4,15 +4,17 @@ Transactions that write take turns over all processes (an advisory lock), as the
 SQLite: the caps and the known companies make them wait for each other anyway, and no
 two can deadlock. A transaction that failed because the database was away is run again
 for a while. There are two cases. Before its COMMIT it was not done. If the COMMIT
-itself was cut off, the server is asked what became of it, so that it is not done twice.
+itself was cut off, the database is asked what became of it (``of_write``), so that it
+is not done twice.
 """
 
 import asyncio
 import contextlib
 import os
+import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Lock, local
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -56,9 +58,14 @@ _SESSION = (
     # Of the plain times of the server: no time zone of a session matters.
     "SET client_encoding = 'UTF8'"
 )
-_WRITE = (
-    f"BEGIN; SELECT pg_advisory_xact_lock({LOCK_CLASS}, 1), "  # noqa: S608 -- a number
-    "pg_current_xact_id()::text, extract(epoch FROM clock_timestamp())::float8"
+_BEGIN = (
+    f"BEGIN; SELECT pg_advisory_xact_lock({LOCK_CLASS}, 1),"  # noqa: S608 -- a number
+    " extract(epoch FROM clock_timestamp())::float8;"
+).encode()
+# The session is hexadecimal, and the number a number.
+_NOTE = (
+    "INSERT INTO of_write VALUES ('{}', {}, extract(epoch FROM clock_timestamp()))"
+    " ON CONFLICT (session) DO UPDATE SET number = excluded.number, at = excluded.at"
 )
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -80,7 +87,7 @@ class _Call:
         self._lock = Lock()
 
     @contextlib.contextmanager
-    def using(self, connection: Connection) -> Iterator[None]:
+    def using(self, connection: Connection) -> Generator[None]:
         """Note the connection for a block."""
         with self._lock:
             self._connection, self._since = connection, time.monotonic()
@@ -193,21 +200,37 @@ class Connections:
                 raise BookError(msg) from exc
 
     def _write(self, function: Callable[[PostgresDatabase], T], call: "_Call") -> T:
+        number = self._count_write()
         with self._connection() as connection, call.using(connection):
             with _away():
-                begun = connection.execute(_WRITE, prepare=False)
+                begun = connection.execute(
+                    _BEGIN + _NOTE.format(self._of_thread.session, number).encode(),
+                    prepare=False,
+                )
                 begun.nextset()
-                _, xid, now = begun.fetchone() or (None, "", 0.0)
+                _, now = begun.fetchone() or (None, 0.0)
                 db = PostgresDatabase(connection, now)
                 answer = function(db)
                 if db.due:
                     self._on_due(connection, db.due)
             cut_off = _commit(connection)
         # With the connection given back: the others may need it for the same.
-        return answer if cut_off is None else self._settle(str(xid), answer, cut_off)
+        return answer if cut_off is None else self._settle(number, answer, cut_off)
 
-    def _settle(self, xid: str, answer: T, error: psycopg.Error) -> T:
+    def _count_write(self) -> int:
+        """Return the number of the next transaction of this thread that writes."""
+        if not hasattr(self._of_thread, "session"):
+            self._of_thread.session = secrets.token_hex(12)
+            self._of_thread.writes = 0
+        self._of_thread.writes += 1
+        return int(self._of_thread.writes)
+
+    def _settle(self, number: int, answer: T, error: psycopg.Error) -> T:
         """Return the answer of a transaction whose COMMIT was cut off, if it was done.
+
+        The last number that this thread has written says it, once the lock of writers
+        is free: until then the server may be at it. (The status of the transaction's id
+        would not do: after a crash the server gives an id a second time.)
 
         Raises:
             Away: It was not done.
@@ -217,21 +240,19 @@ class Connections:
         while True:
             try:
                 with self._connection() as connection, _away():
+                    connection.execute(_BEGIN, prepare=False)
                     row = connection.execute(
-                        "SELECT pg_xact_status(%s::xid8)", (xid,)
+                        "SELECT number FROM of_write WHERE session = %s",
+                        (self._of_thread.session,),
                     ).fetchone()
-                status = row[0] if row else None
+                    connection.execute("ROLLBACK", prepare=False)
             except Away:
-                status = None
-            except psycopg.errors.InvalidParameterValue:
-                # The number is "in the future": a crash has lost the transaction.
-                status = "aborted"
-            if status == "committed":
+                if time.monotonic() > until or self._is_closing.wait(_PAUSE):
+                    raise to_book_error(error, self.place) from error
+                continue
+            if row is not None and row[0] == number:
                 return answer
-            if status == "aborted":
-                raise Away(_first_line(error)) from error
-            if time.monotonic() > until or self._is_closing.wait(_PAUSE):
-                raise to_book_error(error, self.place) from error
+            raise Away(_first_line(error)) from error
 
     def _read(self, function: Callable[[PostgresDatabase], T]) -> T:
         with self._connection() as connection, _away():
@@ -241,7 +262,7 @@ class Connections:
             return answer
 
     @contextlib.contextmanager
-    def _connection(self) -> Iterator[Connection]:
+    def _connection(self) -> Generator[Connection]:
         """Yield the connection of this thread; one that is broken is dropped.
 
         Raises:
@@ -332,7 +353,7 @@ def _retrieve(work: asyncio.Future[T]) -> None:
 
 
 @contextlib.contextmanager
-def _away() -> Iterator[None]:
+def _away() -> Generator[None]:
     """Raise ``Away`` for what says that the database is away, and not what it means."""
     try:
         yield

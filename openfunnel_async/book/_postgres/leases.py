@@ -25,10 +25,11 @@ _FREE = (
     "(owner IS NULL OR NOT EXISTS (SELECT 1 FROM of_process AS process"
     " WHERE process.name = owner AND lease_until > ?))"
 )
-# Planned searches that are looked at at a time.
+# Planned searches that are read at a time.
 _OF_A_BATCH = 200
 # A process that has ended needs no row; until then its name may help a person.
 _KEEP_FOR = 3600.0
+_DAY = 86_400.0
 
 
 def renew(db: PostgresDatabase, owner: str, seconds: float) -> None:
@@ -52,6 +53,7 @@ def leave(db: PostgresDatabase, owner: str) -> None:
         (owner, owner, EntryState.SUBMITTING),
     )
     db.execute("DELETE FROM of_process WHERE lease_until < ?", (db.now() - _KEEP_FOR,))
+    db.execute("DELETE FROM of_write WHERE at < ?", (db.now() - _DAY,))
 
 
 def take(db: PostgresDatabase, entry_id: int, owner: str) -> int | None:

@@ -80,6 +80,12 @@ CREATE TABLE of_process (
     name text PRIMARY KEY,
     lease_until double precision NOT NULL
 );
+-- The last transaction of each thread of each process, to know whether it was done.
+CREATE TABLE of_write (
+    session text PRIMARY KEY,
+    number bigint NOT NULL,
+    at double precision NOT NULL
+);
 CREATE TABLE of_reservation (
     search bigint NOT NULL REFERENCES of_search,
     attempt integer NOT NULL,

@@ -6,11 +6,12 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from os import PathLike
 from pathlib import Path
 
 from openfunnel_async.book._postgres import leases
+from openfunnel_async.book._postgres.address import format_address
 from openfunnel_async.book._postgres.connection import Connections
 from openfunnel_async.book._postgres.database import PostgresDatabase
 from openfunnel_async.book._postgres.due import defer_tasks
@@ -59,7 +60,7 @@ class PostgresStore(SqlStore):
         self._holders = 0
         self._beat: asyncio.Task[None] | None = None
         self._renewed_at = -lease
-        self._spill = SpillFile(_find_state_folder() / _make_name(self.place))
+        self._spill = SpillFile(_find_state_folder() / _make_name(url))
 
     async def aclose(self) -> None:
         """Give the leases back, and close the connections."""
@@ -140,7 +141,7 @@ class PostgresStore(SqlStore):
         self._lost.discard(entry_id)
 
     @contextlib.contextmanager
-    def _writing(self, entry_id: int) -> Iterator[int | None]:
+    def _writing(self, entry_id: int) -> Generator[int | None]:
         """Yield the epoch for a write; forget it if the lease is another process's."""
         epoch = self._epochs.get(entry_id)
         if epoch is None and entry_id in self._lost:
@@ -321,6 +322,7 @@ def _find_state_folder() -> Path:
     return Path(base) / "openfunnel-async"
 
 
-def _make_name(place: str) -> str:
-    digest = hashlib.sha256(place.encode()).hexdigest()[:12]
+def _make_name(url: str) -> str:
+    """Return a name for the Book at an address: of its schema, too."""
+    digest = hashlib.sha256(format_address(url).encode()).hexdigest()[:12]
     return f"postgresql-{digest}"

@@ -15,6 +15,7 @@ from openfunnel_async.cli._commands.budget import BUDGET_VARIABLE, find_budget
 from openfunnel_async.cli._interrupts import Interrupts, run_command
 from openfunnel_async.cli._output.exit_codes import CommandError, ExitCode
 from openfunnel_async.cli._settings import ServiceFlags
+from openfunnel_async.mcp import make_server
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel.server import Server
@@ -59,7 +60,6 @@ def run_mcp_server(
             ExitCode.KEY,
         )
     account = service.find_account()
-    make_server = _import_make_server()
     server = make_server(
         book,
         budget=named,
@@ -67,20 +67,6 @@ def run_mcp_server(
         open_client=partial(account.network.open_client, account.key, account.origin),
     )
     return run_command(partial(_serve, server))
-
-
-def _import_make_server() -> Any:  # noqa: ANN401 -- a function of an optional module
-    try:
-        from openfunnel_async.mcp import make_server  # noqa: PLC0415 -- an extra
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] not in {"mcp", "mcp_types", "pydantic"}:
-            raise
-        raise CommandError(
-            "the MCP server needs the package mcp. In a checkout of openfunnel-async: "
-            'pip install ".[cli,mcp]"',
-            ExitCode.FAILED,
-        ) from None
-    return make_server
 
 
 async def _serve(server: "Server[Any]", interrupts: Interrupts) -> ExitCode:
@@ -98,7 +84,7 @@ async def _serve(server: "Server[Any]", interrupts: Interrupts) -> ExitCode:
                 os._exit(interrupts.code)
     except* OSError:
         # The host has closed its end of stdout.
-        logging.getLogger("openfunnel_async").info("the host has gone away")
+        logging.getLogger("openfunnel_async").info("the host has closed stdout")
     return ExitCode.OK
 
 

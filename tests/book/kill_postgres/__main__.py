@@ -14,7 +14,7 @@ from tests.support.postgres import PostgresServer
 
 
 async def fail(options: argparse.Namespace) -> Figures:
-    """Buy batches until so many faults were made; each second one has a cap."""
+    """Buy batches until N faults were made; each second one has a cap."""
     figures, rng, number = Figures(), Random(options.seed), 0
     modes: list[tuple[str, ...]] = [(), ("--engine",)]
     if options.engine is not None:

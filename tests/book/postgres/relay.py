@@ -12,7 +12,7 @@ _CHUNK = 65_536
 
 
 class Relay:
-    """Forwards bytes to a database, and cuts a connection when it is told to.
+    """Forwards bytes to a database, and cuts a connection on demand.
 
     Attributes:
         url: The address of the database over the relay.

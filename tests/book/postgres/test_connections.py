@@ -184,7 +184,7 @@ async def test_a_process_that_is_stopped_inside_a_transaction_blocks_nobody(
     await plan(store, "a")
     stopped = psycopg.connect(postgres_url, autocommit=True)
     stopped.execute(connection._SESSION.replace("15s", "1s"))
-    stopped.execute(connection._WRITE, prepare=False)
+    stopped.execute(connection._BEGIN, prepare=False)
     await submitted(store, "a", "job-1")
     with pytest.raises(psycopg.Error):
         stopped.execute("COMMIT")

@@ -116,7 +116,7 @@ async def test_a_submit_of_a_dead_process_is_unknown_and_its_late_id_heals_it(
 
 
 async def test_only_what_fits_under_a_cap_is_due(second: PostgresStore) -> None:
-    """Caught: an engine that is told again and again of what cannot be submitted."""
+    """Caught: tasks made again and again for what cannot be submitted."""
     await plan(second, "a", "b", "c", most=120)
     await plan(second, "d", name="other")
     await second.plan_one(planned("single"))

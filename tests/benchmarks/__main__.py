@@ -5,6 +5,7 @@ import asyncio
 import os
 import platform
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -16,18 +17,20 @@ from tests.benchmarks import (
     budget,
     calls,
     fleet,
+    growth,
     harvest,
     importing,
     known,
     memory,
     pace,
+    postgres_book,
     refresh,
     slow_link,
     soak,
     spending,
 )
 from tests.benchmarks.server import ROOT, serving
-from tests.benchmarks.tables import Table
+from tests.benchmarks.tables import Table, Tables
 
 _PAGE = ROOT / "docs" / "benchmarks.md"
 _HEAD = """\
@@ -57,6 +60,8 @@ class Size:
     paced: Mapping[str, int]
     budgeted: int
     book: book.BookSize
+    postgres: postgres_book.PostgresSize
+    growth: Sequence[int]
     known: int
     spenders: int
     submits: int
@@ -66,7 +71,7 @@ _FULL = Size(
     rounds=41,
     calls=20,
     repeats={0: 9, 20: 3, 100: 1, 200: 1},
-    slow_pages={256: 24, 1000: 48},
+    slow_pages={256: 8, 1000: 24},
     fleet=5000,
     pace=3.0,
     fleet_rounds=2,
@@ -77,6 +82,8 @@ _FULL = Size(
     paced={"small": 400, "medium": 400, "large": 40},
     budgeted=1000,
     book=book.BookSize(jobs=60, rows=1000, waiting=1000, seconds=30, changes=1000),
+    postgres=postgres_book.PostgresSize(jobs=60, rows=1000, waiting=3000, seconds=20),
+    growth=(10_000, 100_000, 1_000_000),
     known=1_000_000,
     spenders=8,
     submits=250,
@@ -96,21 +103,21 @@ _QUICK = Size(
     paced={"small": 1, "medium": 1, "large": 1},
     budgeted=100,
     book=book.BookSize(jobs=2, rows=1000, waiting=20, seconds=1, changes=20, runs=1),
+    postgres=postgres_book.PostgresSize(jobs=2, rows=1000, waiting=5, seconds=0.5),
+    growth=(1000, 2000),
     known=1000,
     spenders=2,
     submits=4,
 )
 
 
-def _sections(size: Size) -> Iterator[tuple[str, Callable[[], Table]]]:
+def _sections(size: Size) -> Iterator[tuple[str, Callable[[], Table | Tables]]]:
     """Name each section's measurement, with one server for those that need one."""
     with serving(*sorted({0, 20, *size.repeats})) as origins:
         by_latency = {latency: origins[latency] for latency in size.repeats}
         yield (
             "calls",
-            lambda: asyncio.run(
-                calls.measure(origins[0], rounds=size.rounds, calls=size.calls)
-            ),
+            lambda: calls.measure(origins[0], rounds=size.rounds, calls=size.calls),
         )
         yield (
             "harvest",
@@ -139,6 +146,11 @@ def _sections(size: Size) -> Iterator[tuple[str, Callable[[], Table]]]:
             ),
         )
         yield "book", lambda: book.measure(origins[0], size.book)
+        yield (
+            "book on PostgreSQL",
+            lambda: asyncio.run(postgres_book.measure(origins[0], size.postgres)),
+        )
+    yield "growth", lambda: growth.measure(size.growth)
     yield "importing", lambda: importing.measure(runs=size.imports)
     yield "pace", lambda: pace.measure(each=size.paced)
     yield "budget", lambda: budget.measure(jobs=size.budgeted)
@@ -161,9 +173,11 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     told = [f"{_HEAD}\n{_machine()}\n"]
     for name, measure in _sections(_QUICK if options.quick else _FULL):
-        if options.only not in {None, name}:
+        if options.only and name not in options.only:
             continue
+        began = time.perf_counter()
         table = str(measure())
+        sys.stderr.write(f"{name}: {time.perf_counter() - began:.0f} s\n")
         sys.stdout.write(f"{table}\n\n")
         sys.stdout.flush()
         told.append(f"{table}\n")
@@ -175,7 +189,9 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument("--quick", action="store_true", help="a proof that all runs")
-    parser.add_argument("--only", metavar="SECTION", help="of it, and only print it")
+    parser.add_argument(
+        "--only", metavar="SECTION", action="append", help="of it, and only print it"
+    )
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="write there, not to docs"
     )

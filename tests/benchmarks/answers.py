@@ -1,6 +1,7 @@
 """What the benchmark server says: bytes that are ready before anybody asks.
 
 What a job says is read from its id: `STATUS_ONLY` and `PAGE_CARRYING` are running,
+as is `WIDE`, whose rows have sixteen fields;
 `FINISHED` is terminal and has all its pages, and a job of `waiting()` ends by itself,
 as does one that was submitted, which then has a few rows. A submit with a limit of at
 least `MANY` makes a job that is terminal at once and has that many rows; one with the
@@ -15,6 +16,7 @@ JOBS = "/api/v1/account/search-lookalikes-bulk"
 STATUS_ONLY = "status-only"
 PAGE_CARRYING = "page-carrying"
 FINISHED = "finished"
+WIDE = "wide"
 ROWS_A_PAGE = 100
 PAGES = 100
 ROWS = ROWS_A_PAGE * PAGES
@@ -58,6 +60,22 @@ def _row(number: int) -> Json:
     }
 
 
+def _wide_row(number: int) -> Json:
+    """Return a company of sixteen fields, as the service sends them."""
+    return _row(number) | {
+        "rerank_score": 1 / (number + 2),
+        "funding_stage": "series_a",
+        "revenue_usd": number * 1000,
+        "industries": ["Health care", "Software"],
+        "hq_city": "Berlin",
+        "hq_region": None,
+        "hq_country": "Germany",
+        "linkedin_follower_count": number * 10,
+        "description": f"Voice agents for clinics. {'y' * 900}",
+        "tagline": f"Company {number} answers the phone",
+    }
+
+
 def _rows(page: int) -> list[Json]:
     first = page * ROWS_A_PAGE
     return [_row(number) for number in range(first, first + ROWS_A_PAGE)]
@@ -93,11 +111,11 @@ def _answer(job_id: str, status: str, **told: object) -> bytes:
     return json.dumps(answer | told, separators=(",", ":")).encode()
 
 
-def _running_page() -> bytes:
+def _running_page(job_id: str, rows: list[Json]) -> bytes:
     return _answer(
-        PAGE_CARRYING,
+        job_id,
         "running",
-        rows=_rows(0),
+        rows=rows,
         page=label(0),
         next_cursor=label(1),
         count=ROWS_A_PAGE,
@@ -128,11 +146,14 @@ class Answers:
     """All replies, by job and cursor; what differs by poll is put in at the last."""
 
     def __init__(self) -> None:
-        running = _reply(_running_page())
+        running = _reply(_running_page(PAGE_CARRYING, _rows(0)))
+        wide = _running_page(WIDE, [_wide_row(n) for n in range(ROWS_A_PAGE)])
         self._ready = {
             (STATUS_ONLY, ""): _reply(_answer(STATUS_ONLY, "running")),
             (PAGE_CARRYING, ""): running,
             (PAGE_CARRYING, label(0)): running,
+            (WIDE, ""): _reply(wide),
+            (WIDE, label(0)): _reply(wide),
         }
         for page in range(PAGES):
             self._ready[FINISHED, label(page)] = _reply(_finished_page(page))

@@ -173,7 +173,8 @@ def _table(
     return Table("The Book", ("", "Book", "`run_many`", "to reach"), rows, about)
 
 
-def _searches(count: int, limit: int) -> list[LookalikeSearch]:
+def make_searches(count: int, limit: int) -> list[LookalikeSearch]:
+    """Return different searches."""
     return [
         LookalikeSearch(query=f"bench {number}", limit=limit) for number in range(count)
     ]
@@ -194,7 +195,7 @@ async def _run_book(origin: str, path: Path, jobs: int, rows: int) -> Numbers:
     async with OpenFunnel(
         KEY, base_url=origin, book=Book(path), polling=_AT_ONCE
     ) as client:
-        batch = await client.batch("bench", _searches(jobs, rows))
+        batch = await client.batch("bench", make_searches(jobs, rows))
         before, cpu, began = resident(), _cpu(), time.perf_counter()
         report = await batch.run(max_active=_ACTIVE)
         took, used = time.perf_counter() - began, _cpu() - cpu
@@ -211,7 +212,7 @@ async def _run_book(origin: str, path: Path, jobs: int, rows: int) -> Numbers:
 async def _run_many(origin: str, _path: Path, jobs: int, rows: int) -> Numbers:
     async with OpenFunnel(KEY, base_url=origin, polling=_AT_ONCE) as client:
         before, cpu, began = resident(), _cpu(), time.perf_counter()
-        outcomes = await client.run_many(_searches(jobs, rows), max_active=_ACTIVE)
+        outcomes = await client.run_many(make_searches(jobs, rows), max_active=_ACTIVE)
         took, used = time.perf_counter() - began, _cpu() - cpu
     found = [len(one.result.rows) for one in outcomes if one.result is not None]
     assert sum(found) == jobs * rows
@@ -221,7 +222,7 @@ async def _run_many(origin: str, _path: Path, jobs: int, rows: int) -> Numbers:
 async def _wait(origin: str, path: Path, jobs: int, seconds: int) -> Numbers:
     """Follow jobs that run for ever; what that takes once all were submitted."""
     async with OpenFunnel(KEY, base_url=origin, book=Book(path)) as client:
-        batch = await client.batch("bench", _searches(jobs, ENDLESS))
+        batch = await client.batch("bench", make_searches(jobs, ENDLESS))
         run = asyncio.create_task(batch.run(max_active=jobs))
         while (await batch.status()).submitted < jobs:  # noqa: ASYNC110 -- a file has no event
             await asyncio.sleep(0.2)
@@ -247,7 +248,7 @@ async def _change(_origin: str, path: Path, entries: int, _: int) -> Numbers:
     rows = [{"name": f"Company {n}", "domain": f"{n}.example"} for n in range(100)]
     async with Book(path) as book:
         store = ledger_of(book).store
-        planned = plan_batch("bench", _searches(entries, 100), 1e9, None)
+        planned = plan_batch("bench", make_searches(entries, 100), 1e9, None)
         await store.plan("bench", planned, BatchOptions(most=1e9))
         for entry in await store.find_entries(batch="bench"):
             job_id = f"job-{entry.id}"

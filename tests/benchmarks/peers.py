@@ -47,6 +47,16 @@ class _Company(pydantic.BaseModel):
     headquarters: str | None = None
     match_reason: str | None = None
     employee_count: int | None = None
+    rerank_score: float | None = None
+    funding_stage: str | None = None
+    revenue_usd: int | None = None
+    industries: list[str] | None = None
+    hq_city: str | None = None
+    hq_region: str | None = None
+    hq_country: str | None = None
+    linkedin_follower_count: int | None = None
+    description: str | None = None
+    tagline: str | None = None
 
 
 class _Page(pydantic.BaseModel):
@@ -84,6 +94,16 @@ class _OpenAICompany(openai.BaseModel):
     headquarters: str | None = None
     match_reason: str | None = None
     employee_count: int | None = None
+    rerank_score: float | None = None
+    funding_stage: str | None = None
+    revenue_usd: int | None = None
+    industries: list[str] | None = None
+    hq_city: str | None = None
+    hq_region: str | None = None
+    hq_country: str | None = None
+    linkedin_follower_count: int | None = None
+    description: str | None = None
+    tagline: str | None = None
 
 
 class _OpenAIPage(openai.BaseModel):

@@ -23,6 +23,10 @@ class Goal:
         """Whether the number falls short of the goal."""
         return measured < self.number if self.at_least else measured > self.number
 
+    def find_gap(self, measured: float) -> float:
+        """Return how far a number falls short, in parts of the goal."""
+        return abs(measured - self.number) / self.number
+
     def __str__(self) -> str:
         return f"{'≥' if self.at_least else '≤'} {self.number:g}"
 
@@ -38,7 +42,9 @@ class Figure:
     def __str__(self) -> str:
         text = f"{self.measured:,.{self.digits}f}"
         missed = self.goal is not None and self.goal.is_missed(self.measured)
-        return f"**{text} missed**" if missed else text
+        if self.goal is None:
+            return text
+        return f"**{text} missed**" if missed else f"{text} reached"
 
 
 Cell = str | Goal | Figure | None
@@ -75,13 +81,25 @@ class Table:
     def _missed(self) -> list[str]:
         """Say of each missed number why."""
         return [
-            f"Missed: {_text(row[0])}. {cell.goal.why}".rstrip()
+            f"Missed by {cell.goal.find_gap(cell.measured):.0%}: {_text(row[0])} "
+            f"({cell.measured:,.{cell.digits}f}, {cell.goal}). {cell.goal.why}".rstrip()
             for row in self.rows
             for cell in row
             if isinstance(cell, Figure)
             and cell.goal is not None
             and cell.goal.is_missed(cell.measured)
         ]
+
+
+@attrs.frozen
+class Tables:
+    """The tables of a section."""
+
+    tables: Sequence[Table]
+
+    def __str__(self) -> str:
+        """One below the other."""
+        return "\n\n".join(map(str, self.tables))
 
 
 def _text(cell: Cell) -> str:

@@ -129,19 +129,38 @@ TESTED_ONCE = (
 )
 
 
+# What differs most between versions of Python, and between databases.
+BETWEEN = ("tests/unit", "tests/job", "tests/fleet", "tests/book/conformance")
+
+
 @nox.session(python=_pythons())
 def tests(session: nox.Session) -> None:
-    """Run the tests on the built package; `-- ARGS` go to pytest, uncovered."""
+    """Run the tests on the built package; `-- ARGS` go to pytest, uncovered.
+
+    What is covered is the same on every Python, and tracing doubles the time. Pages,
+    commands and killed programs are processes, tested on the first Python alone, more
+    than one a core, as they wait most of the time. A Python between the first one and
+    the newest runs the tests of the core.
+    """
     session.install("-q", ".[cli,excel,frames,mcp,speed,workers]", *_group("test"))
-    # What is covered is the same on every Python, and tracing doubles the time. Pages,
-    # commands and killed programs are processes, tested on the first Python alone.
-    is_first = session.python == _pythons()[0]
-    chosen = ["--cov"] if is_first else [f"--ignore={folder}" for folder in TESTED_ONCE]
-    session.run("pytest", *(session.posargs or ["-q", "-n", "auto", *chosen]))
-    if is_first and not session.posargs:
+    pytest, ignored = ("pytest", "-q", "-n"), [f"--ignore={one}" for one in TESTED_ONCE]
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+    elif session.python == _pythons()[0]:
+        part = ("--cov", "--cov-report=", "--cov-fail-under=0")
+        session.run(*pytest, "auto", *part, *ignored)
+        session.run(*pytest, "4", "--cov", "--cov-append", *TESTED_ONCE)
         # The same answers and files without the extra `speed`.
         env = {"OPENFUNNEL_JSON": "stdlib"}
-        session.run("pytest", "-q", "-n", "auto", *DECODING, env=env)
+        session.run(*pytest, "auto", *DECODING, env=env)
+    elif session.python == max(_pythons(), key=_to_numbers):
+        session.run(*pytest, "auto", *ignored)
+    else:
+        session.run(*pytest, "auto", *BETWEEN)
+
+
+def _to_numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
 
 
 @nox.session

@@ -232,8 +232,8 @@ def _main(loop: str, origin: str, rounds: int, calls: int) -> None:
         make = importlib.import_module("uvloop").new_event_loop
     with asyncio.Runner(loop_factory=make) as runner:
         found = runner.run(_measure(origin, rounds, calls, beside=make is None))
-    told = {name: attrs.asdict(one) for name, one in found.items()}
-    sys.stdout.write(f"{json.dumps(told)}\n")
+    reports = {name: attrs.asdict(one) for name, one in found.items()}
+    sys.stdout.write(f"{json.dumps(reports)}\n")
 
 
 if __name__ == "__main__":

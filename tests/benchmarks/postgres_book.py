@@ -87,7 +87,7 @@ async def measure(origin: str, size: PostgresSize) -> Table:
         "bill, on a PostgreSQL whose commits wait for the disk; the database and the "
         "service run on the same cores. The waiting jobs run for ever, are polled as "
         f"the default policy says, and are watched for {size.seconds:g} s. At most "
-        f"{_AT_MOST:.0f} s are given to submit {size.waiting:,} of them; where fewer wait, "
+        f"{_AT_MOST:.0f} s are given to submit {size.waiting:,}; if fewer wait, "
         "the commits are also those of submits."
     )
     return Table("The Book on PostgreSQL", ("", "workers", "to reach"), rows, about)
@@ -119,7 +119,7 @@ async def _measure_waiting(
         status = await _until(
             url, lambda status: status.submitted == size.waiting, _AT_MOST
         )
-        # What the submits left behind is over by then.
+        # The work of the submits ends within this time.
         await asyncio.sleep(min(5.0, size.seconds))
         before, began = _count_commits(url), time.perf_counter()
         await asyncio.sleep(size.seconds)

@@ -99,7 +99,7 @@ async def _open(app: App) -> None:
     """Open the connections of the engine.
 
     Raises:
-        BookError: The database has gone away at this moment.
+        BookError: The database cannot be reached any more.
     """
     try:
         await app.open_async()

@@ -15,7 +15,7 @@ import attrs
 from openfunnel_async import Book, BookInUseError
 from openfunnel_async.book._run_lock import RunLock
 from openfunnel_async.sandbox import Sandbox, SlowAnswer
-from tests.book.kill.judge import Verdict, judge
+from tests.book.kill.judge import Verdict, find_undone, judge
 from tests.book.kill.worker import BOOK_FAILED, DONE, IN_USE
 
 ROOT = Path(__file__).parents[3]
@@ -159,6 +159,7 @@ async def kill_until_bought(  # noqa: PLR0913 -- what a batch is made of
         if cap is not None:
             figures.most_under_cap = max(figures.most_under_cap, verdict.billed)
         figures.problems += verdict.problems
+        figures.problems += find_undone(verdict, cap)
         return verdict
 
 

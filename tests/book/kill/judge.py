@@ -14,6 +14,7 @@ from tests.book.kill.worker import BATCH
 from tests.support.stakes import most_committed
 
 _OPEN = (EntryState.SUBMITTING, EntryState.SUBMITTED, EntryState.UNKNOWN)
+_UNSENT = (EntryState.PLANNED, EntryState.SKIPPED, EntryState.REJECTED)
 _ROUNDING = 1e-6
 
 
@@ -65,6 +66,26 @@ async def judge(book: Book, sandbox: Sandbox, *, cuts: int) -> Verdict:
     if verdict.unknown > cuts:
         verdict.problems.append(f"{verdict.unknown} unknown after {cuts} cuts")
     return verdict
+
+
+def find_undone(verdict: Verdict, cap: float | None) -> list[str]:
+    """Return what a batch that was bought to its end has left undone.
+
+    Args:
+        verdict: The verdict after the last process has ended.
+        cap: The cap of the batch; a search that does not fit under it is left.
+    """
+    found = verdict.entries
+    committed = sum(e.billed or 0 for e in found)
+    committed += sum(e.exposure or 0 for e in found if e.state in _OPEN)
+    left = math.inf if cap is None else cap - committed + _ROUNDING
+    undone = {EntryState.SUBMITTING, EntryState.SUBMITTED}
+    return [
+        f"{entry.key} is left {entry.state}"
+        for entry in found
+        if entry.state in undone
+        or (entry.state in _UNSENT and (entry.exposure or 0) <= left)
+    ]
 
 
 def _judge_submits(verdict: Verdict, sandbox: Sandbox) -> None:

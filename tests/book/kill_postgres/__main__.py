@@ -12,13 +12,17 @@ from tests.book.kill.harness import Figures
 from tests.book.kill_postgres.harness import buy_among_faults, choose_faults
 from tests.support.postgres import PostgresServer
 
+_MODES = {
+    "none": (False, False),
+    "procrastinate": (True, True),
+    "both": (False, True),
+}
+
 
 async def fail(options: argparse.Namespace) -> Figures:
     """Buy batches until N faults were made; each second one has a cap."""
     figures, rng, number = Figures(), Random(options.seed), 0
-    modes: list[tuple[str, ...]] = [(), ("--engine",)]
-    if options.engine is not None:
-        modes = [modes[options.engine == "procrastinate"]]
+    modes = [_MODES[options.engine]] if options.engine else list(_MODES.values())
     with PostgresServer() as server:
         while figures.kills.total() < options.faults:
             with tempfile.TemporaryDirectory() as folder:
@@ -30,7 +34,7 @@ async def fail(options: argparse.Namespace) -> Figures:
                     searches=options.searches,
                     cap=options.cap if number % 2 else None,
                     faults=choose_faults(rng, options.faults - figures.kills.total()),
-                    options=modes[number // 2 % len(modes)],
+                    engines=modes[number // 2 % len(modes)],
                 )
             number += 1
             sys.stderr.write(
@@ -47,7 +51,7 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=200, metavar="N")
     parser.add_argument("--searches", type=int, default=60, metavar="N")
     parser.add_argument("--cap", type=float, default=3000, metavar="CREDITS")
-    parser.add_argument("--engine", choices=["none", "procrastinate"])
+    parser.add_argument("--engine", choices=[*_MODES])
     parser.add_argument("--seed", default="openfunnel-kill-2")
     options = parser.parse_args()
     began = time.monotonic()

@@ -44,14 +44,14 @@ def server() -> Iterator[PostgresServer]:
 
 
 @pytest.mark.parametrize(
-    ("faults", "options", "cap"),
-    [(BY_LEASES, (), None), (BY_TASKS, ("--engine",), 1200)],
+    ("faults", "engines", "cap"),
+    [(BY_LEASES, (False, False), None), (BY_TASKS, (True, True), 1200)],
 )
 async def test_two_workers_buy_a_batch_once_among_faults(
     server: PostgresServer,
     tmp_path: Path,
     faults: list[str],
-    options: tuple[str, ...],
+    engines: tuple[bool, bool],
     cap: float | None,
 ) -> None:
     """Caught: the planted bug below; more by `python -m tests.book.kill_postgres`."""
@@ -60,12 +60,12 @@ async def test_two_workers_buy_a_batch_once_among_faults(
         verdict = await buy_among_faults(
             server,
             tmp_path,
-            Random(f"{options}{len(left)}"),
+            Random(f"{engines}{len(left)}"),
             figures,
             searches=24,
             cap=cap,
             faults=left,
-            options=options,
+            engines=engines,
         )
         assert figures.problems == []
         assert verdict.jobs + verdict.unknown >= 10
@@ -90,6 +90,45 @@ async def test_a_book_that_forgets_its_intents_submits_twice(
             options=("--forget-intents",),
         )
     assert figures.totals["doubled"] > 0
+
+
+async def test_workers_that_ignore_leases_are_noticed(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    """The other control: both follow each job, and nothing fails but that."""
+    figures = Figures()
+    await buy_among_faults(
+        server,
+        tmp_path,
+        Random("no leases"),
+        figures,
+        searches=12,
+        cap=None,
+        faults=[],
+        options=("--ignore-leases",),
+    )
+    problems = "".join(figures.problems)
+    assert "written by another process" in problems or "of_page_pkey" in problems
+
+
+async def test_an_id_outlives_its_process_while_the_database_is_away(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    """Caught: a start that does not read the file with the ids."""
+    figures = Figures()
+    verdict = await buy_among_faults(
+        server,
+        tmp_path,
+        Random("an id"),
+        figures,
+        searches=12,
+        cap=None,
+        faults=["id in hand"],
+        engines=(False, True),
+    )
+    assert figures.problems == []
+    assert figures.totals["ids held outside of the database"] > 0
+    assert (verdict.jobs, verdict.unknown) == (12, 0)
 
 
 async def test_a_newer_version_beside_an_older_one(

@@ -7,7 +7,9 @@ It prints ``ready`` before it connects. The exit code says how it ended.
 
 import argparse
 import asyncio
+import signal
 import sys
+from asyncio import FIRST_COMPLETED
 from collections.abc import Collection
 
 from openfunnel_async import (
@@ -23,14 +25,17 @@ from openfunnel_async.book._book import ledger_of
 from openfunnel_async.book._postgres import leases, schema
 from openfunnel_async.book._postgres.database import PostgresDatabase
 from openfunnel_async.book._postgres.store import PostgresStore
+from openfunnel_async.book._sql import following
+from openfunnel_async.book._sql.database import Database
 from openfunnel_async.workers import run_worker
 from tests.book.kill.worker import BATCH, BOOK_FAILED, DONE, OTHER, make_searches
 
 TOO_NEW = 6
+STOPPED = 7
 _LOOK_EVERY = 0.2
 
 
-async def buy(options: argparse.Namespace) -> None:
+async def buy(options: argparse.Namespace) -> int:
     """Run the batch to its end, together with the other processes."""
     book = Book.connect(options.url)
     store = ledger_of(book).store
@@ -43,15 +48,20 @@ async def buy(options: argparse.Namespace) -> None:
         batch = await client.batch(BATCH, searches, max_credits=options.cap)
         if not options.engine:
             await batch.run(max_active=options.active)
-            return
-        stop = asyncio.Event()
+            return DONE
+        stop, is_stopped = asyncio.Event(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, is_stopped.set)
         work = asyncio.create_task(
             run_worker(book, client, concurrency=options.active, stop=stop)
         )
-        while not (work.done() or await is_bought(batch, store)):
-            await asyncio.wait([work], timeout=_LOOK_EVERY)
+        ends = asyncio.create_task(is_stopped.wait())
+        while not (work.done() or ends.done() or await is_bought(batch, store)):
+            both = (work, ends)
+            await asyncio.wait(both, timeout=_LOOK_EVERY, return_when=FIRST_COMPLETED)
         stop.set()
         await work
+        return STOPPED if ends.done() else DONE
 
 
 async def is_bought(batch: Batch, store: PostgresStore) -> bool:
@@ -77,6 +87,11 @@ def forget_intents(
     return []
 
 
+def follow_always(db: Database, entry_id: int, epoch: int | None) -> None:
+    """Let everybody write the pages of a job."""
+    del db, entry_id, epoch
+
+
 def main() -> int:
     """Buy the batch; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.book.kill_postgres.worker")
@@ -89,16 +104,20 @@ def main() -> int:
     parser.add_argument("--engine", action="store_true", help="dispatch by tasks")
     parser.add_argument("--newer", action="store_true", help="a version of next year")
     parser.add_argument("--forget-intents", action="store_true", help="the control")
+    parser.add_argument("--ignore-leases", action="store_true", help="another one")
     options = parser.parse_args()
     if options.newer:
         newer = (*schema.MIGRATIONS, "ALTER TABLE of_batch ADD COLUMN tried text")
         schema.MIGRATIONS = newer  # type: ignore[assignment]
     if options.forget_intents:
         leases.sweep = forget_intents
+    if options.ignore_leases:
+        leases._FREE = "(owner IS NULL OR ?::float8 > 0)"
+        following._check_lease = follow_always
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     try:
-        asyncio.run(buy(options))
+        return asyncio.run(buy(options))
     except BookTooNewError:
         return TOO_NEW
     except BookError as exc:
@@ -107,7 +126,6 @@ def main() -> int:
     except OpenFunnelError as exc:
         sys.stderr.write(f"{type(exc).__name__}: {exc}\n")
         return OTHER
-    return DONE
 
 
 if __name__ == "__main__":

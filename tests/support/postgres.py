@@ -14,9 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Self
 
-import psycopg
-from psycopg import sql
-
 __all__ = ["PostgresServer", "find_url", "make_schema"]
 
 _NOBODY = 65_534
@@ -113,6 +110,10 @@ def find_url() -> str | None:
 
 def make_schema(url: str) -> str:
     """Make an empty schema, and return an address in which it is the only one."""
+    # Not every run of tests has the extra.
+    import psycopg  # noqa: PLC0415 -- see above
+    from psycopg import sql  # noqa: PLC0415 -- see above
+
     name = f"of_test_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))

@@ -119,6 +119,7 @@ class BatchRun:
         try:
             async with anyio.create_task_group() as watchers:
                 watchers.start_soon(self._watch)
+                watchers.start_soon(self._ledger.watch_leases)
                 if self._options.on_progress is not None:
                     watchers.start_soon(self._report_changes, self._options.on_progress)
                 await self._work()

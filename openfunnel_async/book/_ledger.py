@@ -22,6 +22,7 @@ from openfunnel_async.errors import (
 
 _logger = logging.getLogger("openfunnel_async")
 _RELEASE_WITHIN = 1.0
+_CHECK_EVERY = 2.0
 
 
 class Ledger:
@@ -124,6 +125,16 @@ class Ledger:
                 "and billing; its exposure stays reserved until Book.resolve()",
                 key,
             )
+
+    async def watch_leases(self) -> None:
+        """Notice a database that takes everything and answers nothing.
+
+        Raises:
+            BookError: It was not reached for as long as a lease holds.
+        """
+        while True:
+            await asyncio.sleep(_CHECK_EVERY)
+            await self.store.check_leases()
 
     async def _release_later(self) -> None:
         """Release the lock once no submit of this process is under way."""

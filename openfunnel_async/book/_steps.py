@@ -122,7 +122,7 @@ class BookSteps:
             try:
                 async with anyio.create_task_group() as group:
                     group.start_soon(self._watch)
-                    group.start_soon(self._watch_leases)
+                    group.start_soon(self._ledger.watch_leases)
                     try:
                         yield
                     finally:
@@ -142,12 +142,6 @@ class BookSteps:
             if change != seen and self._handles:
                 await self._cancel_unwanted()
             seen = change
-
-    async def _watch_leases(self) -> None:
-        """Notice a database that takes everything and answers nothing."""
-        while True:
-            await asyncio.sleep(_WATCH_EVERY)
-            self._store.check_leases()
 
     async def _cancel_unwanted(self) -> None:
         for key in await self._store.find_cancels():

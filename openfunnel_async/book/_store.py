@@ -73,7 +73,7 @@ class Store(Protocol):
         """Whether this process may still send a submit whose intent it has written."""
         ...
 
-    def check_leases(self) -> None:
+    async def check_leases(self) -> None:
         """Check that others do not take over what this process has.
 
         Raises:

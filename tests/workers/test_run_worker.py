@@ -187,6 +187,7 @@ async def test_it_ends_when_the_database_answers_nothing(
     """Caught: a half-open connection, on which a thread waits for ever."""
     monkeypatch.setattr("openfunnel_async.book._postgres.connection._CLOSE_WITHIN", 1.0)
     monkeypatch.setattr("openfunnel_async.workers._run._GIVE_UP_WITHIN", 1.0)
+    monkeypatch.setattr("openfunnel_async.book._postgres.store._RENEW_WITHIN", 1.0)
     with PostgresServer() as server:
         async with SilentLink(server.port) as link:
             url = server.url.replace(str(server.port), str(link.port))

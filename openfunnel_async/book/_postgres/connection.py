@@ -40,6 +40,8 @@ _PAUSE = 0.25
 _FIRST_PATIENCE = 3.0
 # Of a transaction that writes; the longest one plans a batch.
 _STALLED_AFTER = 60.0
+# Of a statement that reads, or that migrates: one of a large Book takes long.
+_READ_STALLED_AFTER = 300.0
 _CLOSE_WITHIN = 10.0
 # Of a peer that has vanished: seconds, and milliseconds for the last one.
 _DEFAULTS: dict[str, str | int] = {
@@ -74,34 +76,37 @@ class Away(Exception):  # noqa: N818 -- a moment, which is tried again
     """The database could not be reached, and nothing was done."""
 
 
-class _Call:
-    """A transaction that writes, and the connection that it uses.
+class _Use:
+    """What a thread does with its connection now.
 
     A peer that has vanished is noticed by TCP; one that acknowledges everything and
     never answers (a proxy whose server is gone) by its silence alone.
+
+    Args:
+        connection: The connection.
+        most: Seconds of silence after which it is taken for dead.
     """
 
-    def __init__(self) -> None:
-        self._connection: Connection | None = None
-        self._since = 0.0
+    def __init__(self, connection: Connection, most: float) -> None:
+        self.most: float = most
+        self._connection: Connection | None = connection
+        self._since = time.monotonic()
         self._lock = Lock()
 
-    @contextlib.contextmanager
-    def using(self, connection: Connection) -> Generator[None]:
-        """Note the connection for a block."""
-        with self._lock:
-            self._connection, self._since = connection, time.monotonic()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._connection = None
+    def note_answer(self) -> None:
+        """Note that the database has answered."""
+        self._since = time.monotonic()
 
-    def cut_if_stalled(self) -> None:
-        """End the connection if it was used for too long; its thread then fails."""
+    def end(self) -> None:
+        """Note that the connection is not used any more."""
         with self._lock:
-            is_stalled = time.monotonic() - self._since >= _STALLED_AFTER
-            if self._connection is None or self._connection.closed or not is_stalled:
+            self._connection = None
+
+    def cut_if_silent(self, seconds: float) -> None:
+        """End the connection if it is silent since then; its thread fails."""
+        with self._lock:
+            is_silent = time.monotonic() - self._since >= seconds
+            if self._connection is None or self._connection.closed or not is_silent:
                 return
             _cut(self._connection)
 
@@ -122,6 +127,7 @@ class Connections:
         self._on_due = on_due
         self._of_thread = local()
         self._open: set[Connection] = set()
+        self._uses: set[_Use] = set()
         self._is_migrated = False
         self._was_reached = False
         self._executor: ThreadPoolExecutor | None = None
@@ -136,18 +142,7 @@ class Connections:
         **kwargs: P.kwargs,
     ) -> T:
         """Run a transaction that writes; it is on the disk when this returns."""
-        call = _Call()
-
-        def run(function: Callable[[PostgresDatabase], T]) -> T:
-            return self._write(function, call)
-
-        work = self._start(run, lambda db: transaction(db, *args, **kwargs))
-        while True:
-            # A cancelled caller leaves, and the transaction is finished all the same.
-            done, _ = await asyncio.wait([work], timeout=_STALLED_AFTER)
-            if done:
-                return work.result()
-            call.cut_if_stalled()
+        return await self._run(self._write, lambda db: transaction(db, *args, **kwargs))
 
     async def read(
         self,
@@ -156,8 +151,25 @@ class Connections:
         **kwargs: P.kwargs,
     ) -> T:
         """Run a transaction that reads; it sees one state of the Book."""
-        work = self._start(self._read, lambda db: transaction(db, *args, **kwargs))
-        return await asyncio.shield(work)
+        return await self._run(self._read, lambda db: transaction(db, *args, **kwargs))
+
+    async def _run(
+        self,
+        run: Callable[[Callable[[PostgresDatabase], T]], T],
+        function: Callable[[PostgresDatabase], T],
+    ) -> T:
+        """Run a transaction in a thread; meanwhile, end the connections that are dead.
+
+        Also those of callers that were cancelled: others wait for their threads.
+        """
+        work = self._start(run, function)
+        while True:
+            # A cancelled caller leaves, and the transaction is finished all the same.
+            done, _ = await asyncio.wait([work], timeout=_STALLED_AFTER)
+            if done:
+                return work.result()
+            for use in list(self._uses):
+                use.cut_if_silent(use.most)
 
     def _start(
         self,
@@ -199,9 +211,23 @@ class Connections:
                 msg = f"the Book at {self.place} cannot hold a value: {error_text(exc)}"
                 raise BookError(msg) from exc
 
-    def _write(self, function: Callable[[PostgresDatabase], T], call: "_Call") -> T:
+    @contextlib.contextmanager
+    def _using(self, connection: Connection, most: float) -> Generator[_Use]:
+        """Let a connection be ended if it is silent for some seconds, for a block."""
+        use = _Use(connection, most)
+        self._uses.add(use)
+        try:
+            yield use
+        finally:
+            use.end()
+            self._uses.discard(use)
+
+    def _write(self, function: Callable[[PostgresDatabase], T]) -> T:
         number = self._count_write()
-        with self._connection() as connection, call.using(connection):
+        with (
+            self._connection() as connection,
+            self._using(connection, _STALLED_AFTER),
+        ):
             with _away():
                 begun = connection.execute(
                     _BEGIN + _NOTE.format(self._of_thread.session, number).encode(),
@@ -239,7 +265,11 @@ class Connections:
         until = time.monotonic() + self._patience
         while True:
             try:
-                with self._connection() as connection, _away():
+                with (
+                    self._connection() as connection,
+                    self._using(connection, _STALLED_AFTER),
+                    _away(),
+                ):
                     connection.execute(_BEGIN, prepare=False)
                     row = connection.execute(
                         "SELECT number FROM of_write WHERE session = %s",
@@ -255,9 +285,13 @@ class Connections:
             raise Away(_first_line(error)) from error
 
     def _read(self, function: Callable[[PostgresDatabase], T]) -> T:
-        with self._connection() as connection, _away():
+        with (
+            self._connection() as connection,
+            self._using(connection, _READ_STALLED_AFTER) as use,
+            _away(),
+        ):
             connection.execute(_READ)
-            answer = function(PostgresDatabase(connection))
+            answer = function(PostgresDatabase(connection, on_answer=use.note_answer))
             connection.execute("COMMIT", prepare=False)
             return answer
 
@@ -302,7 +336,7 @@ class Connections:
                 raise
             raise Away(_first_line(exc)) from exc
         try:
-            with _away():
+            with _away(), self._using(connection, _READ_STALLED_AFTER):
                 connection.execute(_SESSION)
                 with self._opening:
                     if not self._is_migrated:
@@ -319,10 +353,9 @@ class Connections:
         self._is_closing.set()
         if executor is not None:
             ending = asyncio.create_task(asyncio.to_thread(executor.shutdown))
-            if not (await asyncio.wait([ending], timeout=_CLOSE_WITHIN))[0]:
-                for connection in list(self._open):
-                    _cut(connection)
-                await asyncio.shield(ending)
+            while not (await asyncio.wait([ending], timeout=_CLOSE_WITHIN))[0]:
+                for use in list(self._uses):
+                    use.cut_if_silent(0.0)
         for connection in self._open:
             connection.close()
         self._open = set()

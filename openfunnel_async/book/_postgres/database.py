@@ -1,6 +1,6 @@
 """A connection to PostgreSQL, as the transactions use it; see ``_sql/database.py``."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, LiteralString, cast
 
@@ -18,22 +18,29 @@ class PostgresDatabase:
     Args:
         connection: A connection with an open transaction.
         now: The clock of the server, if it was read already.
+        on_answer: Called after each answer of the server.
     """
 
     is_shared = True
 
     def __init__(
-        self, connection: psycopg.Connection[Any], now: float | None = None
+        self,
+        connection: psycopg.Connection[Any],
+        now: float | None = None,
+        on_answer: Callable[[], None] | None = None,
     ) -> None:
         self._connection = connection
         self._now = now
+        self._on_answer = on_answer or _do_nothing
         self.due: dict[int, float] = {}
 
     def execute(
         self, statement: str, values: Sequence[Any] = (), /
     ) -> psycopg.Cursor[Any]:
         """Run a statement."""
-        return self._connection.execute(_translate(statement), tuple(values))
+        answer = self._connection.execute(_translate(statement), tuple(values))
+        self._on_answer()
+        return answer
 
     def insert(self, statement: str, values: Sequence[Any]) -> int | None:
         """Insert a row; return its number, None if it was not inserted."""
@@ -45,7 +52,9 @@ class PostgresDatabase:
         with self._connection.cursor("scan") as cursor:
             cursor.itersize = _SCAN
             cursor.execute(_translate(statement))
-            yield from cursor
+            for row in cursor:
+                self._on_answer()
+                yield row
 
     def find_marks(self, marks: Sequence[str]) -> set[str]:
         """Return which marks of companies are known."""
@@ -77,6 +86,10 @@ class PostgresDatabase:
         """Return nothing: the server checks its own files."""
         del most
         return iter(())
+
+
+def _do_nothing() -> None:
+    """Do nothing after an answer."""
 
 
 @cache

@@ -33,6 +33,7 @@ _logger = logging.getLogger("openfunnel_async")
 LEASE = 60.0
 PATIENCE = 20.0
 _LEAVE_WITHIN = 3.0
+_RENEW_WITHIN = 10.0
 _LOCK_WITHIN = 10.0
 
 
@@ -113,15 +114,22 @@ class PostgresStore(SqlStore):
         """
         return _read_clock() - self._renewed_at < self.lease / 2
 
-    def check_leases(self) -> None:
+    async def check_leases(self) -> None:
         """Check that others do not take over what this process has.
+
+        A process that was paused renews its leases first.
 
         Raises:
             BookError: The leases ran out: the database was not reached for too long.
         """
-        if _read_clock() - self._renewed_at > self.lease:
-            msg = f"the Book at {self.place} was not reached for {self.lease:.0f} s"
-            raise BookError(msg)
+        if _read_clock() - self._renewed_at <= self.lease:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_RENEW_WITHIN):
+                await self._renew()
+                return
+        msg = f"the Book at {self.place} was not reached for {self.lease:.0f} s"
+        raise BookError(msg)
 
     # Leases
 

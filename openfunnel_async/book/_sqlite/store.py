@@ -77,7 +77,7 @@ class SqliteStore(SqlStore):
         """Return True: nobody else takes a submit of this process for a lost one."""
         return True
 
-    def check_leases(self) -> None:
+    async def check_leases(self) -> None:
         """Do nothing."""
 
     async def take_lease(self, entry_id: int) -> bool:

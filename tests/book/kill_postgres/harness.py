@@ -32,6 +32,7 @@ _PAUSE = 0.9
 _DRAIN = 0.05
 _LOOK_EVERY = 0.01
 _SUBMIT_WITHIN = 10.0
+_NOTICED_WITHIN = 60.0
 _KINDS = {
     "SIGKILL": 6,
     "SIGKILL of both": 1,
@@ -41,6 +42,7 @@ _KINDS = {
     "database away": 1,
     "id in hand": 1,
     "silent link": 1,
+    "dead links": 1,
     "cut before COMMIT": 2,
     "cut after COMMIT": 2,
 }
@@ -211,6 +213,8 @@ async def _fail(
             worker.signal(signal.Signals[kind])
         case "silent link":
             await _silence(worker)
+        case "dead links":
+            await _silence_until_end(both)
         case "cut before COMMIT":
             worker.relay.cut_before = COMMIT
         case "cut after COMMIT":
@@ -232,6 +236,22 @@ async def _silence(worker: Worker) -> None:
     worker.relay.cut_all()
     # Like a process that was stopped, it could not renew its leases.
     worker.cuts += 1
+
+
+async def _silence_until_end(workers: Sequence[Worker]) -> None:
+    """Let both links forward nothing, with an id in hand, until the processes end.
+
+    A worker has to notice it by itself: nothing ends the connections.
+    """
+    await _wait_for_submit(workers[0].sandbox)
+    for worker in workers:
+        worker.relay.is_silent = True
+    living = [worker.process for worker in workers if worker.process is not None]
+    async with asyncio.timeout(_NOTICED_WITHIN):
+        await asyncio.gather(*(process.wait() for process in living))
+    for worker in workers:
+        worker.relay.is_silent = False
+        worker.relay.cut_all()
 
 
 async def _fail_database(

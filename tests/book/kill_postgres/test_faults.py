@@ -111,8 +111,9 @@ async def test_workers_that_ignore_leases_are_noticed(
     assert "written by another process" in problems or "of_page_pkey" in problems
 
 
+@pytest.mark.parametrize("fault", ["id in hand", "dead links"])
 async def test_an_id_outlives_its_process_while_the_database_is_away(
-    server: PostgresServer, tmp_path: Path
+    server: PostgresServer, tmp_path: Path, fault: str
 ) -> None:
     """Caught: a start that does not read the file with the ids."""
     figures = Figures()
@@ -123,7 +124,7 @@ async def test_an_id_outlives_its_process_while_the_database_is_away(
         figures,
         searches=12,
         cap=None,
-        faults=["id in hand"],
+        faults=[fault],
         engines=(False, True),
     )
     assert figures.problems == []

@@ -22,7 +22,8 @@ from openfunnel_async import (
     PollPolicy,
 )
 from openfunnel_async.book._book import ledger_of
-from openfunnel_async.book._postgres import leases, schema
+from openfunnel_async.book._postgres import connection, leases, schema
+from openfunnel_async.book._postgres import store as store_module
 from openfunnel_async.book._postgres.database import PostgresDatabase
 from openfunnel_async.book._postgres.store import PostgresStore
 from openfunnel_async.book._sql import following
@@ -33,6 +34,7 @@ from tests.book.kill.worker import BATCH, BOOK_FAILED, DONE, OTHER, make_searche
 TOO_NEW = 6
 STOPPED = 7
 _LOOK_EVERY = 0.2
+_STALLED_AFTER = 6.0
 
 
 async def buy(options: argparse.Namespace) -> int:
@@ -42,6 +44,8 @@ async def buy(options: argparse.Namespace) -> int:
     assert isinstance(store, PostgresStore)
     store.lease = options.lease
     store._connections._patience = options.patience
+    store_module._RENEW_WITHIN = connection._CLOSE_WITHIN = options.patience
+    connection._STALLED_AFTER = connection._READ_STALLED_AFTER = _STALLED_AFTER
     polling = PollPolicy.fixed(0.02)
     async with OpenFunnel(book=book, polling=polling) as client:
         searches = make_searches(options.searches)

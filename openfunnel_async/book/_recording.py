@@ -2,7 +2,7 @@
 
 The id of a job is read once and cannot be asked for again. So it is written by a task
 that no cancellation reaches, again and again until it is on the disk; before the second
-try it goes to the log and to a file of its own.
+try, and at the end of the program, it goes to the log and to a file of its own.
 """
 
 import asyncio
@@ -71,6 +71,11 @@ class SubmitRecorder:
                 is_known = await self._store.record_submitted(
                     self._key, self._attempt, job_id, limit
                 )
+            except asyncio.CancelledError as exc:
+                # The program ends while the database does not answer.
+                if not pause:
+                    await self._hold(job_id, limit, exc)
+                raise
             except Exception as exc:
                 if not pause:
                     await self._hold(job_id, limit, exc)
@@ -84,7 +89,7 @@ class SubmitRecorder:
             pause = min(2 * pause or _FIRST_PAUSE, _LONGEST_PAUSE)
             await asyncio.sleep(pause)
 
-    async def _hold(self, job_id: str, limit: int | None, error: Exception) -> None:
+    async def _hold(self, job_id: str, limit: int | None, error: BaseException) -> None:
         """Keep the id outside of the database, before it is tried again."""
         _logger.error(
             "job %s of entry %s was submitted and could not be written into the Book, "

@@ -106,6 +106,27 @@ async def test_an_id_that_was_held_is_found_by_the_next_process(
         assert not SpillFile(book_path).path.exists()
 
 
+async def test_an_id_is_held_when_the_database_never_answers_before_the_end(
+    book_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Caught: a transaction that hangs, cancelled with the id in it."""
+
+    async def hang(*_args: object) -> bool:
+        await anyio.sleep_forever()
+        return True
+
+    async with BookAccount(book_path, lasting(200)) as account:
+        batch = await account.client.batch("q4", searches(50))
+        monkeypatch.setattr(SqliteStore, "record_submitted", hang)
+        run = asyncio.create_task(batch.run())
+        await anyio.sleep(5)
+        run.cancel()
+        await account.client.aclose()
+        await asyncio.wait([run])
+        (held,) = read_held_ids(SpillFile(book_path).path)
+        assert held.job_id == account.views[0].id
+
+
 @pytest.mark.parametrize("moment", [0.5, 2.0, 3.5])
 async def test_closing_the_client_waits_for_the_answer_of_a_submit(
     book_path: Path, moment: float

@@ -104,9 +104,10 @@ class Worker:
             "OPENFUNNEL_BASE_URL": self.sandbox.base_url,
             "XDG_STATE_HOME": str(self.state),
         }
+        url = f"{self.relay.url}&connect_timeout=2"
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "tests.book.kill_postgres.worker", self.relay.url, *self.options),
+            *("-m", "tests.book.kill_postgres.worker", url, *self.options),
             cwd=ROOT,
             env=environment,
             stdout=asyncio.subprocess.PIPE,

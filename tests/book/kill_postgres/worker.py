@@ -34,7 +34,7 @@ from tests.book.kill.worker import BATCH, BOOK_FAILED, DONE, OTHER, make_searche
 TOO_NEW = 6
 STOPPED = 7
 _LOOK_EVERY = 0.2
-_STALLED_AFTER = 6.0
+_STALLED_AFTER = 5.0
 
 
 async def buy(options: argparse.Namespace) -> int:

@@ -60,7 +60,7 @@ class PostgresStore(SqlStore):
         self._lost: set[int] = set()
         self._holders = 0
         self._beat: asyncio.Task[None] | None = None
-        self._renewed_at = -lease
+        self._renewed_at = self._held_since = self._intent_at = -lease
         self._spill = SpillFile(_find_state_folder() / _make_name(url))
 
     async def aclose(self) -> None:
@@ -104,15 +104,22 @@ class PostgresStore(SqlStore):
     async def _renew(self) -> None:
         moment = _read_clock()
         await self._connections.write(leases.renew, self.owner, self.lease)
+        self._note_renewed(moment)
+
+    def _note_renewed(self, moment: float) -> None:
+        """Note when the leases were renewed, and whether they had run out before."""
+        if moment - self._renewed_at > self.lease:
+            self._held_since = moment
         self._renewed_at = moment
 
     def may_send(self) -> bool:
-        """Whether a submit may be sent: its lease is not near its end.
+        """Whether a submit may be sent: its lease never ran out, and is not near it.
 
         A process that was stopped in the meantime must not send what the others take
-        for lost by now.
+        for lost by now, also if it has renewed its leases again.
         """
-        return _read_clock() - self._renewed_at < self.lease / 2
+        is_fresh = _read_clock() - self._renewed_at < self.lease / 2
+        return is_fresh and self._held_since <= self._intent_at
 
     async def check_leases(self) -> None:
         """Check that others do not take over what this process has.
@@ -205,7 +212,8 @@ class PostgresStore(SqlStore):
             return submitting.begin_submit(db, entry_id, owner, budget)
 
         intent = await self._connections.write(begin)
-        self._renewed_at = moment
+        self._note_renewed(moment)
+        self._intent_at = moment
         return intent
 
     async def record_page(

@@ -106,6 +106,9 @@ async def test_a_submit_of_a_dead_process_is_unknown_and_its_late_id_heals_it(
     await asyncio.sleep(SHORT + 0.1)
     assert not first.may_send()
     assert await second.sweep([]) == ["a"]
+    # Its next lease is no permission to send what was begun under the last one.
+    await first._renew()
+    assert not first.may_send()
     stored = await entry_of(second, "a")
     assert stored.state is EntryState.UNKNOWN
     assert (await second.find_reports("q4"))[0].reserved == 60
@@ -113,6 +116,9 @@ async def test_a_submit_of_a_dead_process_is_unknown_and_its_late_id_heals_it(
     assert await first.record_submitted("a", intent.attempt, "job-1", 60)
     assert (await entry_of(second, "a")).state is EntryState.SUBMITTED
     assert await second.take_lease(entry.id)
+    (later,) = await plan(first, "b", name="later")
+    await first.begin_submit(later.id, first.owner)
+    assert first.may_send()
 
 
 async def test_only_what_fits_under_a_cap_is_due(second: PostgresStore) -> None:

@@ -171,7 +171,7 @@ def main(arguments: Sequence[str]) -> int:
     if missing and not options.quick:
         sys.stderr.write(f"install the group bench first: no {', '.join(missing)}\n")
         return 2
-    told = [f"{_HEAD}\n{_machine()}\n"]
+    parts = [f"{_HEAD}\n{_machine()}\n"]
     for name, measure in _sections(_QUICK if options.quick else _FULL):
         if options.only and name not in options.only:
             continue
@@ -180,9 +180,9 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"{name}: {time.perf_counter() - began:.0f} s\n")
         sys.stdout.write(f"{table}\n\n")
         sys.stdout.flush()
-        told.append(f"{table}\n")
+        parts.append(f"{table}\n")
     if options.out is not None:
-        options.out.write_text("\n".join(told), encoding="utf-8")
+        options.out.write_text("\n".join(parts), encoding="utf-8")
     return 0
 
 

@@ -95,7 +95,7 @@ def _manifest(rows: int = ROWS, pages: int = PAGES) -> Json:
     }
 
 
-def _answer(job_id: str, status: str, **told: object) -> bytes:
+def _answer(job_id: str, status: str, **fields: object) -> bytes:
     answer: Json = {
         "job_id": job_id,
         "status": status,
@@ -108,7 +108,7 @@ def _answer(job_id: str, status: str, **told: object) -> bytes:
         "processed": PROCESSED,
         "progress_message": "retrieving_companies",
     }
-    return json.dumps(answer | told, separators=(",", ":")).encode()
+    return json.dumps(answer | fields, separators=(",", ":")).encode()
 
 
 def _running_page(job_id: str, rows: list[Json]) -> bytes:
@@ -172,8 +172,8 @@ class Answers:
             job_id = waiting(_FOR_EVER, f"{_SUBMITTED}-{self._submits}")
         elif limit >= MANY:
             job_id = f"{_BULK}-{limit}-{self._submits}"
-        told = {"job_id": job_id, "message": "started", "status": "pending"}
-        return _reply(json.dumps(told).encode())
+        fields = {"job_id": job_id, "message": "started", "status": "pending"}
+        return _reply(json.dumps(fields).encode())
 
     def reply(self, target: str) -> bytes:
         """Return the reply to a GET of the target, head and body."""

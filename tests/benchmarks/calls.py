@@ -111,7 +111,7 @@ def _in_process(loop: str, library: str, origin: str, rounds: int, calls: int) -
         stdout=subprocess.PIPE,
         env=os.environ | {VARIABLE: library},
     ).stdout
-    return {name: Measured(**told) for name, told in json.loads(output).items()}
+    return {name: Measured(**measured) for name, measured in json.loads(output).items()}
 
 
 async def _measure(origin: str, rounds: int, calls: int, *, beside: bool) -> Found:
@@ -135,8 +135,8 @@ def _processed(answer: Any) -> object:
     """Return what an answer says, whatever a client makes of answers."""
     if isinstance(answer, dict):
         return cast("dict[str, object]", answer)["processed"]
-    told: object = getattr(answer, "snapshot", answer).processed
-    return told
+    measured: object = getattr(answer, "snapshot", answer).processed
+    return measured
 
 
 @asynccontextmanager
@@ -214,9 +214,9 @@ def _by_loop(found: Mapping[str, Found]) -> Table:
     rows: list[Sequence[Cell]] = []
     for read, name in _ROWS.items():
         cells: list[Cell] = [name]
-        for told in found.values():
-            own = told[read].ratios[_SDK.get(read, _POLL)]
-            cells += [Figure(told[read].baseline * 1e6, digits=0), Figure(own)]
+        for measured in found.values():
+            own = measured[read].ratios[_SDK.get(read, _POLL)]
+            cells += [Figure(measured[read].baseline * 1e6, digits=0), Figure(own)]
         rows.append(cells)
     heads = [head for loop in found for head in (f"{loop}, bare, µs", "SDK")]
     about = (

@@ -48,8 +48,8 @@ def measure(sizes: Sequence[int]) -> Table:
         goal = goals.get(name)
         last = len(found) - 1
         figures = [
-            Figure(told[name], goal if place == last else None)
-            for place, told in enumerate(found)
+            Figure(measured[name], goal if place == last else None)
+            for place, measured in enumerate(found)
         ]
         lines.append([title, *figures, goal])
     about = (

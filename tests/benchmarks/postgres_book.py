@@ -100,12 +100,12 @@ async def _measure_rate(origin: str, url: str, size: PostgresSize) -> float:
     async with Book.connect(url) as book:
         entries = await book.entries(batch=_BATCH)
     assert sum(entry.rows for entry in entries) == size.jobs * size.rows
-    began = min(_told(entry.submitted_at) for entry in entries)
-    ended = max(_told(entry.settled_at) for entry in entries)
+    began = min(_need_moment(entry.submitted_at) for entry in entries)
+    ended = max(_need_moment(entry.settled_at) for entry in entries)
     return size.jobs * size.rows / (ended - began).total_seconds()
 
 
-def _told(moment: datetime | None) -> datetime:
+def _need_moment(moment: datetime | None) -> datetime:
     assert moment is not None
     return moment
 

@@ -29,8 +29,8 @@ def serving(*latencies: int) -> Generator[dict[int, str]]:
     with subprocess.Popen(  # noqa: S603 -- our own module
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
-        told = process.stdout.readline() if process.stdout is not None else b""
-        ports: list[int] = json.loads(told)
+        line = process.stdout.readline() if process.stdout is not None else b""
+        ports: list[int] = json.loads(line)
         yield {
             latency: f"http://127.0.0.1:{port}"
             for latency, port in zip(latencies, ports, strict=True)

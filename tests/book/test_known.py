@@ -88,7 +88,7 @@ async def test_two_companies_of_one_domain_stay_two(book_path: Path) -> None:
         first = {"linkedin_url": "https://linkedin.com/company/a", "domain": "x.com"}
         second = {"linkedin_url": "https://linkedin.com/company/b", "domain": "x.com"}
         assert await book.add_known([first, first], label="crm") == 1
-        assert await book.known(Company(**second)) is None  # type: ignore[arg-type]
+        assert await book.known(Company(**second)) is None  # type: ignore[arg-type]  # what a caller without types gives
         assert await book.add_known([second], label="crm") == 1
         assert await book.count_known() == 2
 
@@ -207,7 +207,7 @@ async def test_limits_that_are_refused(
 ) -> None:
     async with BookAccount(book_path, lasting(20)) as account:
         with pytest.raises(ConfigurationError):
-            await account.client.batch("q4", searches(30), **options)  # type: ignore[arg-type]
+            await account.client.batch("q4", searches(30), **options)  # type: ignore[arg-type]  # what a caller without types gives
         assert await account.book.batches() == []
 
 
@@ -218,7 +218,7 @@ async def test_rules_that_are_refused(book_path: Path, options: dict[str, int]) 
     async with BookAccount(book_path, lasting(20)) as account:
         batch = await account.client.batch("q4", searches(30))
         with pytest.raises(ConfigurationError):
-            await batch.run(**options)  # type: ignore[arg-type]
+            await batch.run(**options)  # type: ignore[arg-type]  # what a caller without types gives
         assert account.seen("submit") == []
 
 

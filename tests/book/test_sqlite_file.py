@@ -56,7 +56,7 @@ async def test_each_commit_waits_for_the_disk(book_path: Path) -> None:
     pragmas = ("synchronous", "journal_mode", "fullfsync", "foreign_keys")
     values = [
         await opened.call(
-            lambda db, name=name: db.execute(f"PRAGMA {name}").fetchone()[0]  # type: ignore[misc]
+            lambda db, name=name: db.execute(f"PRAGMA {name}").fetchone()[0]  # type: ignore[misc]  # mypy guesses no type for a default
         )
         for name in pragmas
     ]

@@ -372,8 +372,8 @@ def _inline_transactions(host: _Host) -> Generator[None]:
         await asyncio.sleep(0)
         self._close()
 
-    Connection._run, Connection.aclose = run_inline, close_inline  # type: ignore[method-assign]
+    Connection._run, Connection.aclose = run_inline, close_inline  # type: ignore[method-assign]  # put back at the end
     try:
         yield
     finally:
-        Connection._run, Connection.aclose = run, aclose  # type: ignore[method-assign]
+        Connection._run, Connection.aclose = run, aclose  # type: ignore[method-assign]  # put back at the end

@@ -38,7 +38,7 @@ _MOST_CONNECTIONS = 4
 _PAUSE = 0.25
 # Of an address that has not worked yet: more likely it is wrong than away.
 _FIRST_PATIENCE = 3.0
-# Of a transaction that writes; the longest one plans a batch.
+# Of a statement that writes, the wait for the other writers included.
 _STALLED_AFTER = 60.0
 # Of a statement that reads, or that migrates: one of a large Book takes long.
 _READ_STALLED_AFTER = 300.0
@@ -226,7 +226,7 @@ class Connections:
         number = self._count_write()
         with (
             self._connection() as connection,
-            self._using(connection, _STALLED_AFTER),
+            self._using(connection, _STALLED_AFTER) as use,
         ):
             with _away():
                 begun = connection.execute(
@@ -235,7 +235,7 @@ class Connections:
                 )
                 begun.nextset()
                 _, now = begun.fetchone() or (None, 0.0)
-                db = PostgresDatabase(connection, now)
+                db = PostgresDatabase(connection, now, use.note_answer)
                 answer = function(db)
                 if db.due:
                     self._on_due(connection, db.due)

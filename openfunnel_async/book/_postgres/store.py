@@ -108,9 +108,11 @@ class PostgresStore(SqlStore):
 
     def _note_renewed(self, moment: float) -> None:
         """Note when the leases were renewed, and whether they had run out before."""
-        if moment - self._renewed_at > self.lease:
-            self._held_since = moment
-        self._renewed_at = moment
+        now = _read_clock()
+        # By its end: the lease may have run out while the transaction waited.
+        if now - self._renewed_at > self.lease:
+            self._held_since = now
+        self._renewed_at = max(moment, self._renewed_at)
 
     def may_send(self) -> bool:
         """Whether a submit may be sent: its lease never ran out, and is not near it.
@@ -213,7 +215,7 @@ class PostgresStore(SqlStore):
 
         intent = await self._connections.write(begin)
         self._note_renewed(moment)
-        self._intent_at = moment
+        self._intent_at = _read_clock()
         return intent
 
     async def record_page(

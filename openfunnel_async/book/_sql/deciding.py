@@ -17,17 +17,12 @@ from openfunnel_async.book._values import EntryState
 
 def skip_planned(db: Database, name: str, error: str) -> None:
     """Skip what a batch has planned, until it is planned with other limits."""
-    found = db.execute(
-        "SELECT id FROM of_search WHERE state = ?"
-        " AND batch = (SELECT id FROM of_batch WHERE name = ?)",
-        (EntryState.PLANNED, name),
-    ).fetchall()
-    for (entry_id,) in found:
-        change_state(db, entry_id, EntryState.SKIPPED, PROGRAM, error=error, over_cap=1)
+    _skip_planned(db, name, PROGRAM, error, over_cap=1)
 
 
-def request_cancel(db: Database, name: str, is_final: bool) -> None:
-    """Skip what a batch has planned, and mark its jobs for a cancel."""
+def _skip_planned(
+    db: Database, name: str, who: str, error: str, *, over_cap: int
+) -> None:
     found = db.execute(
         "SELECT id FROM of_search WHERE state = ?"
         " AND batch = (SELECT id FROM of_batch WHERE name = ?)",
@@ -35,8 +30,13 @@ def request_cancel(db: Database, name: str, is_final: bool) -> None:
     ).fetchall()
     for (entry_id,) in found:
         change_state(
-            db, entry_id, EntryState.SKIPPED, PERSON, error="the batch was cancelled"
+            db, entry_id, EntryState.SKIPPED, who, error=error, over_cap=over_cap
         )
+
+
+def request_cancel(db: Database, name: str, is_final: bool) -> None:
+    """Skip what a batch has planned, and mark its jobs for a cancel."""
+    _skip_planned(db, name, PERSON, "the batch was cancelled", over_cap=0)
     if is_final:
         # Other limits must not plan them again.
         db.execute(

@@ -118,7 +118,7 @@ def _damage(path: Path, offset: int) -> None:
 DAMAGES: dict[str, Callable[[dict[str, int]], int]] = {
     "the header": lambda _: 0,
     **{
-        name: lambda roots, name=name: (roots[name] - 1) * _PAGE  # type: ignore[misc]
+        name: lambda roots, name=name: (roots[name] - 1) * _PAGE  # type: ignore[misc]  # mypy guesses no type for a default
         for name in (
             "of_search",
             "sqlite_autoindex_of_search_2",

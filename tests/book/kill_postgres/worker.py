@@ -112,7 +112,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.newer:
         newer = (*schema.MIGRATIONS, "ALTER TABLE of_batch ADD COLUMN tried text")
-        schema.MIGRATIONS = newer  # type: ignore[assignment]
+        schema.MIGRATIONS = newer  # type: ignore[assignment]  # one more than there is
     if options.forget_intents:
         leases.sweep = forget_intents
     if options.ignore_leases:

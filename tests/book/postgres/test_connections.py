@@ -82,6 +82,23 @@ async def test_a_database_that_never_answers_is_given_up(
     await store.aclose()
 
 
+async def test_a_read_that_is_never_answered_is_given_up(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Caught: a status that is waited for without end."""
+    for name in ("_STALLED_AFTER", "_READ_STALLED_AFTER"):
+        monkeypatch.setattr(connection, name, 0.3)
+    store = PostgresStore(f"{relay.url}&connect_timeout=2", patience=0.5)
+    await plan(store, "a")
+    relay.is_silent = True
+    async with asyncio.timeout(20):
+        with pytest.raises(BookError, match="cannot be reached"):
+            await store.find_reports()
+    relay.is_silent = False
+    assert (await entry_of(store, "a")).state is EntryState.PLANNED
+    await store.aclose()
+
+
 async def test_a_crash_of_the_database_is_survived(tmp_path: object) -> None:
     del tmp_path
     with PostgresServer() as server:

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
 
 from openfunnel_async import JobCheckpoint
 from openfunnel_async.book import EntryState
+from openfunnel_async.book._postgres import connection
 from openfunnel_async.book._postgres.store import PostgresStore
 from openfunnel_async.book._records import BatchOptions, NotFollowedError
 from tests.book.conformance.planned import ROWS, entry_of, plan, planned, submitted
@@ -119,6 +121,24 @@ async def test_a_submit_of_a_dead_process_is_unknown_and_its_late_id_heals_it(
     (later,) = await plan(first, "b", name="later")
     await first.begin_submit(later.id, first.owner)
     assert first.may_send()
+
+
+async def test_a_lease_that_ran_out_while_it_was_renewed_is_no_permission(
+    first: PostgresStore, postgres_url: str
+) -> None:
+    """Caught: a renewal that began in time, and was done too late."""
+    (entry,) = await plan(first, "a")
+    await first.begin_submit(entry.id, first.owner)
+    with psycopg.connect(postgres_url, autocommit=True) as other:
+        other.execute(connection._BEGIN, prepare=False)
+        await asyncio.sleep(0.6 * SHORT)
+        renewing = asyncio.create_task(first._renew())
+        await asyncio.sleep(0.6 * SHORT)
+        other.execute("ROLLBACK")
+    await renewing
+    # By itself the renewal is fresh enough.
+    first.lease = 30
+    assert not first.may_send()
 
 
 async def test_only_what_fits_under_a_cap_is_due(second: PostgresStore) -> None:

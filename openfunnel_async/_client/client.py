@@ -33,6 +33,7 @@ from openfunnel_async._job.handle import BulkJob
 from openfunnel_async._job.poll_limiter import poll_limiter
 from openfunnel_async._job.resources import KnownJobs, ReadAheadPlaces, Resources
 from openfunnel_async._job.shielded import wait_shielded
+from openfunnel_async._job.starts import RequestStarts
 from openfunnel_async._protocol.endpoints import Endpoints
 from openfunnel_async._protocol.event_emitter import (
     EventEmitter,
@@ -161,6 +162,7 @@ class OpenFunnel:
             start_idle_task=self._background.start_idle_task,
             known_jobs=KnownJobs(),
             places=ReadAheadPlaces(settings.read_ahead),
+            starts=RequestStarts(),
             loop_guard=LoopGuard(),
             cancel_in_background=self._background.cancel_in_background,
         )

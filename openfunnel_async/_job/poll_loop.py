@@ -218,7 +218,7 @@ class PollLoop:
             self._timer = None
 
     def _schedule(self) -> None:
-        """Send the next request if it is due, else set the timer for it."""
+        """Send the next request if it is due and has its turn, else come back."""
         if self._task is not None:
             return
         self._cancel_timer()
@@ -228,6 +228,8 @@ class PollLoop:
         loop, due = asyncio.get_running_loop(), self._next_due()
         if due > loop.time():
             self._timer = loop.call_at(due, self._schedule)
+            return
+        if not self._requests.starts.may_begin(self._schedule):
             return
         self._reading = next((each.page for each in waiting if each.page), None)
         self._has_begun = False

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 import attrs
 
 from openfunnel_async._job.resources import Cancelled, ReadAheadPlaces, Resources
+from openfunnel_async._job.starts import RequestStarts
 from openfunnel_async._job.state import JobState
 from openfunnel_async._protocol.codec import JobAnswer
 from openfunnel_async._protocol.endpoints import Call, Kind
@@ -129,6 +130,11 @@ class JobRequests:
     def places(self) -> ReadAheadPlaces:
         """The places for pages that all streams of the client read ahead."""
         return self._resources.places
+
+    @property
+    def starts(self) -> RequestStarts:
+        """When the requests of waits begin, for all handles of the client."""
+        return self._resources.starts
 
     def check_loop(self) -> None:
         """Refuse any event loop but the one the client was first used on.

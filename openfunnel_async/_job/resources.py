@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from openfunnel_async._job.event_loop import LoopGuard
 from openfunnel_async._job.poll_limiter import PollLimiter
+from openfunnel_async._job.starts import RequestStarts
 from openfunnel_async._protocol.endpoints import Endpoints
 from openfunnel_async._protocol.retry_loop import Caller
 from openfunnel_async._values.policies import RetryPolicy
@@ -92,6 +93,7 @@ class Resources(NamedTuple):
         start_idle_task: Starts a task that the client cancels when it is closed.
         known_jobs: The jobs that answers were about.
         places: For the pages that are read ahead.
+        starts: When the requests of waits begin.
         loop_guard: Keeps the client on one event loop.
         cancel_in_background: Cancels the job of a handle and returns the first
             outcome. The second argument is how many seconds the caller waits for it,
@@ -106,5 +108,6 @@ class Resources(NamedTuple):
     start_idle_task: StartIdleTask
     known_jobs: KnownJobs
     places: ReadAheadPlaces
+    starts: RequestStarts
     loop_guard: LoopGuard
     cancel_in_background: CancelInBackground

@@ -108,8 +108,9 @@ class JobState:
     @property
     def status(self) -> JobStatus:
         """The best knowledge; never goes backwards."""
-        reported = JobStatus.UNKNOWN if self._unknown_word else self._furthest
-        return effective(self._furthest, reported)
+        if not self._unknown_word:
+            return self._furthest
+        return effective(self._furthest, JobStatus.UNKNOWN)
 
     @property
     def is_terminal(self) -> bool:
@@ -167,9 +168,9 @@ class JobState:
     def _snapshot_of(self, answer: JobAnswer, now: float) -> JobSnapshot:
         """Build the public snapshot: the answer, and what the handle knows besides."""
         status, limit, expected = self.status, self.limit, None
-        is_ending = status.is_terminal or status is JobStatus.CANCELLING
-        if limit is not None and self._processed and not is_ending:
-            expected = eta(self._clues(now))
+        if limit is not None and self._processed:
+            is_ending = status.is_terminal or status is JobStatus.CANCELLING
+            expected = None if is_ending else eta(self._clues(now))
         return JobSnapshot(
             job_id=answer.job_id,
             status=status,

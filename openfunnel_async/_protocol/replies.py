@@ -10,7 +10,6 @@ from http import HTTPStatus
 from typing import Any, NamedTuple, TypeVar, cast
 
 from openfunnel_async._protocol.codec import (
-    Decoded,
     JobAnswer,
     check_rows,
     decode,
@@ -195,7 +194,7 @@ def read_balance(reply: WireReply) -> CreditBalance:
 
 def read_status(job_id: str, reply: WireReply) -> JobAnswer:
     """Read the status of a job; the rows of the answer are not built."""
-    (fields, _), answer = _read_answer(job_id, reply)
+    fields, answer, _ = _read_answer(job_id, reply)
     # The fields of the page must be valid here, too.
     for key in ("page", "next_cursor"):
         if fields.get(key) is not None:
@@ -207,7 +206,7 @@ def read_status(job_id: str, reply: WireReply) -> JobAnswer:
 
 def read_page(job_id: str, cursor: str | None, reply: WireReply) -> JobAnswer:
     """Read the status of a job and one page of its rows."""
-    (fields, is_exact), answer = _read_answer(job_id, reply)
+    fields, answer, is_exact = _read_answer(job_id, reply)
     answer.label = _label(fields, "page")
     answer.next_cursor = _label(fields, "next_cursor")
     rows = _rows(fields, answer.status)
@@ -222,10 +221,12 @@ def read_page(job_id: str, cursor: str | None, reply: WireReply) -> JobAnswer:
     return answer
 
 
-def _read_answer(job_id: str, reply: WireReply) -> tuple[Decoded, JobAnswer]:
+def _read_answer(
+    job_id: str, reply: WireReply
+) -> tuple[dict[str, Any], JobAnswer, bool]:
     """Return the fields of an answer about a job, and what it states about the job.
 
-    The rows among the fields are not exact if the fields are not.
+    The third says whether the rows among the fields are exact, see ``Decoded``.
     """
     if not reply.is_success:
         raise failure(reply, job_id=job_id)
@@ -237,7 +238,7 @@ def _read_answer(job_id: str, reply: WireReply) -> tuple[Decoded, JobAnswer]:
     if answer.job_id != job_id:
         msg = "the answer is not about the job that was requested"
         raise InvalidResponseError(msg, "$.job_id")
-    return Decoded(fields, is_exact), answer
+    return fields, answer, is_exact
 
 
 def _label(answer: dict[str, Any], key: str) -> str | None:

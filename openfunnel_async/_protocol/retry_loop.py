@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import copy
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar, cast
 
 import anyio
@@ -21,7 +21,7 @@ from openfunnel_async._protocol.retry_rules import (
 from openfunnel_async._protocol.submit_throttle import SubmitThrottle
 from openfunnel_async._text import error_text, escaped
 from openfunnel_async._transport.key_echo import KeyEcho
-from openfunnel_async._transport.time_limit import Limit, TimeLimit
+from openfunnel_async._transport.time_limit import Limit, TimeLimit, current_task
 from openfunnel_async._transport.wire import (
     API_KEY_HEADER,
     Headers,
@@ -135,7 +135,7 @@ class Caller:
             if events is not None:
                 events.begin()
             try:
-                answer = await self._send_in_turn(
+                answer = await self._send(
                     call, progress, rate_limit_timeout, is_wanted, events
                 )
             except OpenFunnelError as exc:
@@ -172,7 +172,22 @@ class Caller:
             return None
         return RequestEvents(self.emitter, call.kind, call.request, job_id)
 
-    async def _send_in_turn(
+    def _send(
+        self,
+        call: Call[T],
+        progress: SendProgress | None,
+        rate_limit_timeout: float | None,
+        is_wanted: Callable[[], bool],
+        events: RequestEvents | None,
+    ) -> Awaitable[T]:
+        """Send once; a submit waits until the throttle lets it through."""
+        if call.kind is not Kind.SUBMIT:
+            return self._once(call, SendProgress(), events)
+        return self._submit_in_turn(
+            call, progress, rate_limit_timeout, is_wanted, events
+        )
+
+    async def _submit_in_turn(
         self,
         call: Call[T],
         progress: SendProgress | None,
@@ -180,9 +195,6 @@ class Caller:
         is_wanted: Callable[[], bool],
         events: RequestEvents | None,
     ) -> T:
-        """Send once; a submit waits until the throttle lets it through."""
-        if call.kind is not Kind.SUBMIT:
-            return await self._once(call, SendProgress(), events)
         on_delay = None if events is None else events.note_throttled
         async with self._throttle.turn(rate_limit_timeout, on_delay):
             if not is_wanted():
@@ -213,30 +225,31 @@ class Caller:
         """
         failed: OpenFunnelError
         reply: WireReply | None = None
-        if _count_cancels():
+        task = current_task()
+        if task.cancelling():
             # A cancellation that is pending is raised here, before anything is sent.
             await asyncio.sleep(0)
-        cancels = _count_cancels()
+        cancels = task.cancelling()
         async with self._gates[call.kind]:
             self._check_open()
             if events is not None:
                 events.note_sent()
             progress.begin()
-            limit = self._limits.begin()
+            limit = self._limits.begin(task)
             if call.kind is Kind.READ:
                 progress.when_received(limit.received)
             try:
                 with limit:
-                    reply = await self._exchange(call.request, progress)
+                    reply = await self._exchange(call.request, progress, task)
                 return call.read(reply)
             except OpenFunnelError as exc:
                 if reply is not None or isinstance(exc, ConfigurationError):
                     raise
-                _raise_if_cancelled(cancels)
+                _raise_if_cancelled(task, cancels)
                 failed = self._as_transport_error(exc, limit, progress, None)
             except Exception as exc:  # noqa: BLE001 -- a seam: anything must become a known outcome
                 if reply is None:
-                    _raise_if_cancelled(cancels)
+                    _raise_if_cancelled(task, cancels)
                 failed = self._as_transport_error(exc, limit, progress, reply)
             finally:
                 progress.finish()
@@ -248,16 +261,16 @@ class Caller:
         raise failed
 
     async def _exchange(
-        self, request: WireRequest, progress: SendProgress
+        self, request: WireRequest, progress: SendProgress, task: asyncio.Task[object]
     ) -> WireReply:
         """Send with the key, and remove the key from the reply."""
         sent = self._transport.send(self._keyed(request, progress))
-        cancels = _count_cancels()
+        cancels = task.cancelling()
         try:
             # A user's transport may return a value of any type.
             reply = cast("object", await sent)
         except asyncio.CancelledError:
-            if _count_cancels() > cancels:
+            if task.cancelling() > cancels:
                 raise
             # Nobody has cancelled this task. A session that is closed, for example,
             # cancels the requests that wait for a connection.
@@ -291,13 +304,15 @@ class Caller:
 
     def _keyed(self, request: WireRequest, progress: SendProgress) -> WireRequest:
         """Add the key, if there is one, for the moment of sending."""
-        key = {} if self._key is None else {API_KEY_HEADER: self._key}
+        headers = Headers(request.headers)
+        if self._key is not None:
+            headers[API_KEY_HEADER] = self._key
         return WireRequest(
             method=request.method,
             origin=request.origin,
             path=request.path,
             query=request.query,
-            headers=Headers({**request.headers, **key}),
+            headers=headers,
             body=request.body,
             fresh_connection=request.fresh_connection,
             progress=progress,
@@ -315,16 +330,10 @@ def _is_sound(error: TransportError) -> bool:
     return False
 
 
-def _raise_if_cancelled(cancels: int) -> None:
+def _raise_if_cancelled(task: asyncio.Task[object], cancels: int) -> None:
     """Raise the cancellation that a transport turned into an exception of its own."""
-    if _count_cancels() > cancels:
+    if task.cancelling() > cancels:
         raise asyncio.CancelledError from None
-
-
-def _count_cancels() -> int:
-    """Return how often the current task was cancelled."""
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()
 
 
 async def wait_after(

@@ -6,6 +6,7 @@ repeated, use a pool. The signals that report whether a request was sent take 30
 a quarter of the CPU time of a poll, so reads use a session without them.
 """
 
+from collections.abc import Awaitable
 from typing import cast
 
 import aiohttp
@@ -112,8 +113,9 @@ class AiohttpTransport:
         pool = self._current_pool()
         pool.enter()
         try:
-            with pool.silence.begin():
-                return await self._over_pool(pool, request, pool.silence.listener())
+            with pool.silence.begin() as limit:
+                on_byte = pool.silence.listener(limit)
+                return await _over_pool(pool, request, on_byte)
         except (TimeoutError, DeadConnectionError):
             pool.retire()
         finally:
@@ -130,18 +132,12 @@ class AiohttpTransport:
         try:
             if self._users is not None:
                 return await over_fresh_connection(self._users, request, on_byte)
-            return await self._over_pool(pool, request, on_byte)
+            return await _over_pool(pool, request, on_byte)
         except DeadConnectionError:
             pool.retire()
         finally:
             await pool.leave()
         raise TransportError("the connection died twice without an answer", True)
-
-    async def _over_pool(
-        self, pool: ReadPool, request: WireRequest, on_byte: OnByte
-    ) -> WireReply:
-        exchange = Exchange(request, is_fresh=False)
-        return await exchange_over(pool.session, request, exchange, on_byte)
 
     def _current_pool(self) -> ReadPool:
         """Return the pool for new reads."""
@@ -156,3 +152,10 @@ class AiohttpTransport:
             is_own = self._users is None
             self._pool = ReadPool(session, self._silence, is_own=is_own)
         return self._pool
+
+
+def _over_pool(
+    pool: ReadPool, request: WireRequest, on_byte: OnByte
+) -> Awaitable[WireReply]:
+    exchange = Exchange(request, is_fresh=False)
+    return exchange_over(pool.session, request, exchange, on_byte)

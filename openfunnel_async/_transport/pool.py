@@ -26,7 +26,7 @@ from typing import Any
 import aiohttp
 
 from openfunnel_async._transport.network import Network
-from openfunnel_async._transport.time_limit import TimeLimit
+from openfunnel_async._transport.time_limit import Limit, TimeLimit
 
 OnByte = Callable[[], None]
 
@@ -58,8 +58,14 @@ class SilenceLimit(TimeLimit):
         self._last_byte = -math.inf
         self._has_answered = False
 
-    def listener(self) -> OnByte:
-        """Return a function to call whenever a part of a read's reply arrives."""
+    def listener(self, limit: Limit | None = None) -> OnByte:
+        """Return a function to call whenever a part of a read's reply arrives.
+
+        Args:
+            limit: The limit of the read that begins now, if it has one.
+        """
+        if limit is not None:
+            return partial(self._record_byte, limit.first_due)
         return partial(
             self._record_byte, asyncio.get_running_loop().time() + self.seconds
         )

@@ -27,10 +27,15 @@ class TimeLimit:
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def begin(self) -> "Limit":
-        """Return a limit for the current task that begins now."""
+    def begin(self, task: "asyncio.Task[object] | None" = None) -> "Limit":
+        """Return a limit that begins now, for the current task.
+
+        Args:
+            task: The current task, from a caller who knows it: to look for it takes as
+                long as all the rest.
+        """
         loop = asyncio.get_running_loop()
-        limit = Limit(self, loop.time() + self.seconds, _current_task())
+        limit = Limit(self, loop.time() + self.seconds, task or current_task())
         self._queue.append(limit)
         if self._timer is None or self._loop is not loop:
             self._loop = loop
@@ -127,7 +132,8 @@ class Limit:
             raise TimeoutError
 
 
-def _current_task() -> "asyncio.Task[object]":
+def current_task() -> "asyncio.Task[object]":
+    """Return the task that runs; there must be one."""
     task = asyncio.current_task()
     if task is None:
         raise RuntimeError("a client must be used within a task of its event loop")

@@ -75,6 +75,13 @@ class SendState(enum.Enum):
     SENT = "sent"
 
 
+# To look up a member of an enum takes 0.1 µs on Python 3.11, 16 times in a poll.
+_IDLE = SendState.IDLE
+_UNREPORTED = SendState.UNREPORTED
+_WAITING = SendState.WAITING
+_SENT = SendState.SENT
+
+
 class SendProgress:
     """Records how far an exchange has come, as far as its transport reports it.
 
@@ -93,7 +100,7 @@ class SendProgress:
 
     __slots__ = ("_on_received", "partial", "state", "was_sent")
 
-    def __init__(self, state: SendState = SendState.IDLE) -> None:
+    def __init__(self, state: SendState = _IDLE) -> None:
         self.state: SendState = state
         self.was_sent: bool = False
         self.partial: WireReply | None = None
@@ -102,33 +109,33 @@ class SendProgress:
     @property
     def may_be_sent(self) -> bool:
         """Whether the service may have received a part of the current request."""
-        return self.state is SendState.UNREPORTED or self.state is SendState.SENT
+        return self.state is _UNREPORTED or self.state is _SENT
 
     @property
     def is_reported(self) -> bool:
         """Whether the transport reports how far the current exchange has come."""
-        return self.state is SendState.WAITING or self.state is SendState.SENT
+        return self.state is _WAITING or self.state is _SENT
 
     def begin(self) -> None:
         """Record that an exchange begins; its transport may report nothing."""
-        self.state = SendState.UNREPORTED
+        self.state = _UNREPORTED
         self.was_sent = False
         self.partial = None
 
     def waiting(self) -> None:
         """Report that nothing has been sent yet."""
-        self.state = SendState.WAITING
+        self.state = _WAITING
 
     def unsure(self) -> None:
         """Report that it is unknown whether anything is sent.
 
         Until the next report the request counts as sent.
         """
-        self.state = SendState.UNREPORTED
+        self.state = _UNREPORTED
 
     def sent(self) -> None:
         """Report that from now on the service may receive the request."""
-        self.state = SendState.SENT
+        self.state = _SENT
 
     def received(self, size: int) -> None:
         """Report that ``size`` more bytes of the reply's body have arrived.
@@ -145,7 +152,7 @@ class SendProgress:
     def finish(self) -> None:
         """Record that the exchange has ended."""
         self.was_sent = self.may_be_sent
-        self.state = SendState.IDLE
+        self.state = _IDLE
         self._on_received = None
 
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable
 from typing import cast
 
 import aiohttp
+import attrs
 
 from openfunnel_async._transport.exchange import (
     Exchange,
@@ -20,6 +21,7 @@ from openfunnel_async._transport.exchange import (
 from openfunnel_async._transport.hidden_text import hide_text
 from openfunnel_async._transport.network import CaFile, read_network
 from openfunnel_async._transport.pool import (
+    SESSION_HEADERS,
     SILENCE,
     DeadConnectionError,
     OnByte,
@@ -27,7 +29,7 @@ from openfunnel_async._transport.pool import (
     fresh_session,
     pooled_session,
 )
-from openfunnel_async._transport.wire import WireReply, WireRequest
+from openfunnel_async._transport.wire import Headers, WireReply, WireRequest
 from openfunnel_async.errors import ConfigurationError, TransportError
 
 
@@ -91,6 +93,9 @@ class AiohttpTransport:
         if self._closed:
             raise ConfigurationError("the client is closed; make a new one")
         request.progress.waiting()
+        if self._users is not None:
+            headers = Headers({**SESSION_HEADERS, **request.headers})
+            request = attrs.evolve(request, headers=headers)
         if request.method == "GET" and not request.fresh_connection:
             return await self._read(request)
         if self._users is not None:

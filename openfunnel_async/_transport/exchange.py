@@ -10,7 +10,6 @@ type of an exception alone. Without signals the request counts as sent.
 
 import asyncio
 import contextlib
-import platform
 from typing import Any
 
 import aiohttp
@@ -26,15 +25,8 @@ from openfunnel_async._transport.wire import (
     WireReply,
     WireRequest,
 )
-from openfunnel_async._version import __version__
 from openfunnel_async.errors import TransportError
 
-USER_AGENT = (
-    f"openfunnel-async/{__version__} python/{platform.python_version()} "
-    f"aiohttp/{aiohttp.__version__}"
-)
-# In lower case, as the headers of a request, one of which may replace the first.
-_OWN_HEADERS = {"user-agent": USER_AGENT, "accept-encoding": "gzip, deflate"}
 _NO_LIMIT = aiohttp.ClientTimeout(total=None, sock_connect=None)
 _POOLED_MOST = 100
 # The context that aiohttp passes to a signal: a namespace with `trace_request_ctx`.
@@ -128,7 +120,6 @@ async def exchange_over(
 ) -> WireReply:
     """Send and read; every failure becomes an error without the exception."""
     url = URL(request.url, encoded=True)
-    headers = {**_OWN_HEADERS, **request.headers}
     if getattr(session, "closed", False) is True:
         raise FinalTransportError("the aiohttp session is closed", False)
     exchange.begin()
@@ -138,7 +129,7 @@ async def exchange_over(
         response = await session.request(
             request.method,
             url,
-            headers=headers,
+            headers=request.headers,
             data=request.body,
             allow_redirects=False,
             raise_for_status=False,

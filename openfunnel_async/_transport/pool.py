@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import errno
 import math
+import platform
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -27,9 +28,17 @@ import aiohttp
 
 from openfunnel_async._transport.network import Network
 from openfunnel_async._transport.time_limit import Limit, TimeLimit
+from openfunnel_async._version import __version__
 
 OnByte = Callable[[], None]
 
+USER_AGENT = (
+    f"openfunnel-async/{__version__} python/{platform.python_version()} "
+    f"aiohttp/{aiohttp.__version__}"
+)
+# In lower case, as the headers of a request, one of which may replace the first. A
+# session that has them as its own sends them for less than a request that brings them.
+SESSION_HEADERS = {"user-agent": USER_AGENT, "accept-encoding": "gzip, deflate"}
 # A read over a dead connection may take 10 s in all.
 SILENCE = 8.0
 # None on a platform without it.
@@ -151,6 +160,7 @@ def own_session(
         middlewares = (*middlewares, proxy.authorize)
     return aiohttp.ClientSession(
         connector=connector,
+        headers=SESSION_HEADERS,
         cookie_jar=aiohttp.DummyCookieJar(),
         trace_configs=signals,
         trust_env=False,

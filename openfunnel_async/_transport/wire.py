@@ -160,7 +160,7 @@ def _size(body: bytes | None) -> str:
     return "None" if body is None else f"<{len(body)} bytes>"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class WireRequest:
     """One request, ready to send.
 
@@ -197,7 +197,7 @@ class WireRequest:
         return f"{self.origin}{self.path}{query}"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class WireReply:
     """One complete reply.
 

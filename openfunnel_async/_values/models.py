@@ -89,7 +89,7 @@ class Manifest(Value):
     __repr__ = brief_repr
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class JobSnapshot(Value):
     """One answer about a job.
 

@@ -15,6 +15,7 @@ import attrs
 from tests.benchmarks import (
     book,
     budget,
+    call_tables,
     calls,
     fleet,
     growth,
@@ -28,6 +29,7 @@ from tests.benchmarks import (
     slow_link,
     soak,
     spending,
+    versions,
 )
 from tests.benchmarks.server import ROOT, serving
 from tests.benchmarks.tables import Table, Tables
@@ -111,14 +113,15 @@ _QUICK = Size(
 )
 
 
-def _sections(size: Size) -> Iterator[tuple[str, Callable[[], Table | Tables]]]:
+def _sections(
+    size: Size, pythons: Sequence[str]
+) -> Iterator[tuple[str, Callable[[], Table | Tables]]]:
     """Name each section's measurement, with one server for those that need one."""
     with serving(*sorted({0, 20, *size.repeats})) as origins:
         by_latency = {latency: origins[latency] for latency in size.repeats}
-        yield (
-            "calls",
-            lambda: calls.measure(origins[0], rounds=size.rounds, calls=size.calls),
-        )
+        effort = calls.Effort(rounds=size.rounds, calls=size.calls)
+        yield "calls", lambda: call_tables.measure(origins[0], effort)
+        yield "versions", lambda: versions.measure(origins[0], pythons, effort)
         yield (
             "harvest",
             lambda: asyncio.run(harvest.measure(by_latency, size.repeats)),
@@ -172,7 +175,8 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"install the group bench first: no {', '.join(missing)}\n")
         return 2
     parts = [f"{_HEAD}\n{_machine()}\n"]
-    for name, measure in _sections(_QUICK if options.quick else _FULL):
+    size = _QUICK if options.quick else _FULL
+    for name, measure in _sections(size, options.python):
         if options.only and name not in options.only:
             continue
         began = time.perf_counter()
@@ -194,6 +198,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="write there, not to docs"
+    )
+    parser.add_argument(
+        "--python",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="another interpreter with the dependencies and orjson",
     )
     return parser
 

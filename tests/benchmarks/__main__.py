@@ -26,10 +26,12 @@ from tests.benchmarks import (
     pace,
     postgres_book,
     refresh,
+    row_growth,
     slow_link,
     soak,
     spending,
     versions,
+    wait_growth,
 )
 from tests.benchmarks.server import ROOT, serving
 from tests.benchmarks.tables import Table, Tables
@@ -64,6 +66,8 @@ class Size:
     book: book.BookSize
     postgres: postgres_book.PostgresSize
     growth: Sequence[int]
+    job_growth: Sequence[int]
+    fleet_growth: Sequence[int]
     known: int
     spenders: int
     submits: int
@@ -86,6 +90,8 @@ _FULL = Size(
     book=book.BookSize(jobs=60, rows=1000, waiting=1000, seconds=30, changes=1000),
     postgres=postgres_book.PostgresSize(jobs=60, rows=1000, waiting=3000, seconds=20),
     growth=(10_000, 100_000, 1_000_000),
+    job_growth=(100, 1000, 10_000, 100_000),
+    fleet_growth=(100, 1000, 10_000, 100_000),
     known=1_000_000,
     spenders=8,
     submits=250,
@@ -107,6 +113,8 @@ _QUICK = Size(
     book=book.BookSize(jobs=2, rows=1000, waiting=20, seconds=1, changes=20, runs=1),
     postgres=postgres_book.PostgresSize(jobs=2, rows=1000, waiting=5, seconds=0.5),
     growth=(1000, 2000),
+    job_growth=(100, 200),
+    fleet_growth=(10, 20),
     known=1000,
     spenders=2,
     submits=4,
@@ -148,6 +156,11 @@ def _sections(
                 origins[0], runs=size.memory_runs, jobs=size.fleet, polls=size.polls
             ),
         )
+        yield "growth of a job", lambda: row_growth.measure(origins[0], size.job_growth)
+        yield (
+            "growth of a fleet",
+            lambda: wait_growth.measure(origins[0], size.fleet_growth),
+        )
         yield "book", lambda: book.measure(origins[0], size.book)
         yield (
             "book on PostgreSQL",
@@ -155,7 +168,7 @@ def _sections(
         )
     yield "growth", lambda: growth.measure(size.growth)
     yield "importing", lambda: importing.measure(runs=size.imports)
-    yield "pace", lambda: pace.measure(each=size.paced)
+    yield "pace", lambda: pace.measure(each=size.paced, at_once=size.budgeted)
     yield "budget", lambda: budget.measure(jobs=size.budgeted)
     yield "known", lambda: known.measure(companies=size.known, pages=500)
     yield "refresh", lambda: refresh.measure(active=(1, 2, 4))

@@ -22,6 +22,7 @@ from tests.benchmarks import (
     harvest,
     importing,
     known,
+    layers,
     memory,
     pace,
     postgres_book,
@@ -129,6 +130,10 @@ def _sections(
         by_latency = {latency: origins[latency] for latency in size.repeats}
         effort = calls.Effort(rounds=size.rounds, calls=size.calls)
         yield "calls", lambda: call_tables.measure(origins[0], effort)
+        yield (
+            "layers",
+            lambda: layers.measure(origins[0], calls=size.rounds * size.calls),
+        )
         yield "versions", lambda: versions.measure(origins[0], pythons, effort)
         yield (
             "harvest",

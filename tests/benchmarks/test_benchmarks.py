@@ -10,6 +10,7 @@ OPTIONAL = "## The SDK on another event loop, CPU"
 HEADINGS = [
     "## A page and a poll, CPU",
     "## The SDK with each JSON library, CPU",
+    "## What a poll and a page pay, by layer",
     "## The SDK on each Python, CPU",
     "## A harvest of 10,000 rows",
     "## A slow link",

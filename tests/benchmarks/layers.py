@@ -31,7 +31,7 @@ _LAYERS = {
     "_protocol": "`_protocol`: the request, retries, decoding, checks and rows",
     "_job": "`_job`: the handle, its state and its page reader",
     "_values": "`_values`: values and their checks",
-    "other": "the rest of the package, which calls orjson",
+    "other": "the values that a caller gets, and orjson",
 }
 
 Shares = dict[str, dict[str, float]]

@@ -52,11 +52,11 @@ def _group(*names: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(PROJECT, *names)
 
 
-def _starts(python: str) -> bool:
+def _starts(python: str, statement: str = "") -> bool:
     """Run it: a version manager's shim is there for versions that are not."""
     if shutil.which(python) is None:
         return False
-    command = [python, "-c", ""]
+    command = [python, "-c", statement]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603 -- the name is ours
 
 
@@ -260,8 +260,43 @@ def audit(session: nox.Session) -> None:
     session.run("pip-audit", "--strict", "-r", str(asked), *session.posargs)
 
 
+# The Pythons that the benchmarks compare.
+COMPARED = ("3.11", "3.13")
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure the SDK beside its peers and write docs/benchmarks.md; on demand."""
+    """Measure the SDK beside its peers and write docs/benchmarks.md; on demand.
+
+    One table compares versions of Python. An interpreter is found on the path or among
+    those of pyenv; one that is not found is not measured, which the page says.
+    """
     session.install("-q", *DEPENDENCIES, *_group("bench"))
-    session.run("python", "-m", "tests.benchmarks", *session.posargs)
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    others = {v: _find_python(v) for v in COMPARED if v != own}
+    named = [
+        f"--python={_prepare(session, version, python)}"
+        for version, python in others.items()
+        if python is not None
+    ]
+    session.run("python", "-m", "tests.benchmarks", *named, *session.posargs)
+
+
+def _find_python(version: str) -> str | None:
+    """Find an interpreter that can make an environment."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    managed = sorted(pyenv.glob(f"versions/{version}.*/bin/python"))
+    for python in (f"python{version}", *map(str, managed)):
+        if _starts(python, "import ensurepip, venv"):
+            return python
+    return None
+
+
+def _prepare(session: nox.Session, version: str, python: str) -> Path:
+    """Make an environment with the core and orjson, and return its interpreter."""
+    folder = Path(session.create_tmp(), f"python{version}").resolve()
+    session.run(python, "-m", "venv", str(folder), external=True)
+    own = folder / "bin" / "python"
+    needed = (*PROJECT["project"]["dependencies"], *EXTRAS["speed"])
+    session.run(str(own), "-m", "pip", "install", "-q", *needed, external=True)
+    return own

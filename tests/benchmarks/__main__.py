@@ -15,19 +15,24 @@ import attrs
 from tests.benchmarks import (
     book,
     budget,
+    call_tables,
     calls,
     fleet,
     growth,
     harvest,
     importing,
     known,
+    layers,
     memory,
     pace,
     postgres_book,
     refresh,
+    row_growth,
     slow_link,
     soak,
     spending,
+    versions,
+    wait_growth,
 )
 from tests.benchmarks.server import ROOT, serving
 from tests.benchmarks.tables import Table, Tables
@@ -62,6 +67,8 @@ class Size:
     book: book.BookSize
     postgres: postgres_book.PostgresSize
     growth: Sequence[int]
+    job_growth: Sequence[int]
+    fleet_growth: Sequence[int]
     known: int
     spenders: int
     submits: int
@@ -84,6 +91,8 @@ _FULL = Size(
     book=book.BookSize(jobs=60, rows=1000, waiting=1000, seconds=30, changes=1000),
     postgres=postgres_book.PostgresSize(jobs=60, rows=1000, waiting=3000, seconds=20),
     growth=(10_000, 100_000, 1_000_000),
+    job_growth=(100, 1000, 10_000, 100_000),
+    fleet_growth=(100, 1000, 10_000, 100_000),
     known=1_000_000,
     spenders=8,
     submits=250,
@@ -105,20 +114,27 @@ _QUICK = Size(
     book=book.BookSize(jobs=2, rows=1000, waiting=20, seconds=1, changes=20, runs=1),
     postgres=postgres_book.PostgresSize(jobs=2, rows=1000, waiting=5, seconds=0.5),
     growth=(1000, 2000),
+    job_growth=(100, 200),
+    fleet_growth=(10, 20),
     known=1000,
     spenders=2,
     submits=4,
 )
 
 
-def _sections(size: Size) -> Iterator[tuple[str, Callable[[], Table | Tables]]]:
+def _sections(
+    size: Size, pythons: Sequence[str]
+) -> Iterator[tuple[str, Callable[[], Table | Tables]]]:
     """Name each section's measurement, with one server for those that need one."""
     with serving(*sorted({0, 20, *size.repeats})) as origins:
         by_latency = {latency: origins[latency] for latency in size.repeats}
+        effort = calls.Effort(rounds=size.rounds, calls=size.calls)
+        yield "calls", lambda: call_tables.measure(origins[0], effort)
         yield (
-            "calls",
-            lambda: calls.measure(origins[0], rounds=size.rounds, calls=size.calls),
+            "layers",
+            lambda: layers.measure(origins[0], calls=size.rounds * size.calls),
         )
+        yield "versions", lambda: versions.measure(origins[0], pythons, effort)
         yield (
             "harvest",
             lambda: asyncio.run(harvest.measure(by_latency, size.repeats)),
@@ -145,6 +161,11 @@ def _sections(size: Size) -> Iterator[tuple[str, Callable[[], Table | Tables]]]:
                 origins[0], runs=size.memory_runs, jobs=size.fleet, polls=size.polls
             ),
         )
+        yield "growth of a job", lambda: row_growth.measure(origins[0], size.job_growth)
+        yield (
+            "growth of a fleet",
+            lambda: wait_growth.measure(origins[0], size.fleet_growth),
+        )
         yield "book", lambda: book.measure(origins[0], size.book)
         yield (
             "book on PostgreSQL",
@@ -152,7 +173,7 @@ def _sections(size: Size) -> Iterator[tuple[str, Callable[[], Table | Tables]]]:
         )
     yield "growth", lambda: growth.measure(size.growth)
     yield "importing", lambda: importing.measure(runs=size.imports)
-    yield "pace", lambda: pace.measure(each=size.paced)
+    yield "pace", lambda: pace.measure(each=size.paced, at_once=size.budgeted)
     yield "budget", lambda: budget.measure(jobs=size.budgeted)
     yield "known", lambda: known.measure(companies=size.known, pages=500)
     yield "refresh", lambda: refresh.measure(active=(1, 2, 4))
@@ -172,7 +193,8 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"install the group bench first: no {', '.join(missing)}\n")
         return 2
     parts = [f"{_HEAD}\n{_machine()}\n"]
-    for name, measure in _sections(_QUICK if options.quick else _FULL):
+    size = _QUICK if options.quick else _FULL
+    for name, measure in _sections(size, options.python):
         if options.only and name not in options.only:
             continue
         began = time.perf_counter()
@@ -194,6 +216,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="write there, not to docs"
+    )
+    parser.add_argument(
+        "--python",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="another interpreter with the dependencies and orjson",
     )
     return parser
 

@@ -2,14 +2,15 @@
 
 What a job says is read from its id: `STATUS_ONLY` and `PAGE_CARRYING` are running,
 as is `WIDE`, whose rows have sixteen fields;
-`FINISHED` is terminal and has all its pages, and a job of `waiting()` ends by itself,
-as does one that was submitted, which then has a few rows. A submit with a limit of at
-least `MANY` makes a job that is terminal at once and has that many rows; one with the
-limit `ENDLESS` makes a job that runs for ever.
+`FINISHED` and the jobs of `finished()` are terminal and have all their pages; a job of
+`waiting()` ends by itself, as does one that was submitted, which then has a few rows. A
+submit with a limit of at least `MANY` makes a job that is terminal at once and has that
+many rows; one with the limit `ENDLESS` makes a job that runs for ever.
 """
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 JOBS = "/api/v1/account/search-lookalikes-bulk"
@@ -35,6 +36,11 @@ Json = dict[str, Any]
 def waiting(polls: int, name: object) -> str:
     """Return the id of a job that is completed at its so manyth poll."""
     return f"wait-{polls}-{name}"
+
+
+def finished(rows: int, *, wide: bool = False) -> str:
+    """Return the id of a terminal job with that many rows of six or sixteen fields."""
+    return f"{_BULK}-{rows}-{WIDE if wide else 'narrow'}"
 
 
 def label(page: int) -> str:
@@ -76,9 +82,9 @@ def _wide_row(number: int) -> Json:
     }
 
 
-def _rows(page: int) -> list[Json]:
+def _rows(page: int, make: Callable[[int], Json] = _row) -> list[Json]:
     first = page * ROWS_A_PAGE
-    return [_row(number) for number in range(first, first + ROWS_A_PAGE)]
+    return [make(number) for number in range(first, first + ROWS_A_PAGE)]
 
 
 def _manifest(rows: int = ROWS, pages: int = PAGES) -> Json:
@@ -147,7 +153,7 @@ class Answers:
 
     def __init__(self) -> None:
         running = _reply(_running_page(PAGE_CARRYING, _rows(0)))
-        wide = _running_page(WIDE, [_wide_row(n) for n in range(ROWS_A_PAGE)])
+        wide = _running_page(WIDE, _rows(0, _wide_row))
         self._ready = {
             (STATUS_ONLY, ""): _reply(_answer(STATUS_ONLY, "running")),
             (PAGE_CARRYING, ""): running,
@@ -161,7 +167,7 @@ class Answers:
         self._missing = _reply(b'{"detail":"no such job"}', b"404 Not Found")
         self._polls: Counter[str] = Counter()
         self._submits = 0
-        self._rows: dict[int, str] = {}
+        self._rows: dict[tuple[int, bool], bytes] = {}
 
     def submitted(self, body: bytes) -> bytes:
         """Return the reply to a submit, which depends on its limit."""
@@ -192,11 +198,17 @@ class Answers:
         return self._waiting(job_id) if job_id.startswith("wait-") else self._missing
 
     def _bulk_page(self, job_id: str, cursor: str) -> bytes:
-        """Return a page of a terminal job; the text of its rows is made once."""
-        rows = int(job_id.split("-")[1])
+        """Return a page of a terminal job; the text of its rows is made once.
+
+        After as many pages as `FINISHED` has, the companies are the first ones again.
+        """
+        _, number, kind = job_id.split("-")
+        rows, make = int(number), _wide_row if kind == WIDE else _row
         page, pages = int(cursor.removeprefix("page_") or 0), rows // ROWS_A_PAGE
-        if page not in self._rows:
-            self._rows[page] = json.dumps(_rows(page), separators=(",", ":"))
+        key = (page % PAGES, kind == WIDE)
+        if key not in self._rows:
+            text = json.dumps(_rows(page % PAGES, make), separators=(",", ":"))
+            self._rows[key] = f'"rows":{text}'.encode()
         answer = _answer(
             job_id,
             "completed",
@@ -206,8 +218,7 @@ class Answers:
             count=ROWS_A_PAGE,
             processed=rows,
         )
-        text = f'"rows":{self._rows[page]}'.encode()
-        return _reply(answer.replace(b'"rows":[]', text, 1))
+        return _reply(answer.replace(b'"rows":[]', self._rows[key], 1))
 
     def _waiting(self, job_id: str) -> bytes:
         self._polls[job_id] += 1

@@ -83,17 +83,18 @@ def measure(origin: str, size: BookSize) -> Table:
     batches: dict[str, list[Numbers]] = {"book": [], "run-many": []}
     for _ in range(size.runs):
         for manner, runs in batches.items():
-            runs.append(_in_process(manner, origin, size.jobs, size.rows))
+            runs.append(measure_in_process(manner, origin, size.jobs, size.rows))
     ours, others = batches.values()
-    waiting = _in_process("waiting", origin, size.waiting, size.seconds)
-    changes = _in_process("changes", origin, size.changes, 0)
+    waiting = measure_in_process("waiting", origin, size.waiting, size.seconds)
+    changes = measure_in_process("changes", origin, size.changes, 0)
     ratio = statistics.median(
         one["cpu"] / other["cpu"] for one, other in zip(ours, others, strict=True)
     )
     return _table(size, ours, others, ratio, waiting | changes)
 
 
-def _in_process(manner: str, origin: str, *size: int) -> Numbers:
+def measure_in_process(manner: str, origin: str, *size: int) -> Numbers:
+    """Measure a manner in a fresh process."""
     with tempfile.TemporaryDirectory(dir=ROOT) as folder:
         command = [sys.executable, "-m", __name__, manner, origin, folder]
         output = subprocess.run(  # noqa: S603 -- our own module
@@ -180,7 +181,8 @@ def make_searches(count: int, limit: int) -> list[LookalikeSearch]:
     ]
 
 
-def _cpu() -> float:
+def spent_cpu() -> float:
+    """Return the CPU seconds of this process so far."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
@@ -196,9 +198,9 @@ async def _run_book(origin: str, path: Path, jobs: int, rows: int) -> Numbers:
         KEY, base_url=origin, book=Book(path), polling=_AT_ONCE
     ) as client:
         batch = await client.batch("bench", make_searches(jobs, rows))
-        before, cpu, began = resident(), _cpu(), time.perf_counter()
+        before, cpu, began = resident(), spent_cpu(), time.perf_counter()
         report = await batch.run(max_active=_ACTIVE)
-        took, used = time.perf_counter() - began, _cpu() - cpu
+        took, used = time.perf_counter() - began, spent_cpu() - cpu
     assert report.rows == jobs * rows
     return {
         "seconds": took,
@@ -211,9 +213,9 @@ async def _run_book(origin: str, path: Path, jobs: int, rows: int) -> Numbers:
 
 async def _run_many(origin: str, _path: Path, jobs: int, rows: int) -> Numbers:
     async with OpenFunnel(KEY, base_url=origin, polling=_AT_ONCE) as client:
-        before, cpu, began = resident(), _cpu(), time.perf_counter()
+        before, cpu, began = resident(), spent_cpu(), time.perf_counter()
         outcomes = await client.run_many(make_searches(jobs, rows), max_active=_ACTIVE)
-        took, used = time.perf_counter() - began, _cpu() - cpu
+        took, used = time.perf_counter() - began, spent_cpu() - cpu
     found = [len(one.result.rows) for one in outcomes if one.result is not None]
     assert sum(found) == jobs * rows
     return {"seconds": took, "cpu": used, "peak": _peak(), "before": before}
@@ -226,9 +228,9 @@ async def _wait(origin: str, path: Path, jobs: int, seconds: int) -> Numbers:
         run = asyncio.create_task(batch.run(max_active=jobs))
         while (await batch.status()).submitted < jobs:  # noqa: ASYNC110 -- a file has no event
             await asyncio.sleep(0.2)
-        cpu, began = _cpu(), time.perf_counter()
+        cpu, began = spent_cpu(), time.perf_counter()
         await asyncio.sleep(seconds)
-        share = 100 * (_cpu() - cpu) / (time.perf_counter() - began)
+        share = 100 * (spent_cpu() - cpu) / (time.perf_counter() - began)
         numbers = {"resident": float(resident()), "core": share}
         run.cancel()
         await asyncio.wait([run])

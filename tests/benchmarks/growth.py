@@ -14,13 +14,12 @@ from openfunnel_async.book._records import BatchOptions
 from openfunnel_async.export import to_file
 from tests.benchmarks.book import make_searches
 from tests.benchmarks.server import ROOT
-from tests.benchmarks.tables import Cell, Figure, Goal, Table
+from tests.benchmarks.tables import STRAIGHT, Table, make_growth_rows
 
 _PAGE = 100
 _LAST = 50
 _ROWS_A_JOB = 10_000
 _BATCH = "bench"
-_STRAIGHT = 2.0
 _WHY = "The curve bends: the index of known companies no longer fits the cache."
 _NAMES = {
     "open": "to open it, ms",
@@ -39,24 +38,12 @@ def measure(sizes: Sequence[int]) -> Table:
     for rows in sizes:
         with tempfile.TemporaryDirectory(dir=ROOT) as folder:
             found.append(asyncio.run(_measure_one(Path(folder), rows)))
-    goals = {
-        name: Goal(float(f"{_STRAIGHT * found[0][name]:.3g}"), why=_WHY)
-        for name in ("page", "known", "export")
-    }
-    lines: list[Sequence[Cell]] = []
-    for name, title in _NAMES.items():
-        goal = goals.get(name)
-        last = len(found) - 1
-        figures = [
-            Figure(measured[name], goal if place == last else None)
-            for place, measured in enumerate(found)
-        ]
-        lines.append([title, *figures, goal])
+    lines = make_growth_rows(_NAMES, found, ("page", "known", "export"), _WHY)
     about = (
         "A Book on SQLite (synchronous=FULL) with that many rows of different "
         f"companies, filled page by page; medians of the last {_LAST} pages and of "
         f"{_LAST} lookups. A cost by row, page or lookup is to stay below "
-        f"{_STRAIGHT:g} times that of the smallest Book."
+        f"{STRAIGHT:g} times the least of the smaller Books."
     )
     heads = ("", *(f"{rows:,} rows" for rows in sizes), "to reach")
     return Table("Growth of a Book", heads, lines, about)

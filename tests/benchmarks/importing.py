@@ -14,6 +14,15 @@ from tests.benchmarks.tables import Cell, Figure, Goal, Table
 _DEPENDENCIES = "aiohttp, anyio, attrs, cattrs"
 _PACKAGE = "import openfunnel_async"
 _CLIENT = "from openfunnel_async import OpenFunnel"
+_PLUGIN = "import openfunnel_async.pytest_plugin"
+# A run of pytest without tests, with its own plugins and nobody else's.
+_PYTEST = (
+    "import contextlib, io, os, pytest\n"
+    "with contextlib.redirect_stdout(io.StringIO()): "
+    "pytest.main(['-c', os.devnull, '--noconftest', '--disable-plugin-autoload', "
+    "'--markers'])"
+)
+_IDLE = Goal(5, why="The plugin imports more than its own module.")
 _BEYOND = Goal(
     15,
     why="Most goes into the methods that attrs writes and compiles for each class, and "
@@ -31,6 +40,7 @@ def measure(*, runs: int) -> Table:
         _DEPENDENCIES: ("", f"import {_DEPENDENCIES}"),
         _PACKAGE: (f"import {_DEPENDENCIES}", _PACKAGE),
         _CLIENT: (f"import {_DEPENDENCIES}", _CLIENT),
+        _PLUGIN: (_PYTEST, _PLUGIN),
         **{name: ("", f"import {name}") for name in others},
     }
     took: dict[str, list[float]] = {name: [] for name in probes}
@@ -55,6 +65,11 @@ def measure(*, runs: int) -> Table:
             Figure(found[_CLIENT], _BEYOND, digits=1),
             _BEYOND,
         ],
+        [
+            f"**`{_PLUGIN}`** in a pytest run that uses none of its fixtures",
+            Figure(found[_PLUGIN], _IDLE, digits=1),
+            _IDLE,
+        ],
     ]
     rows += [
         [f"`import {name}`, all of it", Figure(found[name], digits=1), None]
@@ -63,8 +78,9 @@ def measure(*, runs: int) -> Table:
     about = (
         f"Milliseconds of CPU in fresh processes; medians of {runs} runs in turns. The "
         f"dependencies ({_DEPENDENCIES}) are imported before the clock starts. A name "
-        "is fetched when it is first asked for: a program pays what the client takes, "
-        "a test run that merely has the package installed pays the other line."
+        "is fetched when it is first asked for: a program pays what the client takes. "
+        "A test run that merely has the package installed pays for the plugin, which "
+        "includes the import of the package, beyond pytest and all that it imports."
     )
     return Table("Import, CPU", ("", "ms", "to reach"), rows, about)
 

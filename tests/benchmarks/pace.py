@@ -6,9 +6,18 @@ many as take seconds.
 
 from collections.abc import Mapping
 
-from tests.benchmarks.tables import Cell, Figure, Goal, Table
-from tests.pace.model import CLASSES, jobs_of
-from tests.pace.run import FIXED, STEADY, Summary, summary, wait_for
+from openfunnel_async import PollPolicy
+from tests.benchmarks.tables import Cell, Figure, Goal, Table, Tables
+from tests.pace.model import CLASSES, SEED, PacedJob, jobs_of, mixed
+from tests.pace.run import (
+    FIXED,
+    ONE_WAY,
+    STEADY,
+    Summary,
+    busiest_second,
+    summary,
+    wait_for,
+)
 
 _WHY = "The model is deterministic, so the policy itself falls short."
 # Polls a job, and the mean delay in seconds.
@@ -36,8 +45,27 @@ _KNOWN = {
 }
 
 
-def measure(*, each: Mapping[str, int]) -> Table:
-    """Wait for N jobs of each limit of a class, by each policy."""
+_CANCEL = (Goal(6.5, why=_WHY), Goal(1.5, why=_WHY))
+_DAY = PollPolicy()
+# The longest sleep and a request, which may just have missed the end before.
+_LONGEST = Goal(_DAY.longest * (1 + _DAY.jitter) + 3 * ONE_WAY, why=_WHY)
+_BUSIEST = Goal(300, why=_WHY)
+_LESS = Goal(1, why="On these jobs the fixed pace is better.")
+# Nothing was tuned on them.
+_OTHER_SEEDS = ("other seed 1", "other seed 2")
+
+
+def measure(*, each: Mapping[str, int], at_once: int) -> Tables:
+    """Wait for N jobs of each limit of a class, by each policy.
+
+    Args:
+        each: N, by class.
+        at_once: Jobs that are submitted within a second.
+    """
+    return Tables([_by_policy(each), _by_case(each), _of_many(at_once)])
+
+
+def _by_policy(each: Mapping[str, int]) -> Table:
     rows: list[list[Cell]] = [
         [name, *(Figure(number) for pair in known for number in pair)]
         for name, known in _KNOWN.items()
@@ -59,8 +87,84 @@ def measure(*, each: Mapping[str, int]) -> Table:
 
 def _waited(name: str, each: Mapping[str, int]) -> list[Cell]:
     cells: list[Cell] = []
-    for kind, limits in CLASSES.items():
-        found: Summary = summary(wait_for(jobs_of(limits, each[kind]), _POLICIES[name]))
+    for kind in CLASSES:
+        found = _wait(kind, each[kind], _POLICIES[name])
         polls, delay = _GOALS[kind] if name == _DEFAULT else (None, None)
         cells += [Figure(found.polls, polls), Figure(found.delay, delay)]
     return cells
+
+
+def _wait(
+    kind: str,
+    each: int,
+    policy: PollPolicy,
+    *,
+    seed: str = SEED,
+    cancels: bool = False,
+) -> Summary:
+    jobs: list[PacedJob] = jobs_of(CLASSES[kind], each, seed)
+    return summary(wait_for(jobs, policy, cancels=cancels))
+
+
+def _by_case(each: Mapping[str, int]) -> Table:
+    """Cancel the jobs, and wait for those of other seeds."""
+    most = max(each.values())
+    cancelled = [_wait(kind, most, STEADY, cancels=True) for kind in CLASSES]
+    polls, delay = _CANCEL
+    rows: list[list[Cell]] = [
+        [
+            "after a cancel: polls a job",
+            *(Figure(found.polls, polls) for found in cancelled),
+            polls,
+        ],
+        [
+            "after a cancel: mean delay, s",
+            *(Figure(found.delay, delay) for found in cancelled),
+            delay,
+        ],
+    ]
+    for seed in _OTHER_SEEDS:
+        pairs = [_compare(kind, max(1, each[kind] // 4), seed) for kind in CLASSES]
+        for place, what in enumerate(("polls", "mean delay")):
+            figures = [Figure(pair[place], _LESS) for pair in pairs]
+            rows.append([f"{what} in those of fixed 4 s, {seed}", *figures, _LESS])
+    about = (
+        f"The default policy without jitter. {most} jobs of each limit are cancelled, "
+        "each at a moment of its own: the polls after the cancel, and the seconds from "
+        "the end of the job to the answer that reports it. Of the other seeds, on "
+        "which nothing was tuned, a quarter of the jobs above."
+    )
+    return Table(
+        "Pace after a cancel, and on other jobs",
+        ("", *CLASSES, "to reach"),
+        rows,
+        about,
+    )
+
+
+def _compare(kind: str, each: int, seed: str) -> tuple[float, float]:
+    """Return polls and delay of the default policy in those of the fixed pace."""
+    own, fixed = (_wait(kind, each, policy, seed=seed) for policy in (STEADY, FIXED))
+    return own.polls / fixed.polls, own.delay / fixed.delay
+
+
+def _of_many(jobs: int) -> Table:
+    """Submit many jobs within a second."""
+    outcomes = wait_for(mixed(jobs), _DAY, apart=1 / jobs)
+    found = summary(outcomes)
+    rows: list[list[Cell]] = [
+        [
+            "most polls in any second",
+            Figure(busiest_second(outcomes), _BUSIEST, digits=0),
+            _BUSIEST,
+        ],
+        ["longest delay of a job, s", Figure(found.longest, _LONGEST), _LONGEST],
+        ["mean delay, s", Figure(found.delay), None],
+        ["polls a job", Figure(found.polls), None],
+    ]
+    about = (
+        f"{jobs:,} jobs of a day's mix, submitted within 1 s by one client that waits "
+        "for them by the default policy with its jitter. The longest delay is the "
+        "longest sleep, varied, and three times the 0.1 s that a message takes."
+    )
+    return Table("Pace of many jobs at once", ("", "measured", "to reach"), rows, about)

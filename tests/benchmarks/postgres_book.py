@@ -1,7 +1,8 @@
 """The Book on PostgreSQL: rows a second of two workers, and many waiting jobs.
 
 `python -m tests.benchmarks.postgres_book BASE_URL DATABASE` is one worker, which ends
-with its standard input; it prints what is resident for each line that it reads.
+with its standard input; for each line that it reads it prints what is resident, and the
+CPU seconds since it began.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from openfunnel_async import Book, OpenFunnel, PollPolicy
 from openfunnel_async.book import BatchStatus
 from openfunnel_async.workers import run_worker
 from tests.benchmarks.answers import ENDLESS
-from tests.benchmarks.book import make_searches
+from tests.benchmarks.book import make_searches, measure_in_process, spent_cpu
 from tests.benchmarks.clients import KEY
 from tests.benchmarks.resident import resident
 from tests.benchmarks.server import ROOT
@@ -37,6 +38,11 @@ _RATE = Goal(
 )
 _RESIDENT = Goal(130, why="The imports and a task for each job take most of it.")
 _COMMITS = Goal(30, why="Leases are renewed, and each slice of a task is a commit.")
+_RATIO = Goal(
+    1.5,
+    why="Each page is packed as JSON again, compressed and sent to the database, and "
+    "an entry is a task of a queue, with a lease that is renewed.",
+)
 _AT_MOST = 200.0
 
 
@@ -60,15 +66,21 @@ class PostgresSize:
 async def measure(origin: str, size: PostgresSize) -> Table:
     """Measure on a server of our own whose commits wait for the disk."""
     with PostgresServer(is_safe=True) as server:
-        rate = await _measure_rate(origin, make_schema(server.url), size)
+        rate, cpu = await _measure_rate(origin, make_schema(server.url), size)
         waiting, memory, commits = await _measure_waiting(
             origin, make_schema(server.url), size
         )
+    ratio = cpu / measure_in_process("run-many", origin, size.jobs, size.rows)["cpu"]
     rows: list[Sequence[Cell]] = [
         [
             f"rows a second into the database, {_WORKERS} workers",
             Figure(rate, _RATE, digits=0),
             _RATE,
+        ],
+        [
+            f"CPU of the {_WORKERS} workers, in that of `run_many`",
+            Figure(ratio, _RATIO),
+            _RATIO,
         ],
         [
             f"{waiting:,} waiting jobs in one process, resident, MB",
@@ -85,24 +97,38 @@ async def measure(origin: str, size: PostgresSize) -> Table:
         f"A batch of {size.jobs} searches of {size.rows:,} rows of six fields by "
         f"`run_worker()` in {_WORKERS} processes, from the first submit to the last "
         "bill, on a PostgreSQL whose commits wait for the disk; the database and the "
-        "service run on the same cores. The waiting jobs run for ever, are polled as "
-        f"the default policy says, and are watched for {size.seconds:g} s. At most "
+        "service run on the same cores, and their CPU is not counted. The waiting jobs "
+        "run for ever, are polled as the default policy says, and are watched for "
+        f"{size.seconds:g} s. At most "
         f"{_AT_MOST:.0f} s are given to submit {size.waiting:,}; if fewer wait, "
         "the commits are also those of submits."
     )
     return Table("The Book on PostgreSQL", ("", "workers", "to reach"), rows, about)
 
 
-async def _measure_rate(origin: str, url: str, size: PostgresSize) -> float:
+async def _measure_rate(
+    origin: str, url: str, size: PostgresSize
+) -> tuple[float, float]:
+    """Return rows a second, and the CPU seconds of the workers."""
     await _plan(url, size.jobs, size.rows)
-    async with _working(origin, url, _WORKERS, "quick"):
+    async with _working(origin, url, _WORKERS, "quick") as workers:
         await _until(url, lambda status: status.settled == size.jobs, 200)
+        cpu = sum([(await _ask(worker))[1] for worker in workers])
     async with Book.connect(url) as book:
         entries = await book.entries(batch=_BATCH)
     assert sum(entry.rows for entry in entries) == size.jobs * size.rows
     began = min(_need_moment(entry.submitted_at) for entry in entries)
     ended = max(_need_moment(entry.settled_at) for entry in entries)
-    return size.jobs * size.rows / (ended - began).total_seconds()
+    return size.jobs * size.rows / (ended - began).total_seconds(), cpu
+
+
+async def _ask(worker: asyncio.subprocess.Process) -> tuple[float, float]:
+    """Return the resident bytes of a worker, and its CPU seconds."""
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    worker.stdin.write(b"\n")
+    memory, cpu = (await worker.stdout.readline()).split()
+    return float(memory), float(cpu)
 
 
 def _need_moment(moment: datetime | None) -> datetime:
@@ -125,11 +151,8 @@ async def _measure_waiting(
         await asyncio.sleep(size.seconds)
         commits = _count_commits(url) - before
         commits_a_second = commits / (time.perf_counter() - began)
-        assert worker.stdin is not None
-        assert worker.stdout is not None
-        worker.stdin.write(b"\n")
-        memory = int(await worker.stdout.readline())
-    return status.submitted, float(memory), commits_a_second
+        memory, _ = await _ask(worker)
+    return status.submitted, memory, commits_a_second
 
 
 def _count_commits(url: str) -> int:
@@ -185,10 +208,11 @@ async def _working(
 
 async def _work(origin: str, url: str, polling: str) -> None:
     """Work until the process is killed."""
+    began = spent_cpu()
 
     def tell() -> None:
         if sys.stdin.readline():
-            sys.stdout.write(f"{resident()}\n")
+            sys.stdout.write(f"{resident()} {spent_cpu() - began}\n")
             sys.stdout.flush()
 
     asyncio.get_running_loop().add_reader(sys.stdin, tell)

@@ -1,8 +1,10 @@
 """Tables as people read them, in a terminal and in Markdown alike."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import attrs
+
+STRAIGHT = 2.0
 
 
 @attrs.frozen
@@ -100,6 +102,32 @@ class Tables:
     def __str__(self) -> str:
         """One below the other."""
         return "\n\n".join(map(str, self.tables))
+
+
+def make_growth_rows(
+    names: Mapping[str, str],
+    found: Sequence[Mapping[str, float]],
+    bounded: Collection[str],
+    why: str,
+) -> list[Sequence[Cell]]:
+    """Make the rows of a table of growth, by which one sees a curve that bends.
+
+    Args:
+        names: What is measured, and its title.
+        found: The numbers of each size, the smallest size first.
+        bounded: What is to stay below twice its least at the smaller sizes.
+        why: What to say where it does not.
+    """
+    rows: list[Sequence[Cell]] = []
+    *smaller, largest = found
+    for name, title in names.items():
+        goal = None
+        if name in bounded:
+            least = min(numbers[name] for numbers in smaller)
+            goal = Goal(float(f"{STRAIGHT * least:.3g}"), why=why)
+        figures = [Figure(numbers[name]) for numbers in smaller]
+        rows.append([title, *figures, Figure(largest[name], goal), goal])
+    return rows
 
 
 def _text(cell: Cell) -> str:

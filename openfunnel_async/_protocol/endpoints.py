@@ -52,7 +52,7 @@ _ACCEPT_AND_SEND = Headers(
 )
 
 
-class Kind(enum.Enum):
+class Kind(enum.StrEnum):
     """The effect of a request, which decides what may be repeated.
 
     A sign-up or a verification (``SIGN_UP``) costs nothing, but mails a code or uses

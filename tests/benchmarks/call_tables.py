@@ -24,8 +24,10 @@ _FAST_COSTS = (
     "for their objects, and for a call as `poll()` does."
 )
 _CALL_COSTS = (
-    "Beyond aiohttp's exchange a call pays, in falling order, for its own time limit, "
-    "the checks of the answer, the job's record, the reply's headers and the request."
+    "Beyond aiohttp's exchange a call pays, in falling order, for the handle and the "
+    "job's record, the checks of the answer, the report of what was sent, the place "
+    "among a hundred requests and the time limits, none of them more than a seventh of "
+    "bare aiohttp. It would take fewer layers, or fewer promises, to reach it."
 )
 READ_NAMES = {
     "wide": "a typed page, 100 rows of sixteen fields",

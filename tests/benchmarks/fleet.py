@@ -22,9 +22,9 @@ _CPU = Goal(
 )
 _BLOCK = Goal(
     150,
-    why="All waits begin in one turn of the loop, and their tasks take their first "
-    "steps in the next one, at about 20 µs for each wait and turn; half of it goes to "
-    "the garbage collector, which meets that many new objects at once.",
+    why="All waits begin in one turn of the loop, at about 20 µs for each; half of it "
+    "goes to the garbage collector, which meets that many new objects at once. Their "
+    "requests begin a hundred in a turn.",
 )
 
 

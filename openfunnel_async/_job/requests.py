@@ -229,7 +229,7 @@ class JobRequests:
         time = asyncio.get_running_loop().time
         try:
             while True:
-                if takes_turn:
+                if takes_turn and self._resources.poll_limiter is not None:
                     before = time()
                     await self.take_turn()
                     outage.exclude(time() - before)

@@ -16,8 +16,8 @@ _PACKAGE = "import openfunnel_async"
 _CLIENT = "from openfunnel_async import OpenFunnel"
 _BEYOND = Goal(
     15,
-    why="A third goes into the methods that attrs writes and compiles for each class of "
-    "values, and as much into finding and loading seventy modules.",
+    why="A third goes into the methods that attrs writes and compiles for each class "
+    "of values, and as much into finding and loading seventy modules.",
 )
 # Whole imports, for comparison; they are slow, so a few runs are enough.
 _OTHERS = ("httpx", "openai")

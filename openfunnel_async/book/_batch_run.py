@@ -259,7 +259,8 @@ class BatchRun:
             return
         if self._is_followed(entry) or not await self._store.take_lease(entry.id):
             return
-        stored = await self._store.find_entry(entry.key)
+        if self._store.is_shared:
+            stored = await self._store.find_entry(entry.key)
         if stored is None or self._is_followed(entry):
             return
         if job is None or stored.rows:

@@ -22,8 +22,9 @@ _DEEPEST = 2
 _MOST_BITS = 256
 
 # Invisible, although printable in Python: Unicode's Default_Ignorable_Code_Point
-# outside the category Cf, and the blank pattern of Braille.
-_IGNORABLE = re.compile(
+# outside the category Cf, and the blank pattern of Braille. Compiled for the first text
+# that is not ASCII.
+_IGNORABLE = (
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
@@ -41,7 +42,8 @@ def escaped(text: str, longest: int = LONGEST) -> str:
         longest: Most characters to return; a shortened text ends in an ellipsis.
     """
     shown = text[: longest + 1]
-    if not shown.isprintable() or _IGNORABLE.search(shown) is not None:
+    is_plain = shown.isascii() or not re.search(_IGNORABLE, shown)
+    if not (is_plain and shown.isprintable()):
         shown = "".join(map(_visible, shown))
     return cut(shown, longest)
 
@@ -52,7 +54,7 @@ def cut(text: str, longest: int) -> str:
 
 
 def _visible(character: str) -> str:
-    if character.isprintable() and _IGNORABLE.match(character) is None:
+    if character.isprintable() and not re.match(_IGNORABLE, character):
         return character
     return character.encode("unicode_escape").decode()
 

@@ -20,8 +20,9 @@ from openfunnel_async._client.settings import (
     read_ca_file_setting,
     read_proxy_setting,
 )
-from openfunnel_async._protocol.endpoints import Call, Endpoints
+from openfunnel_async._protocol.endpoints import Call
 from openfunnel_async._protocol.retry_loop import Caller
+from openfunnel_async._protocol.sign_up_endpoints import SignUpEndpoints
 from openfunnel_async._protocol.sign_up_replies import AgentKey
 from openfunnel_async._transport.aiohttp_transport import AiohttpTransport
 from openfunnel_async._transport.hidden_text import hide_text
@@ -67,7 +68,7 @@ async def sign_up(
     """
     email = _check_address(email)
     address = read_address(base_url)
-    endpoints = Endpoints(address.origin, address.prefix)
+    endpoints = SignUpEndpoints(address.origin, address.prefix)
     await _send(endpoints.sign_up(email), transport)
 
 
@@ -104,7 +105,7 @@ async def verify(
     otp_code = _check_code(hide_text(otp_code))
     email = _check_address(email)
     address = read_address(base_url)
-    endpoints = Endpoints(address.origin, address.prefix)
+    endpoints = SignUpEndpoints(address.origin, address.prefix)
     return await _send(endpoints.verify(email, otp_code), transport)
 
 

@@ -20,7 +20,6 @@ from openfunnel_async._client.credit_cap import (
 from openfunnel_async._client.extra_headers import hide_headers, read_headers
 from openfunnel_async._client.handles import Handles
 from openfunnel_async._client.options import HandleOptions, HandleSettings
-from openfunnel_async._client.run_many import JobOutcome, ManySearches
 from openfunnel_async._client.running import OnExit, run_block
 from openfunnel_async._client.settings import (
     read_address,
@@ -58,6 +57,7 @@ from openfunnel_async._values.search import MAX_LIMIT, LookalikeSearch
 from openfunnel_async.errors import ConfigurationError, OpenFunnelError
 
 if TYPE_CHECKING:
+    from openfunnel_async._client.run_many import JobOutcome
     from openfunnel_async.book._batch import Batch
     from openfunnel_async.book._book import Book
     from openfunnel_async.book._steps import BookSteps
@@ -141,7 +141,7 @@ class OpenFunnel:
         retry = check_kind("retry", retry, RetryPolicy)
         seconds = check_seconds("request_timeout", request_timeout, above_zero=True)
         limiter = poll_limiter(max_polls_per_second)
-        settings = HandleSettings(
+        settings = HandleSettings.checked(
             polling=polling,
             wait_timeout=wait_timeout,
             read_ahead=read_ahead,
@@ -431,7 +431,7 @@ class OpenFunnel:
         on_error: Literal["collect", "cancel_rest"] = "collect",
         check_balance: bool = False,
         job_timeout: float | None = None,
-    ) -> list[JobOutcome]:
+    ) -> "list[JobOutcome]":
         """Run many searches, a few jobs at a time, and collect their rows.
 
         The cap is a reservation: a job is submitted only if what was billed, what
@@ -467,6 +467,8 @@ class OpenFunnel:
         Cancellation: its jobs are cancelled, shielded, within 10 s; what could not
         be cancelled is in ``orphans``.
         """
+        from openfunnel_async._client.run_many import ManySearches  # noqa: PLC0415 -- many programs run no batch
+
         self._resources.loop_guard.check()
         wanted = check_searches(searches, max_credits)
         max_active = check_whole("max_active", max_active, 1)

@@ -8,8 +8,9 @@ from openfunnel_async._transport.hidden_text import WrongText, hide_text
 from openfunnel_async._transport.wire import API_KEY_HEADER, Headers, SecretText
 from openfunnel_async.errors import ConfigurationError
 
-_NAME = re.compile(r"[0-9A-Za-z!#$%&'*+.^_`|~-]{1,100}", re.ASCII)
-_VALUE = re.compile(r"[\t -~]{0,8000}", re.ASCII)
+# Compiled when they are used: most clients have no headers of their own.
+_NAME = r"[0-9A-Za-z!#$%&'*+.^_`|~-]{1,100}"
+_VALUE = r"[\t -~]{0,8000}"
 _OWN = frozenset(
     {
         # The key, the address and the framing of a request.
@@ -61,7 +62,7 @@ def read_headers(given: Headers | None) -> Headers:
 
 
 def _check_name(name: object) -> str:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not re.fullmatch(_NAME, name, re.ASCII):
         raise ConfigurationError("headers has a name that is no valid header name")
     if name.lower() in _OWN:
         raise ConfigurationError(f"headers must not set {name.lower()}")
@@ -69,7 +70,7 @@ def _check_name(name: object) -> str:
 
 
 def _check_value(name: str, value: str) -> str:
-    if isinstance(value, WrongText) or not _VALUE.fullmatch(value):
+    if isinstance(value, WrongText) or not re.fullmatch(_VALUE, value, re.ASCII):
         msg = f"the value of {name} in headers must be one line of ASCII text"
         raise ConfigurationError(msg)
     return value

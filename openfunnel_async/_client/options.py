@@ -4,9 +4,7 @@
 (the key, the address, the connections, the limits) are those of the first client.
 """
 
-from typing import Any, TypedDict, cast
-
-import attrs
+from typing import Any, NamedTuple, TypedDict, cast
 
 from openfunnel_async._protocol.event_emitter import (
     EventEmitter,
@@ -26,14 +24,6 @@ _MOST_AHEAD = 64
 _LONGEST_LABEL = 200
 
 
-def _check_read_ahead(value: object) -> int:
-    return check_whole("read_ahead", value, 1, _MOST_AHEAD)
-
-
-def _check_polling(value: PollPolicy) -> PollPolicy:
-    return check_kind("polling", value, PollPolicy)
-
-
 class HandleOptions(TypedDict, total=False):
     """What ``OpenFunnel.with_options()`` takes."""
 
@@ -44,8 +34,7 @@ class HandleOptions(TypedDict, total=False):
     label: str | None
 
 
-@attrs.frozen(kw_only=True)
-class HandleSettings:
+class HandleSettings(NamedTuple):
     """The options of a client's handles, checked.
 
     Attributes:
@@ -55,10 +44,31 @@ class HandleSettings:
         emitter: Delivers the events.
     """
 
-    polling: PollPolicy = attrs.field(converter=_check_polling)
-    wait_timeout: float | None = attrs.field(converter=check_timeout)
-    read_ahead: int = attrs.field(converter=_check_read_ahead)
+    polling: PollPolicy
+    wait_timeout: float | None
+    read_ahead: int
     emitter: EventEmitter
+
+    @classmethod
+    def checked(
+        cls,
+        *,
+        polling: PollPolicy,
+        wait_timeout: float | None,
+        read_ahead: int,
+        emitter: EventEmitter,
+    ) -> "HandleSettings":
+        """Return the settings.
+
+        Raises:
+            ConfigurationError: An option is invalid.
+        """
+        return cls(
+            polling=check_kind("polling", polling, PollPolicy),
+            wait_timeout=check_timeout(wait_timeout),
+            read_ahead=check_whole("read_ahead", read_ahead, 1, _MOST_AHEAD),
+            emitter=emitter,
+        )
 
     def changed(self, options: HandleOptions) -> "HandleSettings":
         """Return the settings with some options in place of these.
@@ -76,7 +86,7 @@ class HandleSettings:
                 _check_label(given.pop("label", emitter.label)),
                 emitter.on_settled,
             )
-        return attrs.evolve(self, emitter=emitter, **given)
+        return self.checked(**(self._replace(emitter=emitter)._asdict() | given))
 
 
 def _check_names(given: dict[str, Any]) -> None:

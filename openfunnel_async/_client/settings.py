@@ -7,8 +7,7 @@ docs/explanation/custody-of-the-key.md, "Where the key is sent".
 
 import os
 import re
-
-import attrs
+from typing import NamedTuple
 
 from openfunnel_async._transport.hidden_text import WrongText, hide_text
 from openfunnel_async._transport.network import (
@@ -37,8 +36,7 @@ _LONGEST_PREFIX = 200
 _SHORTEST_REAL_KEY = 16
 
 
-@attrs.frozen
-class Address:
+class Address(NamedTuple):
     """Where requests go.
 
     Attributes:

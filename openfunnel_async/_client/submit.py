@@ -23,7 +23,6 @@ from openfunnel_async._job.shielded import cancel_and_wait, wait_shielded
 from openfunnel_async._protocol.replies import Submitted, lost_submit, unknown_submit
 from openfunnel_async._text import error_text
 from openfunnel_async._transport.wire import SendProgress
-from openfunnel_async._values.events import JobSubmitted
 from openfunnel_async._values.search import LookalikeSearch
 from openfunnel_async.errors import (
     OpenFunnelError,
@@ -228,7 +227,7 @@ class Submitter:
 
     def _report_submit(self, job: BulkJob) -> None:
         """Emit the event, after the handle was returned: its receiver is foreign."""
-        self._resources.caller.emitter.emit(JobSubmitted, job.id, limit=job.limit)
+        self._resources.caller.emitter.emit("JobSubmitted", job.id, limit=job.limit)
 
     def _unexpected(self, attempt: _Attempt, fault: str) -> OpenFunnelError:
         """Return what is known after an exception that is not ours."""

@@ -21,7 +21,6 @@ from openfunnel_async._protocol.retry_loop import (
     wait_after,
 )
 from openfunnel_async._protocol.retry_rules import is_curable, retry_after_of
-from openfunnel_async._values.events import OutageBegan, OutageEnded, RetryScheduled
 from openfunnel_async._values.models import Company, JobPage, JobSnapshot
 from openfunnel_async.errors import JobNotFoundError, OpenFunnelError
 
@@ -73,7 +72,7 @@ class Outage:
         self.note_quietly()
         if self._reported_at is None:
             self._reported_at = asyncio.get_running_loop().time()
-            self._state.emit(OutageBegan, error=str(error))
+            self._state.emit("OutageBegan", error=str(error))
 
     def note_quietly(self) -> None:
         """Note a failure that is raised at once, so that it is no event."""
@@ -93,7 +92,9 @@ class Outage:
         if self._reported_at is not None:
             seconds = asyncio.get_running_loop().time() - self._reported_at
             self._reported_at = None
-            self._state.emit(OutageEnded, seconds=seconds, has_recovered=has_recovered)
+            self._state.emit(
+                "OutageEnded", seconds=seconds, has_recovered=has_recovered
+            )
 
     def has_lasted(self, seconds: float) -> bool:
         """Whether it began at least that number of seconds ago."""
@@ -260,7 +261,7 @@ class JobRequests:
 
     def _report_retry(self, kind: Kind, seconds: float, error: OpenFunnelError) -> None:
         self.state.emit(
-            RetryScheduled, kind=kind.value, seconds=seconds, error=str(error)
+            "RetryScheduled", kind=kind.value, seconds=seconds, error=str(error)
         )
 
     async def _call(

@@ -15,14 +15,8 @@ from openfunnel_async._job.corrections import corrected_manifest, larger
 from openfunnel_async._job.pacing import Clues, distance, eta, jittered, poll_delay
 from openfunnel_async._job.poll_limiter import Urgency, urgency
 from openfunnel_async._protocol.codec import JobAnswer
-from openfunnel_async._protocol.event_emitter import EventEmitter
+from openfunnel_async._protocol.event_emitter import EventEmitter, EventName
 from openfunnel_async._text import brief
-from openfunnel_async._values.events import (
-    CancelAccepted,
-    Event,
-    JobChanged,
-    JobSettled,
-)
 from openfunnel_async._values.models import JobSnapshot
 from openfunnel_async._values.policies import PollPolicy
 from openfunnel_async._values.status import JobStatus, effective, furthest
@@ -199,25 +193,25 @@ class JobState:
         if self.listener is not None:
             self.listener(self._snapshot, self._snapshot)
         if is_first:
-            self.emit(CancelAccepted, status=self.status)
+            self.emit("CancelAccepted", status=self.status)
         if self.status is not self._reported:
             self._report_change(self.status)
 
-    def emit(self, event_type: type[Event], /, **facts: object) -> None:
+    def emit(self, name: EventName, /, **facts: object) -> None:
         """Emit an event of this job, if anything receives it; never raises."""
-        self._emitter.emit(event_type, self.job_id, **facts)
+        self._emitter.emit(name, self.job_id, **facts)
 
     def _report_change(self, status: JobStatus) -> None:
         """Emit that the status is another one, and the end of the job."""
         before, self._reported = self._reported, status
         snapshot = self._snapshot
         processed = None if snapshot is None else snapshot.processed
-        self.emit(JobChanged, before=before, status=status, processed=processed)
+        self.emit("JobChanged", before=before, status=status, processed=processed)
         if not status.is_terminal or snapshot is None:
             return
         manifest = snapshot.manifest
         self.emit(
-            JobSettled,
+            "JobSettled",
             status=status,
             delivered=None if manifest is None else manifest.count,
             credits_consumed=None if manifest is None else manifest.credits_consumed,

@@ -22,16 +22,8 @@ from openfunnel_async._protocol.replies import (
     read_status,
     read_submitted,
 )
-from openfunnel_async._protocol.sign_up_replies import (
-    AgentKey,
-    lost_sign_up,
-    lost_verification,
-    read_sign_up,
-    read_verification,
-)
 from openfunnel_async._transport.wire import (
     Headers,
-    SecretText,
     WireReply,
     WireRequest,
 )
@@ -42,8 +34,6 @@ from openfunnel_async.errors import OpenFunnelError, TransportError
 T = TypeVar("T")
 _JOBS = "/api/v1/account/search-lookalikes-bulk"
 _BALANCE = "/api/v1/credits/balance"
-_SIGN_UP = "/api/v1/agent/sign-up"
-_VERIFY = "/api/v1/agent/verify"
 _ACCEPT = Headers({"accept": "application/json"})
 # A cache between the client and the service must not answer a poll with an old status.
 _ACCEPT_UNCACHED = Headers({"accept": "application/json", "cache-control": "no-cache"})
@@ -120,17 +110,6 @@ class Endpoints:
     def balance(self) -> Call[CreditBalance]:
         """Read the account's credits."""
         return self._get(_BALANCE, read_balance)
-
-    def sign_up(self, email: str) -> Call[None]:
-        """Request a code by mail."""
-        request = self._post(_SIGN_UP, {"email": email})
-        return Call(Kind.SIGN_UP, request, read_sign_up, lost_sign_up)
-
-    def verify(self, email: str, otp_code: SecretText) -> Call[AgentKey]:
-        """Exchange the code for the key."""
-        request = self._post(_VERIFY, {"email": email, "otp_code": otp_code})
-        read = partial(read_verification, email, otp_code)
-        return Call(Kind.SIGN_UP, request, read, partial(lost_verification, otp_code))
 
     def _with_extra(self, headers: Headers) -> Headers:
         return Headers({**self._headers, **headers}) if self._headers else headers

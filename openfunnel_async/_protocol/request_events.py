@@ -6,12 +6,6 @@ from openfunnel_async._protocol.endpoints import Kind
 from openfunnel_async._protocol.event_emitter import EventEmitter
 from openfunnel_async._protocol.retry_rules import retry_after_of
 from openfunnel_async._transport.wire import WireRequest
-from openfunnel_async._values.events import (
-    RequestFailed,
-    RequestSent,
-    RetryScheduled,
-    Throttled,
-)
 from openfunnel_async.errors import APIError, OpenFunnelError, RateLimitedError
 
 
@@ -50,7 +44,7 @@ class RequestEvents:
         """Report that the request is given to the transport."""
         self._sent_at = asyncio.get_running_loop().time()
         self._emitter.emit(
-            RequestSent,
+            "RequestSent",
             self._job_id,
             kind=self._kind,
             method=self._request.method,
@@ -63,7 +57,7 @@ class RequestEvents:
         sent_at, now = self._sent_at, asyncio.get_running_loop().time()
         status = error.status_code if isinstance(error, APIError) else None
         self._emitter.emit(
-            RequestFailed,
+            "RequestFailed",
             self._job_id,
             kind=self._kind,
             attempt=self._attempt,
@@ -75,7 +69,7 @@ class RequestEvents:
     def note_throttled(self, seconds: float, error: OpenFunnelError) -> None:
         """Report that the service asks to wait."""
         self._emitter.emit(
-            Throttled,
+            "Throttled",
             self._job_id,
             kind=self._kind,
             seconds=seconds,
@@ -88,7 +82,7 @@ class RequestEvents:
         if asked is not None or isinstance(error, RateLimitedError):
             self.note_throttled(seconds if asked is None else asked, error)
         self._emitter.emit(
-            RetryScheduled,
+            "RetryScheduled",
             self._job_id,
             kind=self._kind,
             seconds=seconds,

@@ -13,8 +13,9 @@ from email.utils import parsedate_to_datetime
 
 # A longer wait is treated as this one, so that sums of times stay finite.
 _MOST_SECONDS = 1e9
-_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
-_WEEKDAY = re.compile(r"(mon|tue|wed|thu|fri|sat|sun)[a-z]*", re.IGNORECASE | re.ASCII)
+# Compiled when an answer asks to wait: most never do.
+_NUMBER = r"[0-9]+(\.[0-9]+)?"
+_WEEKDAY = r"(?i:mon|tue|wed|thu|fri|sat|sun)[A-Za-z]*"
 
 
 def retry_after(headers: Mapping[str, str], body: object) -> float | None:
@@ -36,7 +37,7 @@ def _split_list(text: str) -> Iterator[str]:
     """Yield the members of a list; a date contains a comma after its weekday."""
     weekday = ""
     for part in map(str.strip, text.split(",")):
-        if _WEEKDAY.fullmatch(part):
+        if re.fullmatch(_WEEKDAY, part, re.ASCII):
             weekday = f"{part}, "
         else:
             yield weekday + part
@@ -67,7 +68,7 @@ def _details(body: object) -> list[Mapping[str, object]]:
 def _seconds(value: float | str) -> float | None:
     """Return a number of seconds, shortened if it is long; None if it is invalid."""
     if isinstance(value, str):
-        if not _NUMBER.fullmatch(value.strip()):
+        if not re.fullmatch(_NUMBER, value.strip(), re.ASCII):
             return None
         value = float(value)
     try:

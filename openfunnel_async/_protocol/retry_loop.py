@@ -31,7 +31,6 @@ from openfunnel_async._transport.wire import (
     WireReply,
     WireRequest,
 )
-from openfunnel_async._values.events import RequestSent
 from openfunnel_async._values.policies import RetryPolicy
 from openfunnel_async.errors import (
     APIError,
@@ -168,7 +167,7 @@ class Caller:
 
     def _events_of(self, call: Call[T], job_id: str | None) -> RequestEvents | None:
         """Return the events of a call; None if nothing receives them."""
-        if not self.emitter.is_wanted(RequestSent):
+        if not self.emitter.is_wanted("RequestSent"):
             return None
         return RequestEvents(self.emitter, call.kind, call.request, job_id)
 

@@ -2,11 +2,10 @@
 
 import os
 import ssl
-from typing import cast
+from typing import NamedTuple, cast
 from urllib.parse import unquote
 
 import aiohttp
-import attrs
 from aiohttp import hdrs
 from multidict import CIMultiDict
 from yarl import URL
@@ -24,8 +23,7 @@ CA_FILE_VARIABLE = "OPENFUNNEL_CA_FILE"
 CaFile = str | os.PathLike[str]
 
 
-@attrs.frozen(kw_only=True)
-class Proxy:
+class Proxy(NamedTuple):
     """A proxy that was checked.
 
     Attributes:
@@ -53,8 +51,7 @@ class Proxy:
         return await handler(request)
 
 
-@attrs.frozen(kw_only=True)
-class Network:
+class Network(NamedTuple):
     """How sessions reach the service.
 
     Attributes:

@@ -72,7 +72,7 @@ class JobCheckpoint(Value):
             check_label("page", self.page)
 
     def __str__(self) -> str:
-        return json.dumps({"version": VERSION, **attrs.asdict(self)})
+        return json.dumps({"version": VERSION, **attrs.asdict(self, recurse=False)})
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -6,9 +6,8 @@ import os
 import re
 from collections.abc import Iterable
 from datetime import timedelta
-from numbers import Real
 from types import EllipsisType
-from typing import SupportsIndex, TypeVar, cast
+from typing import SupportsFloat, SupportsIndex, TypeVar, cast
 from uuid import UUID
 
 from openfunnel_async._text import escaped
@@ -113,13 +112,21 @@ def check_amount(name: str, value: object) -> float:
 
 def _real(value: object) -> float | None:
     """Return a real number as a float, infinite if it is too large."""
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if isinstance(value, bool) or not _is_real(value):
         return None
     try:
-        number = float(value)
+        number = float(cast("SupportsFloat", value))
     except OverflowError:
         return math.inf
     return number if abs(number) < _MOST_SECONDS else math.inf
+
+
+def _is_real(value: object) -> bool:
+    if isinstance(value, (float, int)):
+        return True
+    from numbers import Real  # noqa: PLC0415 -- for numbers of other libraries
+
+    return isinstance(value, Real)
 
 
 def _instead(value: object, kind: str = "str") -> str:

@@ -39,6 +39,8 @@ _logger = logging.getLogger("openfunnel_async")
 OnProgress = Callable[[BatchStatus], object]
 _REPORT_EVERY = 0.5
 _WATCH_EVERY = 2.0
+# After a change, in multiples of the time that it took to read it.
+_WATCH_PAUSE = 9
 _MOST_UNKNOWN = 3
 _CANCEL_WITHIN = 60.0
 
@@ -259,7 +261,8 @@ class BatchRun:
             return
         if self._is_followed(entry) or not await self._store.take_lease(entry.id):
             return
-        stored = await self._store.find_entry(entry.key)
+        if self._store.is_shared:
+            stored = await self._store.find_entry(entry.key)
         if stored is None or self._is_followed(entry):
             return
         if job is None or stored.rows:
@@ -325,15 +328,23 @@ class BatchRun:
             await asyncio.sleep(_REPORT_EVERY)
 
     async def _watch(self) -> None:
-        """Notice that somebody extended, resolved or cancelled the batch."""
+        """Notice that somebody extended, resolved or cancelled the batch.
+
+        The submits and bills of this run are changes as well, and it reads all of its
+        jobs after one: that takes at most a tenth of the time, also of a large batch.
+        """
+        loop = asyncio.get_running_loop()
         seen = await self._find_change()
         while True:
-            await self._ledger.wait_for_change(_WATCH_EVERY)
+            if self._ledger.changes == seen[0]:
+                await self._ledger.wait_for_change(_WATCH_EVERY)
             change = await self._find_change()
             if change != seen:
-                seen = change
+                seen, began = change, loop.time()
                 await self._pick_up()
                 self._note_change()
+                pause = _WATCH_PAUSE * (loop.time() - began)
+                await asyncio.sleep(min(pause, _WATCH_EVERY))
             elif self._store.is_shared:
                 # A lease that has run out is no change.
                 await self._ledger.sweep()
@@ -344,9 +355,14 @@ class BatchRun:
         return self._ledger.changes, await self._store.find_change()
 
     async def _pick_up(self) -> None:
-        """Follow a job that another process made known, and cancel what it asks."""
-        await self._take_free()
-        self._followed.cancel_unwanted(await self._find(EntryState.SUBMITTED))
+        """Follow a job that another process made known, and cancel what it asks.
+
+        Most changes are those of this run, whose jobs are followed already.
+        """
+        submitted = await self._find(EntryState.SUBMITTED)
+        if not all(map(self._is_followed, submitted)):
+            await self._take_free()
+        self._followed.cancel_unwanted(submitted)
 
     async def _take_free(self) -> None:
         await self._followed.take_free(self._options.max_active - self._active)

@@ -3,6 +3,9 @@
 LinkedIn pages do not repeat in recorded results, and domains do, so two companies that
 share a domain and have different pages are two. A list from elsewhere may have domains
 alone; such a company is taken for any company of that domain.
+
+A mark is one line of text that every database can hold, whatever the service sent: a
+row is paid for, so it is stored all the same.
 """
 
 import re
@@ -10,14 +13,19 @@ import unicodedata
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from openfunnel_async._text import escaped
 from openfunnel_async._values.models import Company
 
 _PAGE = re.compile(r"/(company|school|showcase|in)/([^/]+)", re.IGNORECASE)
 _LINKEDIN = re.compile(r"([a-z]{2,3}\.)?linkedin\.com", re.IGNORECASE)
 _LONGEST = 300
 # Most rows have both in this form, which takes a tenth of the time.
-_PLAIN_PAGE = re.compile(r"https://www\.linkedin\.com/(company/[a-z0-9-]+)/?")
-_PLAIN_DOMAIN = re.compile(r"(?!www\.|xn--)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63}){1,5}")
+_match_plain_page = re.compile(
+    r"https://www\.linkedin\.com/(company/[a-z0-9-]{1,290})/?"
+).fullmatch
+_match_plain_domain = re.compile(
+    r"(?!www\.|xn--)(?:[a-z0-9-]{1,63}\.){1,5}[a-z0-9-]{1,63}"
+).fullmatch
 
 
 class Identity(NamedTuple):
@@ -47,14 +55,11 @@ class Identity(NamedTuple):
 
     @property
     def lookups(self) -> tuple[str, ...]:
-        """The marks of which one suffices to know the company."""
-        if self.page is None:
-            return (
-                () if self.domain is None else (f"d:{self.domain}", f"a:{self.domain}")
-            )
-        if self.domain is None:
-            return (f"p:{self.page}",)
-        return (f"p:{self.page}", f"d:{self.domain}")
+        """The marks of which one suffices to know the company, its name first."""
+        page, domain = self
+        if page is None:
+            return () if domain is None else (f"d:{domain}", f"a:{domain}")
+        return (f"p:{page}",) if domain is None else (f"p:{page}", f"d:{domain}")
 
 
 def identify(company: Company) -> Identity:
@@ -75,9 +80,9 @@ def normalise_page(url: str | None) -> str | None:
     """
     if not url:
         return None
-    plain = _PLAIN_PAGE.fullmatch(url)
+    plain = _match_plain_page(url)
     if plain is not None:
-        return plain[1][:_LONGEST]
+        return plain[1]
     text = url.strip()
     try:
         parts = urlsplit(text if "//" in text else f"//{text}")
@@ -88,14 +93,14 @@ def normalise_page(url: str | None) -> str | None:
     if match is None or not _LINKEDIN.fullmatch(host.removeprefix("www.")):
         return None
     name = unicodedata.normalize("NFC", unquote(match[2])).casefold().strip()
-    return f"{match[1].lower()}/{name}"[:_LONGEST] if name else None
+    return escaped(f"{match[1].lower()}/{name}", _LONGEST) if name else None
 
 
 def normalise_domain(domain: str | None) -> str | None:
     """Return a domain without scheme, path, port, ``www.`` and case, in ASCII."""
     if not domain:
         return None
-    if _PLAIN_DOMAIN.fullmatch(domain):
+    if _match_plain_domain(domain):
         return domain
     text = domain.strip().rstrip(".")
     try:
@@ -106,6 +111,7 @@ def normalise_domain(domain: str | None) -> str | None:
     if not host or " " in host or "." not in host:
         return None
     try:
-        return host.encode("idna").decode("ascii").lower()[:_LONGEST]
+        name = host.encode("idna").decode("ascii").lower()
     except UnicodeError:
-        return host.casefold()[:_LONGEST]
+        name = host.casefold()
+    return escaped(name, _LONGEST)

@@ -149,7 +149,7 @@ class PageSums(NamedTuple):
 
     Attributes:
         is_new: For each row of the page, whether its company was not known.
-        batch_new: New companies of the whole batch.
+        batch_new: New companies of the whole batch, if it stops at a number of them.
     """
 
     is_new: tuple[bool, ...]

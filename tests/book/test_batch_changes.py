@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -12,6 +13,8 @@ from openfunnel_async import (
     SubmitOutcomeUnknownError,
 )
 from openfunnel_async.book import BatchStatus, EntryState
+from openfunnel_async.book._book import ledger_of
+from openfunnel_async.book._records import EntryRecord
 from openfunnel_async.sandbox import (
     JobLife,
     LostAnswer,
@@ -108,6 +111,30 @@ async def test_an_entry_that_a_person_skips_ends_nothing_else(book_path: Path) -
         report = await run
         assert (report.settled, report.skipped) == (2, 1)
         assert (await account.book.check()).problems == ()
+
+
+async def test_a_run_reads_all_of_its_jobs_a_tenth_of_the_time(
+    book_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Caught: a large batch that reads its jobs after each of its own changes."""
+    async with BookAccount(book_path, lasting(30), latency=[0.05]) as account:
+        store = ledger_of(account.book).store
+        find_entries, reads = store.find_entries, 0
+
+        async def find_slowly(**wanted: Any) -> list[EntryRecord]:
+            nonlocal reads
+            if wanted.get("states") == (EntryState.SUBMITTED,):
+                reads += 1
+                await anyio.sleep(0.1)
+            return await find_entries(**wanted)
+
+        monkeypatch.setattr(store, "find_entries", find_slowly)
+        batch = await account.client.batch("q4", searches(*[20] * 60))
+        began = anyio.current_time()
+        report = await batch.run(max_active=60)
+        assert report.settled == 60
+        # One read at the start comes on top, and the one that is under way at the end.
+        assert 3 <= reads <= anyio.current_time() - began + 3
 
 
 async def test_cancel_with_wait_returns_when_the_run_has_stored_the_rest(

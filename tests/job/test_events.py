@@ -318,7 +318,7 @@ async def test_an_event_that_cannot_be_built_breaks_nothing(
 ) -> None:
     """Caught: an event built outside of the guard."""
     events: list[Event] = []
-    EventEmitter(events.append).emit(JobSubmitted, JOB, no_such_fact=1)
+    EventEmitter(events.append).emit("JobSubmitted", JOB, no_such_fact=1)
     assert events == []
     assert "failed with a JobSubmitted" in caplog.text
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import pickle
+from typing import get_args
 
 import attrs
 import pytest
@@ -22,6 +23,7 @@ from openfunnel_async import (
     RetryScheduled,
     Throttled,
 )
+from openfunnel_async._protocol.event_emitter import EventName
 from tests.support.scripted import (
     JOB,
     ScriptedTransport,
@@ -85,3 +87,9 @@ def test_a_ctrl_c_in_a_callback_reaches_the_loop_and_not_the_submit() -> None:
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(main())
     assert [seen.job_id for seen in transport.of("cancel")] == [JOB]
+
+
+def test_the_names_of_events_are_those_of_their_classes() -> None:
+    """Caught: an event that cannot be emitted, because its name is misspelt."""
+    classes = {event_type.__name__ for event_type in Event.__subclasses__()}
+    assert {*get_args(EventName)} == classes

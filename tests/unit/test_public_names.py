@@ -1,5 +1,6 @@
 """The package's front door: what it promises a type checker and what it opens."""
 
+import ast
 import compileall
 import pickle
 import re
@@ -109,3 +110,40 @@ def test_the_package_alone_brings_no_dependency() -> None:
         "print({'aiohttp', 'anyio', 'attr', 'cattrs'} & set(sys.modules))"
     )
     assert in_a_fresh_process(code) == "set()"
+
+
+def test_every_name_of_the_import_block_is_read() -> None:
+    """Caught: an import in a form that the front door's pattern does not match."""
+    assert openfunnel_async.__file__ is not None
+    tree = ast.parse(Path(openfunnel_async.__file__).read_text(encoding="utf-8"))
+    written = {
+        alias.name
+        for branch in tree.body
+        if isinstance(branch, ast.If)
+        for node in branch.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert written
+    assert written <= {*dir(openfunnel_async)}
+
+
+def test_the_client_brings_no_part_that_it_may_never_need() -> None:
+    """Caught: an import of one of them by a module of the client."""
+    parts = ["_values.events", "_client.run_many", "_protocol.sign_up_replies", "book"]
+    names = {f"openfunnel_async.{part}" for part in parts}
+    code = (
+        "import sys; from openfunnel_async import OpenFunnel; OpenFunnel('of_key')\n"
+        f"print({names!r} & set(sys.modules))"
+    )
+    assert in_a_fresh_process(code) == "set()"
+
+
+def test_a_client_whose_events_are_received_has_their_classes_at_once() -> None:
+    """Caught: an import in the middle of a submit, where it might fail."""
+    code = (
+        "import sys; from openfunnel_async import OpenFunnel\n"
+        "OpenFunnel('of_key', on_event=print)\n"
+        "print('openfunnel_async._values.events' in sys.modules)"
+    )
+    assert in_a_fresh_process(code) == "True"

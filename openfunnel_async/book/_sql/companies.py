@@ -1,8 +1,12 @@
 """The known companies: marks, and where each was seen first."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from openfunnel_async.book._identity import Identity, make_identity
+from openfunnel_async.book._identity import (
+    Identity,
+    normalise_domain,
+    normalise_page,
+)
 from openfunnel_async.book._records import StoredPage, unpack_rows
 from openfunnel_async.book._sql.database import Database
 from openfunnel_async.book._sql.queries import find_pages
@@ -15,16 +19,24 @@ _MOST_PAGES = 50
 def note_rows(db: Database, entry_id: int, rows: Sequence[object]) -> tuple[bool, ...]:
     """Note the companies of rows, and return which of them were not known.
 
-    A row without a page and a domain cannot be identified, and counts as new.
+    A row without a page and a domain cannot be identified, and counts as new. Most
+    known companies are known by their page, so the domain is read only of the others.
     """
-    identities = [_identify(row) for row in rows]
-    known = _find_known(db, identities)
-    is_new: list[bool] = []
+    pages = [_read_page(row) for row in rows]
+    known = db.find_marks([f"p:{page}" for page in pages if page is not None])
+    is_new = [page is None or f"p:{page}" not in known for page in pages]
+    left = [place for place, new in enumerate(is_new) if new]
+    if not left:
+        return tuple(is_new)
+    others = {
+        place: Identity(pages[place], _read_domain(rows[place])) for place in left
+    }
+    known |= db.find_marks([mark for one in others.values() for mark in one.lookups])
     added: list[str] = []
-    for identity in identities:
-        new = known.isdisjoint(identity.lookups)
-        is_new.append(new)
-        if new:
+    for place, identity in others.items():
+        is_new[place] = known.isdisjoint(identity.lookups)
+        if is_new[place]:
+            # It may be in these rows twice.
             known.update(identity.marks)
             added += identity.marks
     db.add_marks("search", entry_id, added)
@@ -32,18 +44,17 @@ def note_rows(db: Database, entry_id: int, rows: Sequence[object]) -> tuple[bool
 
 
 def _identify(row: object) -> Identity:
-    if not isinstance(row, dict):
-        return Identity(None, None)
-    page, domain = row.get("linkedin_url"), row.get("domain")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return make_identity(
-        page if isinstance(page, str) else None,
-        domain if isinstance(domain, str) else None,
-    )
+    return Identity(_read_page(row), _read_domain(row))
 
 
-def _find_known(db: Database, identities: Iterable[Identity]) -> set[str]:
-    """Return the marks, among those to look up, that are in the Book."""
-    return db.find_marks([mark for one in identities for mark in one.lookups])
+def _read_page(row: object) -> str | None:
+    url = row.get("linkedin_url") if isinstance(row, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return normalise_page(url) if isinstance(url, str) else None
+
+
+def _read_domain(row: object) -> str | None:
+    domain = row.get("domain") if isinstance(row, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return normalise_domain(domain) if isinstance(domain, str) else None
 
 
 def add_known(db: Database, identities: Sequence[Identity], label: str) -> int:
@@ -57,7 +68,7 @@ def add_known(db: Database, identities: Sequence[Identity], label: str) -> int:
     added = 0
     for start in range(0, len(identities), _AT_A_TIME):
         part = identities[start : start + _AT_A_TIME]
-        known = _find_known(db, part)
+        known = db.find_marks([mark for one in part for mark in one.lookups])
         marks: list[str] = []
         for identity in part:
             if known.isdisjoint(identity.lookups):

@@ -41,7 +41,7 @@ class Database(Protocol):
         ...
 
     def find_marks(self, marks: Sequence[str]) -> set[str]:
-        """Return which marks of companies are known."""
+        """Return which marks of companies are known; a mark has one line."""
         ...
 
     def add_marks(self, column: str, number: int, marks: Sequence[str]) -> None:

@@ -60,12 +60,27 @@ def record_page(  # noqa: PLR0913, PLR0917 -- the columns of a page
             "the rows of this job were written by another process meanwhile; nothing "
             "of it was written twice"
         )
+    return PageSums(is_new, _sum_new(db, entry_id))
+
+
+def _sum_new(db: Database, entry_id: int) -> int:
+    """Return the new companies of a batch that stops at a number of them, else 0.
+
+    The sum reads every search of the batch, so other batches do not pay for it.
+    """
+    (most_new,) = db.execute(
+        "SELECT max(most_new) FROM of_batch"
+        " WHERE id = (SELECT batch FROM of_search WHERE id = ?)",
+        (entry_id,),
+    ).fetchone()
+    if most_new is None:
+        return 0
     (batch_new,) = db.execute(
         "SELECT coalesce(sum(new), 0) FROM of_search"
         " WHERE batch = (SELECT batch FROM of_search WHERE id = ?)",
         (entry_id,),
     ).fetchone()
-    return PageSums(is_new, batch_new)
+    return int(batch_new)
 
 
 def record_bill(  # noqa: PLR0913, PLR0917 -- the columns of a bill

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -96,11 +97,32 @@ class Connection:
         if self._executor is None:
             # Also after a close: the client closes a Book that may be read later.
             self._executor = ThreadPoolExecutor(1, "book")
-        run = asyncio.get_running_loop().run_in_executor
-        work = run(self._executor, self._do, begin, function)
-        work.add_done_callback(_retrieve)
+        loop = asyncio.get_running_loop()
         # A cancelled caller leaves, and the transaction is finished all the same.
-        return await asyncio.shield(work)
+        done: asyncio.Future[T] = loop.create_future()
+        self._executor.submit(self._do_for, loop, done, begin, function)
+        return await done
+
+    def _do_for(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        done: asyncio.Future[T],
+        begin: str | None,
+        function: Callable[[SqliteDatabase], T],
+    ) -> None:
+        """Run a transaction, and wake the caller in one turn of its event loop.
+
+        ``run_in_executor`` behind a shield takes two more turns.
+        """
+        try:
+            answer = self._do(begin, function)
+        except BaseException as exc:  # noqa: BLE001 -- the caller gets it
+            deliver = partial(_set_error, done, exc)
+        else:
+            deliver = partial(_set_answer, done, answer)
+        # The caller's event loop may be closed by now.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(deliver)
 
     def _do(self, begin: str | None, function: Callable[[SqliteDatabase], T]) -> T:
         try:
@@ -141,9 +163,14 @@ class Connection:
             self._db = None
 
 
-def _retrieve(work: asyncio.Future[T]) -> None:
-    """Retrieve an error that a cancelled caller does not wait for."""
-    _ = work.cancelled() or work.exception()
+def _set_answer(done: asyncio.Future[T], answer: T) -> None:
+    if not done.done():
+        done.set_result(answer)
+
+
+def _set_error(done: asyncio.Future[T], error: BaseException) -> None:
+    if not done.done():
+        done.set_exception(error)
 
 
 def open_database(path: Path) -> SqliteDatabase:

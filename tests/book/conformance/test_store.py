@@ -7,7 +7,14 @@ import pytest
 
 from openfunnel_async import BookError, ConfigurationError, OtherAccountError
 from openfunnel_async.book import BatchReport, EntryState
-from openfunnel_async.book._records import BatchOptions, Resolution, Room, unpack_rows
+from openfunnel_async.book._identity import make_identity
+from openfunnel_async.book._records import (
+    BatchOptions,
+    PageSums,
+    Resolution,
+    Room,
+    unpack_rows,
+)
 from openfunnel_async.book._store import Store
 from tests.book.conformance.planned import (
     ROWS,
@@ -19,6 +26,7 @@ from tests.book.conformance.planned import (
 )
 
 pytestmark = pytest.mark.anyio
+NEW = BatchOptions(most_new=50)
 
 
 async def sums(store: Store, name: str = "q4") -> tuple[float, float]:
@@ -219,6 +227,76 @@ async def test_pages_are_stored_once_and_in_order(store: Store) -> None:
     assert (await store.check()).rows == 3
     pages = await store.find_pages("q4", (-1, 0), 9)
     assert [row for page in pages for row in unpack_rows(page.body)] == [*ROWS, ROWS[0]]
+
+
+def row_of(page: str | None = None, domain: str | None = None) -> dict[str, object]:
+    url = None if page is None else f"https://www.linkedin.com/company/{page}"
+    return {"name": "A", "linkedin_url": url, "domain": domain}
+
+
+async def test_what_is_new_in_a_page(store: Store) -> None:
+    """Caught: a company that is twice in a page; one that only its domain knows."""
+    await plan(store, "a")
+    entry = await submitted(store, "a", "job-1")
+    await store.add_known([make_identity(None, "list.example")], "CRM")
+    rows = [
+        row_of("acme", "acme.example"),
+        row_of("acme", "other.example"),
+        row_of("acme-2", "acme.example"),
+        row_of(None, "acme.example"),
+        row_of("listed", "list.example"),
+        row_of(None, "new.example"),
+        row_of(None, "www.new.example"),
+        row_of("late", "new.example"),
+        {"name": "without marks"},
+        {"linkedin_url": 7, "domain": ["acme.example"]},
+    ]
+    first = await store.record_page(entry.id, 0, rows, "place 1")
+    expected = [True, False, True, False, False, True, False, False, True, True]
+    assert [*first.is_new] == expected
+    again = await store.record_page(entry.id, len(rows), rows, "place 2")
+    assert [*again.is_new] == [False] * 8 + [True] * 2
+    assert (await report_of(store)).new == sum(expected) + 2
+
+
+@pytest.mark.parametrize("odd", ["\ud800", "\0", "\n", "%00", "%0A", "\u2028"])
+async def test_no_character_of_a_company_keeps_its_page_from_being_stored(
+    store: Store, odd: str
+) -> None:
+    """Caught: paid rows that no run can store, as no database holds their mark."""
+    await plan(store, "a")
+    entry = await submitted(store, "a", "job-1")
+    rows = [row_of(f"a{odd}b", f"x{odd}y.example"), row_of(None, f"z{odd}.example")]
+    rows += [row_of("a", "x.example"), row_of("b", "y.example")]
+    first = await store.record_page(entry.id, 0, rows, "place 1")
+    assert [*first.is_new] == [True] * 4
+    again = await store.record_page(entry.id, 4, rows, "place 2")
+    assert [*again.is_new] == [False] * 4
+    (one, _) = await store.find_pages("q4", (-1, 0), 9)
+    assert unpack_rows(one.body) == rows
+
+
+async def test_a_page_of_very_many_rows(store: Store) -> None:
+    """Caught: marks that are lost between two statements of a long page."""
+    await plan(store, "a")
+    entry = await submitted(store, "a", "job-1")
+    rows = [row_of(f"c{n}", f"c{n}.example") for n in range(2_500)]
+    await store.record_page(entry.id, 0, rows[:1_000], "place 1")
+    second = await store.record_page(entry.id, 1_000, rows, "place 2")
+    assert [*second.is_new] == [False] * 1_000 + [True] * 1_500
+
+
+async def test_only_a_batch_that_stops_at_a_number_counts_what_is_new(
+    store: Store,
+) -> None:
+    await plan(store, "a", "b")
+    await plan(store, "c", name="other")
+    await store.plan("q4", [planned("a", query="a"), planned("b", query="b")], NEW)
+    for key, job, new in (("a", "job-1", 1), ("b", "job-2", 2), ("c", "job-3", 0)):
+        entry = await submitted(store, key, job)
+        row = row_of(f"of-{key}", None)
+        sums_after = await store.record_page(entry.id, 0, [row], "place")
+        assert sums_after == PageSums((True,), new)
 
 
 async def test_pages_are_read_in_the_order_of_the_searches(store: Store) -> None:

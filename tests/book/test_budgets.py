@@ -148,7 +148,7 @@ async def test_a_bill_after_midnight_is_that_of_the_day_before(
 ) -> None:
     now = [datetime(2026, 11, 30, 23, 59, tzinfo=UTC).timestamp()]
     monkeypatch.setattr(database, "time", _Clock(now))
-    monkeypatch.setattr(PostgresDatabase, "now", lambda _: now[0])
+    monkeypatch.setattr(PostgresDatabase, "now", _Clock(now).time)
     async with account:
         book = account.book
         await book.set_budget("agent-7", per_day=50, per_month=60)

@@ -27,7 +27,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 async def _submit_between(
     url: str, sandbox: Sandbox, method: str, monkeypatch: pytest.MonkeyPatch
-) -> tuple[BulkJob, BulkJob]:
+) -> tuple[BulkJob, ...]:
     """Submit under a key while another process is about to call a method for it."""
     book = Book.connect(url)
     store = ledger_of(book).store

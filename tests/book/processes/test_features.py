@@ -40,7 +40,9 @@ def lasting(rows: int | None = None, *, page: float = 0.0) -> JobLife:
 async def sandbox() -> AsyncIterator[Sandbox]:
     """A service whose jobs end at once, and stop with a page after a cancel."""
     unknowns = Unknowns(settle="next_page")
-    async with Sandbox(unknowns=unknowns, plan=lambda *_: lasting()) as started:
+    async with Sandbox(
+        unknowns=unknowns, plan=lambda _number, _limit: lasting()
+    ) as started:
         yield started
 
 
@@ -129,7 +131,7 @@ async def test_two_runs_stop_together_at_enough_new_companies(
 
     Caught: a run that counts its own companies alone, or follows its jobs to the end.
     """
-    sandbox.plan = lambda *_: lasting(page=3.5)
+    sandbox.plan = lambda _number, _limit: lasting(page=3.5)
     run = asking_to_run(several(8, 1_000), max_active=2, distinct=500)
     async with Book.connect(postgres_url) as book:
         runs = asyncio.create_task(run_together(sandbox, postgres_url, run, run))
@@ -221,9 +223,9 @@ def read_back(path: Path) -> list[list[str]]:
         return [[json.loads(line)[name] for name in columns] for line in lines]
     sheet = openpyxl.load_workbook(path).active
     assert sheet is not None
-    head, *lines = ([cell.value for cell in line] for line in sheet.iter_rows())
+    head, *cells = ([cell.value for cell in line] for line in sheet.iter_rows())
     places = [head.index(name) for name in columns]
-    return [[str(line[place]) for place in places] for line in lines]
+    return [[str(line[place]) for place in places] for line in cells]
 
 
 async def test_a_batch_of_two_processes_is_exported_by_a_third(

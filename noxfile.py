@@ -123,6 +123,7 @@ TESTED_ONCE = (
     "tests/cli",
     "tests/book/kill",
     "tests/book/kill_postgres",
+    "tests/book/processes",
     "tests/mcp",
     "tests/workers",
     "tests/benchmarks",

@@ -15,7 +15,7 @@ import anyio
 import attrs
 
 from openfunnel_async._job.handle import BulkJob
-from openfunnel_async._job.shielded import wait_shielded
+from openfunnel_async._job.shielded import cancel_and_wait, wait_shielded
 from openfunnel_async._protocol.retry_rules import backoff, is_curable, retry_after_of
 from openfunnel_async.book._followed_jobs import FollowedJobs
 from openfunnel_async.book._jobs import Jobs
@@ -42,7 +42,7 @@ _WATCH_EVERY = 2.0
 # After a change, in multiples of the time that it took to read it.
 _WATCH_PAUSE = 9
 _MOST_UNKNOWN = 3
-_CANCEL_WITHIN = 60.0
+_GIVE_BACK_WITHIN = 5.0
 
 
 @attrs.frozen(kw_only=True)
@@ -109,13 +109,18 @@ class BatchRun:
         finally:
             # Also of a run that was cancelled: its jobs continue, and others read them.
             work = asyncio.create_task(self._give_back())
-            await wait_shielded([work])
+            await wait_shielded([work], _GIVE_BACK_WITHIN)
+            # A database that answers nothing would hold up the end of the run.
+            await cancel_and_wait([work])
 
     async def _give_back(self) -> None:
         try:
             await self._followed.give_back()
         except BookError as exc:
             _logger.warning("leases were not given back, and run out: %s", exc)
+        except asyncio.CancelledError:
+            _logger.warning("leases were not given back in time, and run out")
+            raise
 
     async def _run(self) -> BatchReport:
         try:

@@ -4,7 +4,7 @@ import asyncio
 import math
 import random
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from openfunnel_async._job.handle import BulkJob
@@ -21,7 +21,6 @@ from openfunnel_async.book._requests import PlannedSearch, plan_one
 from openfunnel_async.book._rules import check_same_request
 from openfunnel_async.book._values import EntryState
 from openfunnel_async.errors import (
-    BookError,
     BookInUseError,
     ConfigurationError,
     CreditCapError,
@@ -123,7 +122,8 @@ def _find_job(ledger: Ledger, jobs: Jobs, entry: EntryRecord) -> BulkJob | None:
 async def _submit(ledger: Ledger, jobs: Jobs, planned: PlannedSearch) -> BulkJob:
     """Submit the search, unless another process did so in the meantime.
 
-    One of a shared Book may be doing so now; if it ends, the outcome is unknown.
+    One of a shared Book may be doing so now, or begin at the same moment; if it ends,
+    the outcome is unknown.
     """
     while True:
         job = await _submit_here(ledger, jobs, planned)
@@ -135,7 +135,7 @@ async def _submit(ledger: Ledger, jobs: Jobs, planned: PlannedSearch) -> BulkJob
 async def _submit_here(
     ledger: Ledger, jobs: Jobs, planned: PlannedSearch
 ) -> BulkJob | None:
-    """Submit the search; None if another process is submitting it."""
+    """Submit the search; None if another process is submitting it, or has begun to."""
     async with ledger.one_submit(), _run_lock(ledger):
         # An earlier caller was cancelled, and the answer is on its way.
         await ledger.wait_for_submits([planned.key])
@@ -146,12 +146,13 @@ async def _submit_here(
         if entry.state is EntryState.SUBMITTING:
             return None
         if entry.state is EntryState.REJECTED:
-            # No job was made, and what was refused may be accepted today.
-            await ledger.store.resolve(entry.key, Resolution.SUBMIT_AGAIN)
+            # No job was made, and what was refused may be accepted today. Another
+            # process may plan it again at the same moment.
+            with suppress(ConfigurationError):
+                await ledger.store.resolve(entry.key, Resolution.SUBMIT_AGAIN)
         intent = await ledger.begin_submit(entry, jobs.budget)
         if intent.room is Room.NOT_PLANNED:
-            msg = f"{escaped(entry.key, 100)} was changed meanwhile; call again"
-            raise BookError(msg)
+            return None
         if intent.room is not Room.RESERVED:
             raise CreditCapError(_refusal(entry, intent))
         record = ledger.carry(entry.key, intent.attempt)

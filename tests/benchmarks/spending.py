@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.benchmarks.tables import Cell, Figure, Goal, Table
-from tests.book.spending import LIMIT, Spending, spend
+from tests.book.processes.spending import LIMIT, Spending, spend
 
 _MEAN_BILL = 7
 _AT_A_TIME = (1, 4)
@@ -41,7 +41,7 @@ def measure(*, processes: int, submits: int) -> Table:
 def _spend(processes: int, submits: int, budget: float, at_a_time: int) -> Spending:
     with tempfile.TemporaryDirectory() as folder:
         work = spend(
-            Path(folder) / "book.sqlite",
+            f"sqlite:///{Path(folder) / 'book.sqlite'}",
             processes=processes,
             submits=submits,
             budget=budget,

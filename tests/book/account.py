@@ -14,10 +14,16 @@ __all__ = ["BookAccount"]
 
 
 class BookAccount(Account):
-    """An account whose client has a Book, on the running loop's time."""
+    """An account whose client has a Book, on the running loop's time.
 
-    def __init__(self, path: Path, *lives: JobLife, **options: Any) -> None:
-        self.book = Book(path)
+    Args:
+        place: The file of the Book, or its address.
+        lives: The lives of the first jobs.
+        options: Of the account, and of the client.
+    """
+
+    def __init__(self, place: Path | str, *lives: JobLife, **options: Any) -> None:
+        self.book = Book.connect(place) if isinstance(place, str) else Book(place)
         super().__init__(*lives, **options, book=self.book)
 
     def submits(self) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""A Book whose transactions run on the event loop, for tests in virtual time."""
+"""Where a Book is, and its transactions on the event loop, for virtual time."""
 
 from pathlib import Path
 
@@ -10,6 +10,14 @@ from tests.book.inline import run_inline
 @pytest.fixture
 def book_path(tmp_path: Path) -> Path:
     return tmp_path / "book.sqlite"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest, book_path: Path) -> str:
+    """Return an address for ``Book.connect()``, of each database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{book_path}"
+    return str(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ class Refreshed:
     rows_after: tuple[int, ...]
 
 
-async def refresh(path: Path, *, distinct: int, max_active: int) -> Refreshed:
+async def refresh(path: Path | str, *, distinct: int, max_active: int) -> Refreshed:
     """Buy two searches, then others until enough companies are new."""
     unknowns = Unknowns(settle="next_page")
     decided: dict[str, int] = {}

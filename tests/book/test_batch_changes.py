@@ -1,7 +1,6 @@
 """A batch that is changed while it runs, by a person, a process or the service."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -44,9 +43,9 @@ pytestmark = [
     ids=["lost", "502", "503"],
 )
 async def test_a_gateway_that_fails_does_not_make_every_search_unknown(
-    book_path: Path, fault: TargetedFault
+    address: str, fault: TargetedFault
 ) -> None:
-    async with BookAccount(book_path, lasting(20), faults=[fault]) as account:
+    async with BookAccount(address, lasting(20), faults=[fault]) as account:
         batch = await account.client.batch("q4", searches(*[10] * 30))
         with pytest.raises(SubmitOutcomeUnknownError):
             await batch.run()
@@ -55,9 +54,9 @@ async def test_a_gateway_that_fails_does_not_make_every_search_unknown(
 
 
 async def test_a_run_waits_for_the_late_answer_of_the_one_before(
-    book_path: Path,
+    address: str,
 ) -> None:
-    async with BookAccount(book_path, lasting(20), latency=[14.0]) as account:
+    async with BookAccount(address, lasting(20), latency=[14.0]) as account:
         batch = await account.client.batch("q4", searches(50))
         with anyio.move_on_after(8):
             await batch.run()
@@ -65,8 +64,8 @@ async def test_a_run_waits_for_the_late_answer_of_the_one_before(
         assert (report.settled, report.rows) == (1, 50)
 
 
-async def test_cancel_reaches_the_job_of_a_late_answer(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(300), latency=[14.0]) as account:
+async def test_cancel_reaches_the_job_of_a_late_answer(address: str) -> None:
+    async with BookAccount(address, lasting(300), latency=[14.0]) as account:
         batch = await account.client.batch("q4", searches(50))
         with anyio.move_on_after(8):
             await batch.run()
@@ -75,8 +74,8 @@ async def test_cancel_reaches_the_job_of_a_late_answer(book_path: Path) -> None:
         assert (await batch.report()).cancelled == 1
 
 
-async def test_searches_that_are_added_to_a_run_are_submitted(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(3000)) as account:
+async def test_searches_that_are_added_to_a_run_are_submitted(address: str) -> None:
+    async with BookAccount(address, lasting(300)) as account:
         batch = await account.client.batch("q4", searches(50))
         run = asyncio.create_task(batch.run())
         await anyio.sleep(10)
@@ -87,10 +86,10 @@ async def test_searches_that_are_added_to_a_run_are_submitted(book_path: Path) -
 
 
 async def test_a_job_that_a_person_names_is_followed_by_the_run(
-    book_path: Path,
+    address: str,
 ) -> None:
     faults = [LostAnswer(on="submit")]
-    async with BookAccount(book_path, lasting(100), faults=faults) as account:
+    async with BookAccount(address, lasting(100), faults=faults) as account:
         batch = await account.client.batch("q4", searches(50, 50))
         run = asyncio.create_task(batch.run())
         await anyio.sleep(10)
@@ -101,8 +100,8 @@ async def test_a_job_that_a_person_names_is_followed_by_the_run(
         await account.check()
 
 
-async def test_an_entry_that_a_person_skips_ends_nothing_else(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(100)) as account:
+async def test_an_entry_that_a_person_skips_ends_nothing_else(address: str) -> None:
+    async with BookAccount(address, lasting(100)) as account:
         batch = await account.client.batch("q4", searches(50, 50, 50))
         run = asyncio.create_task(batch.run())
         await anyio.sleep(10)
@@ -114,10 +113,10 @@ async def test_an_entry_that_a_person_skips_ends_nothing_else(book_path: Path) -
 
 
 async def test_a_run_reads_all_of_its_jobs_a_tenth_of_the_time(
-    book_path: Path, monkeypatch: pytest.MonkeyPatch
+    address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Caught: a large batch that reads its jobs after each of its own changes."""
-    async with BookAccount(book_path, lasting(30), latency=[0.05]) as account:
+    async with BookAccount(address, lasting(30), latency=[0.05]) as account:
         store = ledger_of(account.book).store
         find_entries, reads = store.find_entries, 0
 
@@ -138,12 +137,12 @@ async def test_a_run_reads_all_of_its_jobs_a_tenth_of_the_time(
 
 
 async def test_cancel_with_wait_returns_when_the_run_has_stored_the_rest(
-    book_path: Path,
+    address: str,
 ) -> None:
     life = JobLife(
         queue=0, processed_after=0, first_page_after=5, seconds_per_page=5, closing=0
     )
-    async with BookAccount(book_path, life, latency=[2.0]) as account:
+    async with BookAccount(address, life, latency=[2.0]) as account:
         batch = await account.client.batch("q4", searches(5000))
         run = asyncio.create_task(batch.run())
         await anyio.sleep(60)
@@ -154,10 +153,10 @@ async def test_cancel_with_wait_returns_when_the_run_has_stored_the_rest(
         assert await run == report
 
 
-async def test_a_job_that_is_gone_takes_no_place(book_path: Path) -> None:
+async def test_a_job_that_is_gone_takes_no_place(address: str) -> None:
     """Caught: one job that the service forgot, and a batch that never ends."""
     faults = [VanishedJob(times=10**6)]
-    async with BookAccount(book_path, lasting(20), faults=faults) as account:
+    async with BookAccount(address, lasting(20), faults=faults) as account:
         batch = await account.client.batch("q4", searches(50, 50, 50))
         with pytest.raises(JobNotFoundError):
             await batch.run(max_active=1)
@@ -167,12 +166,12 @@ async def test_a_job_that_is_gone_takes_no_place(book_path: Path) -> None:
 
 
 async def test_a_bill_that_cannot_be_read_is_read_by_the_next_run(
-    book_path: Path,
+    address: str,
 ) -> None:
     """Caught: the exposure taken for the bill, for ever."""
     faults = [UnfinishedManifest()]
     life = lasting(20, rows=40)
-    async with BookAccount(book_path, life, faults=faults) as account:
+    async with BookAccount(address, life, faults=faults) as account:
         batch = await account.client.batch("q4", searches(60))
 
         def cut(status: BatchStatus) -> None:
@@ -188,9 +187,9 @@ async def test_a_bill_that_cannot_be_read_is_read_by_the_next_run(
         assert (report.settled, report.spent, report.credits_consumed) == (1, 40, 40)
 
 
-async def test_what_is_planned_is_skipped_and_jobs_continue(book_path: Path) -> None:
+async def test_what_is_planned_is_skipped_and_jobs_continue(address: str) -> None:
     """Caught: a skip that cancels the job that runs, or that the next run ignores."""
-    async with BookAccount(book_path, lasting(60), lasting(60)) as account:
+    async with BookAccount(address, lasting(60), lasting(60)) as account:
         batch = await account.client.batch("q4", searches(50, 60))
         with anyio.move_on_after(8):
             await batch.run(max_active=1)
@@ -204,10 +203,10 @@ async def test_what_is_planned_is_skipped_and_jobs_continue(book_path: Path) -> 
         assert (await batch.run()).rows == 110
 
 
-async def test_an_entry_remembers_that_its_outcome_was_unknown(book_path: Path) -> None:
+async def test_an_entry_remembers_that_its_outcome_was_unknown(address: str) -> None:
     """A program must not submit it again by itself."""
     lost = LostAnswer(on="submit")
-    async with BookAccount(book_path, lasting(5), faults=[lost]) as account:
+    async with BookAccount(address, lasting(5), faults=[lost]) as account:
         batch = await account.client.batch("q4", searches(50, 60))
         await batch.run()
         (unknown,) = await batch.searches(state=EntryState.UNKNOWN)

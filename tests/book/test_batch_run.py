@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from pathlib import Path
 
 import anyio
 import pytest
@@ -28,8 +27,8 @@ pytestmark = [
 ]
 
 
-async def test_a_batch_is_bought_once_and_whole(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(30)) as account:
+async def test_a_batch_is_bought_once_and_whole(address: str) -> None:
+    async with BookAccount(address, lasting(30)) as account:
         batch = await account.client.batch("q4", searches(250, 30, 100))
         report = await batch.run()
         rows = [company async for company in batch.rows()]
@@ -41,9 +40,9 @@ async def test_a_batch_is_bought_once_and_whole(book_path: Path) -> None:
     assert account.submits() == {"search 0": 1, "search 1": 1, "search 2": 1}
 
 
-async def test_the_rows_are_those_of_the_service_in_order(book_path: Path) -> None:
+async def test_the_rows_are_those_of_the_service_in_order(address: str) -> None:
     """Caught: a page stored twice, or in another order."""
-    async with BookAccount(book_path, lasting(30)) as account:
+    async with BookAccount(address, lasting(30)) as account:
         batch = await account.client.batch("q4", searches(250))
         await batch.run()
         (entry,) = await account.check()
@@ -52,8 +51,8 @@ async def test_the_rows_are_those_of_the_service_in_order(book_path: Path) -> No
         assert [company async for company in batch.rows()] == list(expected)
 
 
-async def test_run_again_it_sends_nothing(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(30)) as account:
+async def test_run_again_it_sends_nothing(address: str) -> None:
+    async with BookAccount(address, lasting(30)) as account:
         batch = await account.client.batch("q4", searches(30))
         first = await batch.run()
         before = len(account.service.requests)
@@ -62,18 +61,18 @@ async def test_run_again_it_sends_nothing(book_path: Path) -> None:
         assert len(account.service.requests) == before
 
 
-async def test_no_more_jobs_than_allowed_run_at_a_time(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(30)) as account:
+async def test_no_more_jobs_than_allowed_run_at_a_time(address: str) -> None:
+    async with BookAccount(address, lasting(30)) as account:
         batch = await account.client.batch("q4", searches(*[10] * 9))
         await batch.run(max_active=3)
         assert account.most_at_once() == 3
 
 
-async def test_what_may_still_be_billed_never_passes_the_cap(book_path: Path) -> None:
+async def test_what_may_still_be_billed_never_passes_the_cap(address: str) -> None:
     """Caught: a reservation returned before the bill; a cap that is not checked."""
     lives = [lasting(20 + number % 7 * 9, rows=3 * number) for number in range(30)]
     limits = [20 + number * 13 % 60 for number in range(30)]
-    async with BookAccount(book_path, *lives) as account:
+    async with BookAccount(address, *lives) as account:
         batch = await account.client.batch("q4", searches(*limits), max_credits=150)
         report = await batch.run()
         assert 100 < account.most_committed() <= 150
@@ -82,8 +81,8 @@ async def test_what_may_still_be_billed_never_passes_the_cap(book_path: Path) ->
         await account.check()
 
 
-async def test_a_higher_cap_buys_the_rest(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(20)) as account:
+async def test_a_higher_cap_buys_the_rest(address: str) -> None:
+    async with BookAccount(address, lasting(20)) as account:
         batch = await account.client.batch("q4", searches(60, 60), max_credits=100)
         report = await batch.run()
         assert (report.settled, report.over_cap, report.spent) == (1, 1, 60)
@@ -94,11 +93,11 @@ async def test_a_higher_cap_buys_the_rest(book_path: Path) -> None:
 
 
 async def test_a_lost_answer_is_an_unknown_entry_that_stays_reserved(
-    book_path: Path,
+    address: str,
 ) -> None:
     """Caught: submitted again; the reservation returned."""
     faults = [LostAnswer(on="submit")]
-    async with BookAccount(book_path, lasting(20), faults=faults) as account:
+    async with BookAccount(address, lasting(20), faults=faults) as account:
         batch = await account.client.batch("q4", searches(60, 60), max_credits=100)
         report = await batch.run()
         assert (report.unknown, report.planned, report.settled) == (1, 1, 0)
@@ -110,10 +109,10 @@ async def test_a_lost_answer_is_an_unknown_entry_that_stays_reserved(
 
 
 async def test_an_unknown_entry_is_resolved_by_the_id_of_its_job(
-    book_path: Path,
+    address: str,
 ) -> None:
     faults = [LostAnswer(on="submit")]
-    async with BookAccount(book_path, lasting(20), faults=faults) as account:
+    async with BookAccount(address, lasting(20), faults=faults) as account:
         batch = await account.client.batch("q4", searches(60, 60), max_credits=120)
         await batch.run()
         (unknown,) = await account.book.entries(state=EntryState.UNKNOWN)
@@ -125,10 +124,10 @@ async def test_an_unknown_entry_is_resolved_by_the_id_of_its_job(
 
 
 async def test_a_search_that_is_submitted_again_is_reserved_twice(
-    book_path: Path,
+    address: str,
 ) -> None:
     faults = [LostAnswer(on="submit")]
-    async with BookAccount(book_path, lasting(20), faults=faults) as account:
+    async with BookAccount(address, lasting(20), faults=faults) as account:
         batch = await account.client.batch("q4", searches(60), max_credits=100)
         await batch.run()
         (unknown,) = await account.book.entries(state=EntryState.UNKNOWN)
@@ -144,10 +143,10 @@ async def test_a_search_that_is_submitted_again_is_reserved_twice(
 
 
 async def test_a_refused_search_is_rejected_and_the_others_are_bought(
-    book_path: Path,
+    address: str,
 ) -> None:
     faults = [StatusFault(status=422, on="submit")]
-    async with BookAccount(book_path, lasting(20), faults=faults) as account:
+    async with BookAccount(address, lasting(20), faults=faults) as account:
         batch = await account.client.batch("q4", searches(60, 60), max_credits=60)
         report = await batch.run()
         assert (report.rejected, report.settled, report.spent) == (1, 1, 60)
@@ -156,10 +155,10 @@ async def test_a_refused_search_is_rejected_and_the_others_are_bought(
         assert account.submits() == {"search 0": 1, "search 1": 1}
 
 
-async def test_a_refused_key_leaves_everything_planned(book_path: Path) -> None:
+async def test_a_refused_key_leaves_everything_planned(address: str) -> None:
     """Caught: every search of the batch rejected for good."""
     faults = [StatusFault(status=401, on="submit", times=9)]
-    async with BookAccount(book_path, lasting(20), faults=faults) as account:
+    async with BookAccount(address, lasting(20), faults=faults) as account:
         batch = await account.client.batch("q4", searches(60, 60))
         with pytest.raises(AuthenticationError):
             await batch.run()
@@ -168,9 +167,9 @@ async def test_a_refused_key_leaves_everything_planned(book_path: Path) -> None:
 
 
 async def test_too_few_credits_stop_the_submits_and_not_the_jobs(
-    book_path: Path,
+    address: str,
 ) -> None:
-    async with BookAccount(book_path, lasting(20), credit=70) as account:
+    async with BookAccount(address, lasting(20), credit=70) as account:
         batch = await account.client.batch("q4", searches(60, 60, 60))
         with pytest.raises(InsufficientCreditsError):
             await batch.run()
@@ -178,8 +177,8 @@ async def test_too_few_credits_stop_the_submits_and_not_the_jobs(
         assert (status.settled, status.planned, status.rows) == (1, 2, 60)
 
 
-async def test_a_short_outage_of_the_network_is_survived(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(20)) as account:
+async def test_a_short_outage_of_the_network_is_survived(address: str) -> None:
+    async with BookAccount(address, lasting(20)) as account:
         account.transport.fates.extend([Fate.REFUSED] * 9)
         batch = await account.client.batch("q4", searches(60))
         report = await batch.run()
@@ -187,9 +186,9 @@ async def test_a_short_outage_of_the_network_is_survived(book_path: Path) -> Non
 
 
 async def test_a_long_outage_ends_the_run_and_leaves_it_planned(
-    book_path: Path,
+    address: str,
 ) -> None:
-    async with BookAccount(book_path, lasting(20)) as account:
+    async with BookAccount(address, lasting(20)) as account:
         account.transport.fates.extend([Fate.REFUSED] * 500)
         batch = await account.client.batch("q4", searches(60, 60))
         began = asyncio.get_running_loop().time()
@@ -200,9 +199,9 @@ async def test_a_long_outage_ends_the_run_and_leaves_it_planned(
         assert account.views == []
 
 
-async def test_a_cancelled_run_leaves_its_jobs_running(book_path: Path) -> None:
+async def test_a_cancelled_run_leaves_its_jobs_running(address: str) -> None:
     """Caught: jobs cancelled as those of run_many are."""
-    async with BookAccount(book_path, lasting(30)) as account:
+    async with BookAccount(address, lasting(30)) as account:
         batch = await account.client.batch("q4", searches(60, 60))
         with anyio.move_on_after(10):
             await batch.run()
@@ -216,10 +215,10 @@ async def test_a_cancelled_run_leaves_its_jobs_running(book_path: Path) -> None:
 
 @pytest.mark.parametrize("moment", [number / 20 for number in range(1, 25)])
 async def test_cancelled_at_any_moment_of_a_submit_it_submits_once(
-    book_path: Path, moment: float
+    address: str, moment: float
 ) -> None:
     """Caught: an intent left behind as an unknown submit; a second POST."""
-    async with BookAccount(book_path, lasting(9), latency=[0.4]) as account:
+    async with BookAccount(address, lasting(9), latency=[0.4]) as account:
         batch = await account.client.batch("q4", searches(20, 20, 20))
         with anyio.move_on_after(moment):
             await batch.run()
@@ -229,8 +228,8 @@ async def test_cancelled_at_any_moment_of_a_submit_it_submits_once(
         await account.check()
 
 
-async def test_a_closed_client_leaves_the_jobs_running(book_path: Path) -> None:
-    account = BookAccount(book_path, lasting(30))
+async def test_a_closed_client_leaves_the_jobs_running(address: str) -> None:
+    account = BookAccount(address, lasting(30))
     batch = await account.client.batch("q4", searches(60))
     run = asyncio.create_task(batch.run())
     await anyio.sleep(10)
@@ -242,9 +241,9 @@ async def test_a_closed_client_leaves_the_jobs_running(book_path: Path) -> None:
 
 
 async def test_two_runs_of_a_batch_at_the_same_time_are_refused(
-    book_path: Path,
+    address: str,
 ) -> None:
-    async with BookAccount(book_path, lasting(30)) as account:
+    async with BookAccount(address, lasting(30)) as account:
         batch = await account.client.batch("q4", searches(60))
         run = asyncio.create_task(batch.run())
         await anyio.sleep(1)
@@ -253,9 +252,9 @@ async def test_two_runs_of_a_batch_at_the_same_time_are_refused(
         assert (await run).settled == 1
 
 
-async def test_two_batches_of_a_book_run_side_by_side(book_path: Path) -> None:
+async def test_two_batches_of_a_book_run_side_by_side(address: str) -> None:
     """Caught: the second run takes the submit of the first for a lost one."""
-    async with BookAccount(book_path, lasting(30), latency=[5.0]) as account:
+    async with BookAccount(address, lasting(30), latency=[5.0]) as account:
         one = await account.client.batch("one", searches(60, 10))
         other = await account.client.batch("other", [search(7), search(8)])
         first = asyncio.create_task(one.run())
@@ -265,8 +264,8 @@ async def test_two_batches_of_a_book_run_side_by_side(book_path: Path) -> None:
         assert (report.settled, report.unknown) == (2, 0)
 
 
-async def test_a_failed_job_is_settled_with_its_rows(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(20, rows=40, ends="failed")) as account:
+async def test_a_failed_job_is_settled_with_its_rows(address: str) -> None:
+    async with BookAccount(address, lasting(20, rows=40, ends="failed")) as account:
         batch = await account.client.batch("q4", searches(60))
         report = await batch.run()
         (entry,) = await account.book.entries()
@@ -274,17 +273,17 @@ async def test_a_failed_job_is_settled_with_its_rows(book_path: Path) -> None:
     assert entry.error is not None
 
 
-async def test_a_bill_that_is_stated_late_is_waited_for(book_path: Path) -> None:
+async def test_a_bill_that_is_stated_late_is_waited_for(address: str) -> None:
     """Caught: the exposure taken for the bill of a job that delivered less."""
     faults = [UnfinishedManifest()]
-    async with BookAccount(book_path, lasting(20, rows=40), faults=faults) as account:
+    async with BookAccount(address, lasting(20, rows=40), faults=faults) as account:
         batch = await account.client.batch("q4", searches(60))
         report = await batch.run()
     assert (report.spent, report.credits_consumed) == (40, 40)
 
 
 async def test_on_progress_reports_the_sums_and_its_error_ends_the_run(
-    book_path: Path,
+    address: str,
 ) -> None:
     seen: list[BatchStatus] = []
 
@@ -293,7 +292,7 @@ async def test_on_progress_reports_the_sums_and_its_error_ends_the_run(
         if status.submitted:
             raise LookupError("enough")
 
-    async with BookAccount(book_path, lasting(20)) as account:
+    async with BookAccount(address, lasting(20)) as account:
         batch = await account.client.batch("q4", searches(60))
         with pytest.raises(LookupError, match="enough"):
             await batch.run(on_progress=refuse)
@@ -305,9 +304,9 @@ async def test_on_progress_reports_the_sums_and_its_error_ends_the_run(
 
 
 async def test_cancel_skips_what_is_planned_and_settles_the_rest(
-    book_path: Path,
+    address: str,
 ) -> None:
-    async with BookAccount(book_path, lasting(300)) as account:
+    async with BookAccount(address, lasting(300)) as account:
         batch = await account.client.batch("q4", searches(*[50] * 5))
         with anyio.move_on_after(10):
             await batch.run(max_active=2)
@@ -319,8 +318,8 @@ async def test_cancel_skips_what_is_planned_and_settles_the_rest(
         assert len(account.seen("submit")) == 2
 
 
-async def test_cancel_while_the_batch_runs_ends_the_run(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(300)) as account:
+async def test_cancel_while_the_batch_runs_ends_the_run(address: str) -> None:
+    async with BookAccount(address, lasting(300)) as account:
         batch = await account.client.batch("q4", searches(*[50] * 5))
         run = asyncio.create_task(batch.run(max_active=2))
         await anyio.sleep(10)
@@ -330,22 +329,22 @@ async def test_cancel_while_the_batch_runs_ends_the_run(book_path: Path) -> None
         await account.check()
 
 
-async def test_another_process_may_cancel_a_batch_that_runs(book_path: Path) -> None:
+async def test_another_process_may_cancel_a_batch_that_runs(address: str) -> None:
     """Caught: a runner that does not read what others write."""
-    async with BookAccount(book_path, lasting(300)) as account:
+    async with BookAccount(address, lasting(300)) as account:
         batch = await account.client.batch("q4", searches(*[50] * 3))
         run = asyncio.create_task(batch.run(max_active=1))
         await anyio.sleep(10)
-        async with Book(book_path) as other:
+        async with Book.connect(address) as other:
             await other._ledger.store.request_cancel("q4")
         report = await run
         assert (report.cancelled, report.skipped) == (1, 2)
 
 
 async def test_extend_adds_searches_and_calling_it_again_adds_none(
-    book_path: Path,
+    address: str,
 ) -> None:
-    async with BookAccount(book_path, lasting(20)) as account:
+    async with BookAccount(address, lasting(20)) as account:
         batch = await account.client.batch("q4", searches(60))
         more = [search(8, 30), search(9, 30)]
         await batch.extend(more)
@@ -357,24 +356,24 @@ async def test_extend_adds_searches_and_calling_it_again_adds_none(
         assert (await again.run()).settled == 3
 
 
-async def test_rows_of_a_batch_are_read_without_a_client(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(20)) as account:
+async def test_rows_of_a_batch_are_read_without_a_client(address: str) -> None:
+    async with BookAccount(address, lasting(20)) as account:
         await (await account.client.batch("q4", searches(60))).run()
-    async with Book(book_path) as book:
+    async with Book.connect(address) as book:
         batch = await book.batch("q4")
         assert len([company async for company in batch.rows()]) == 60
         with pytest.raises(ConfigurationError, match=r"OpenFunnel\.batch"):
             await batch.run()
 
 
-async def test_a_book_without_rows_ends_at_once(book_path: Path) -> None:
-    async with BookAccount(book_path) as account:
+async def test_a_book_without_rows_ends_at_once(address: str) -> None:
+    async with BookAccount(address) as account:
         batch = await account.client.batch("q4", [LookalikeSearch(query="voice")])
         assert [company async for company in batch.rows()] == []
 
 
-async def test_values_of_the_book_as_json(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(20)) as account:
+async def test_values_of_the_book_as_json(address: str) -> None:
+    async with BookAccount(address, lasting(20)) as account:
         batch = await account.client.batch("q4", searches(60), labels=["crm-1"])
         await batch.run()
         (entry,) = await batch.searches()

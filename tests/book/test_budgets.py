@@ -2,10 +2,11 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
 
 import anyio
+import psycopg
 import pytest
 
 from openfunnel_async import (
@@ -17,6 +18,7 @@ from openfunnel_async import (
 )
 from openfunnel_async.book import BudgetStatus, EntryState
 from openfunnel_async.book._calendar import find_periods
+from openfunnel_async.book._postgres.database import PostgresDatabase
 from openfunnel_async.book._sqlite import database
 from openfunnel_async.sandbox import LostAnswer
 from tests.book.account import BookAccount
@@ -30,8 +32,8 @@ pytestmark = [
 
 
 @pytest.fixture
-async def account(book_path: Path) -> BookAccount:
-    return BookAccount(book_path, lasting(20, rows=30), budget="agent-7")
+async def account(address: str) -> BookAccount:
+    return BookAccount(address, lasting(20, rows=30), budget="agent-7")
 
 
 async def of_total(book: Book, name: str = "agent-7") -> BudgetStatus:
@@ -113,12 +115,10 @@ async def test_batches_are_under_the_budget_and_stay_planned(
 
 
 @pytest.mark.parametrize("latency", [2.0, 14.0])
-async def test_a_cancelled_submit_cancels_its_job(
-    book_path: Path, latency: float
-) -> None:
+async def test_a_cancelled_submit_cancels_its_job(address: str, latency: float) -> None:
     """Caught: an answer later than 5 s, and its job left to bill."""
     async with BookAccount(
-        book_path, lasting(200), latency=[latency], budget="b"
+        address, lasting(200), latency=[latency], budget="b"
     ) as account:
         await account.book.set_budget("b", total=100)
         submit = asyncio.create_task(account.client.submit(search(limit=50)))
@@ -130,10 +130,10 @@ async def test_a_cancelled_submit_cancels_its_job(
         assert account.going() == []
 
 
-async def test_an_unknown_outcome_stays_reserved(book_path: Path) -> None:
+async def test_an_unknown_outcome_stays_reserved(address: str) -> None:
     faults = [LostAnswer(on="submit")]
     async with BookAccount(
-        book_path, lasting(20), faults=faults, budget="agent-7"
+        address, lasting(20), faults=faults, budget="agent-7"
     ) as account:
         await account.book.set_budget("agent-7", total=100)
         with pytest.raises(SubmitOutcomeUnknownError):
@@ -144,10 +144,11 @@ async def test_an_unknown_outcome_stays_reserved(book_path: Path) -> None:
 
 
 async def test_a_bill_after_midnight_is_that_of_the_day_before(
-    account: BookAccount, monkeypatch: pytest.MonkeyPatch
+    account: BookAccount, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [datetime(2026, 11, 30, 23, 59, tzinfo=UTC).timestamp()]
     monkeypatch.setattr(database, "time", _Clock(now))
+    monkeypatch.setattr(PostgresDatabase, "now", _Clock(now).time)
     async with account:
         book = account.book
         await book.set_budget("agent-7", per_day=50, per_month=60)
@@ -156,12 +157,16 @@ async def test_a_bill_after_midnight_is_that_of_the_day_before(
         await account.client.submit(search(2, 50))
         await job.wait_until_terminal()
         await anyio.sleep(1)
-    db = sqlite3.connect(account.book.path)
-    found = db.execute(
+    query = (
         "SELECT period, spent, reserved FROM of_cap WHERE budget IS NOT NULL"
         " ORDER BY id"
-    ).fetchall()
-    db.close()
+    )
+    if account.book.is_shared:
+        with psycopg.connect(address) as server:
+            found = server.execute(query).fetchall()
+    else:
+        with closing(sqlite3.connect(account.book.path)) as file:
+            found = file.execute(query).fetchall()
     assert found == [
         ("2026-11-30", 30, 0),
         ("2026-11", 30, 0),
@@ -179,8 +184,8 @@ class _Clock:
         return self._now[0]
 
 
-async def test_a_budget_that_is_not_there(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(20), budget="other") as account:
+async def test_a_budget_that_is_not_there(address: str) -> None:
+    async with BookAccount(address, lasting(20), budget="other") as account:
         with pytest.raises(ConfigurationError, match="no budget other"):
             await account.client.submit(search())
         assert account.seen("submit") == []
@@ -191,10 +196,8 @@ async def test_a_budget_that_is_not_there(book_path: Path) -> None:
 @pytest.mark.parametrize(
     "limits", [{}, {"per_day": -1}, {"total": "x"}, {"per_month": float("nan")}]
 )
-async def test_limits_that_are_refused(
-    book_path: Path, limits: dict[str, float]
-) -> None:
-    async with Book(book_path) as book:
+async def test_limits_that_are_refused(address: str, limits: dict[str, float]) -> None:
+    async with Book.connect(address) as book:
         with pytest.raises(ConfigurationError):
             await book.set_budget("agent-7", **limits)
         assert await book.budgets() == []

@@ -1,7 +1,5 @@
 """``distinct=500`` on a market of which half is owned: how far it goes beyond."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.book.market import CHECKPOINT, refresh
@@ -15,10 +13,10 @@ pytestmark = [
 
 @pytest.mark.parametrize("max_active", [1, 2, 4])
 async def test_each_job_stops_within_a_checkpoint_of_the_500th(
-    book_path: Path, max_active: int
+    address: str, max_active: int
 ) -> None:
     """Caught: a job that is not cancelled; a search submitted after the 500th."""
-    found = await refresh(book_path, distinct=500, max_active=max_active)
+    found = await refresh(address, distinct=500, max_active=max_active)
     report = found.report
     assert report.new >= 500
     assert 0.4 < report.known / report.rows < 0.65

@@ -1,7 +1,6 @@
 """What a Book knows: new companies, when to stop, and what is not bought twice."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -70,8 +69,8 @@ def test_domains(domain: str | None, expected: str | None) -> None:
     assert make_identity(None, domain).domain == expected
 
 
-async def test_what_was_bought_is_known_with_its_batch(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(20)) as account:
+async def test_what_was_bought_is_known_with_its_batch(address: str) -> None:
+    async with BookAccount(address, lasting(20)) as account:
         batch = await account.client.batch("q4", searches(30))
         await batch.run()
         (company, *_) = [row async for row in batch.rows()]
@@ -83,8 +82,8 @@ async def test_what_was_bought_is_known_with_its_batch(book_path: Path) -> None:
         assert await account.book.known(Company(name="Acme")) is None
 
 
-async def test_two_companies_of_one_domain_stay_two(book_path: Path) -> None:
-    async with Book(book_path) as book:
+async def test_two_companies_of_one_domain_stay_two(address: str) -> None:
+    async with Book.connect(address) as book:
         first = {"linkedin_url": "https://linkedin.com/company/a", "domain": "x.com"}
         second = {"linkedin_url": "https://linkedin.com/company/b", "domain": "x.com"}
         assert await book.add_known([first, first], label="crm") == 1
@@ -93,15 +92,15 @@ async def test_two_companies_of_one_domain_stay_two(book_path: Path) -> None:
         assert await book.count_known() == 2
 
 
-async def test_a_list_of_domains_knows_companies_with_pages(book_path: Path) -> None:
-    async with Book(book_path) as book:
+async def test_a_list_of_domains_knows_companies_with_pages(address: str) -> None:
+    async with Book.connect(address) as book:
         assert await book.add_known([{"domain": "WWW.x.com"}], label="crm") == 1
         page = Company(linkedin_url="https://linkedin.com/company/a", domain="x.com")
         assert await book.known(page) == "crm"
 
 
-async def test_lists_are_counted_and_forgotten(book_path: Path) -> None:
-    async with Book(book_path) as book:
+async def test_lists_are_counted_and_forgotten(address: str) -> None:
+    async with Book.connect(address) as book:
         companies = [{"domain": f"d{number}.com"} for number in range(2_000)]
         assert await book.add_known(companies, label="crm") == 2_000
         assert await book.add_known(companies, label="again") == 0
@@ -114,17 +113,17 @@ async def test_lists_are_counted_and_forgotten(book_path: Path) -> None:
 
 
 async def test_a_company_without_marks_is_refused_by_its_place(
-    book_path: Path,
+    address: str,
 ) -> None:
-    async with Book(book_path) as book:
+    async with Book.connect(address) as book:
         with pytest.raises(ConfigurationError, match=r"companies\[1\]"):
             await book.add_known([{"domain": "a.com"}, {"name": "B"}], label="crm")
         assert await book.count_known() == 0
 
 
-async def test_only_what_is_new_is_counted_and_returned(book_path: Path) -> None:
+async def test_only_what_is_new_is_counted_and_returned(address: str) -> None:
     """Caught: a company that two searches deliver counted as new twice."""
-    async with BookAccount(book_path, lasting(20)) as account:
+    async with BookAccount(address, lasting(20)) as account:
         batch = await account.client.batch("q4", searches(100))
         await batch.run()
         again = await account.client.batch("q5", [search(0, 100), search(7, 100)])
@@ -144,9 +143,9 @@ async def test_only_what_is_new_is_counted_and_returned(book_path: Path) -> None
         await account.check()
 
 
-async def test_a_batch_stops_at_so_many_new_companies(book_path: Path) -> None:
+async def test_a_batch_stops_at_so_many_new_companies(address: str) -> None:
     """Caught: searches that are submitted after it; jobs that continue."""
-    async with BookAccount(book_path, lasting(60)) as account:
+    async with BookAccount(address, lasting(60)) as account:
         batch = await account.client.batch("q4", searches(*[100] * 9), distinct=250)
         report = await batch.run(max_active=2)
         assert 250 <= report.new <= 450
@@ -162,12 +161,12 @@ async def test_a_batch_stops_at_so_many_new_companies(book_path: Path) -> None:
         await account.check()
 
 
-async def test_a_job_that_brings_nothing_new_is_cancelled(book_path: Path) -> None:
+async def test_a_job_that_brings_nothing_new_is_cancelled(address: str) -> None:
     pages = lasting(30)
     slow = type(pages)(
         queue=0, processed_after=0, first_page_after=5, seconds_per_page=30, closing=0
     )
-    async with BookAccount(book_path, pages, slow) as account:
+    async with BookAccount(address, pages, slow) as account:
         await (await account.client.batch("q4", [search(1, 2000)])).run()
         again = await account.client.batch("q5", [search(1, 1900)])
         report = await again.run(min_new_share=0.2, over=200)
@@ -178,8 +177,8 @@ async def test_a_job_that_brings_nothing_new_is_cancelled(book_path: Path) -> No
         await account.check()
 
 
-async def test_an_identical_search_is_answered_from_the_book(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(20)) as account:
+async def test_an_identical_search_is_answered_from_the_book(address: str) -> None:
+    async with BookAccount(address, lasting(20)) as account:
         first = await account.client.batch("q4", searches(30))
         await first.run()
         used = account.service.ledger.used
@@ -202,10 +201,8 @@ async def test_an_identical_search_is_answered_from_the_book(book_path: Path) ->
     "options",
     [{"distinct": 0}, {"distinct": 1.5}, {"reuse_days": 0}, {"reuse_days": "x"}],
 )
-async def test_limits_that_are_refused(
-    book_path: Path, options: dict[str, int]
-) -> None:
-    async with BookAccount(book_path, lasting(20)) as account:
+async def test_limits_that_are_refused(address: str, options: dict[str, int]) -> None:
+    async with BookAccount(address, lasting(20)) as account:
         with pytest.raises(ConfigurationError):
             await account.client.batch("q4", searches(30), **options)  # type: ignore[arg-type]  # what a caller without types gives
         assert await account.book.batches() == []
@@ -214,16 +211,16 @@ async def test_limits_that_are_refused(
 @pytest.mark.parametrize(
     "options", [{"min_new_share": 0}, {"min_new_share": 1.1}, {"over": 0}]
 )
-async def test_rules_that_are_refused(book_path: Path, options: dict[str, int]) -> None:
-    async with BookAccount(book_path, lasting(20)) as account:
+async def test_rules_that_are_refused(address: str, options: dict[str, int]) -> None:
+    async with BookAccount(address, lasting(20)) as account:
         batch = await account.client.batch("q4", searches(30))
         with pytest.raises(ConfigurationError):
             await batch.run(**options)  # type: ignore[arg-type]  # what a caller without types gives
         assert account.seen("submit") == []
 
 
-async def test_take_what_a_book_does_not_know(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(20)) as account:
+async def test_take_what_a_book_does_not_know(address: str) -> None:
+    async with BookAccount(address, lasting(20)) as account:
         await (await account.client.batch("q4", [search(1, 100)])).run()
         job = await account.client.submit(LookalikeSearch(query="search 1", limit=300))
         taken = await job.take(50, new_to=account.book)
@@ -233,8 +230,8 @@ async def test_take_what_a_book_does_not_know(book_path: Path) -> None:
             assert await account.book.known(company) is None
 
 
-async def test_the_balance_is_kept(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(20), credit=200) as account:
+async def test_the_balance_is_kept(address: str) -> None:
+    async with BookAccount(address, lasting(20), credit=200) as account:
         batch = await account.client.batch("q4", searches(*[50] * 4))
         report = await batch.run(keep_credits=90)
         assert (report.settled, report.planned) == (2, 2)

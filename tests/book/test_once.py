@@ -29,8 +29,8 @@ pytestmark = [
 ]
 
 
-async def test_the_same_key_is_the_same_job(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(20)) as account:
+async def test_the_same_key_is_the_same_job(address: str) -> None:
+    async with BookAccount(address, lasting(20)) as account:
         first = await account.client.submit(search(limit=50), once="crm-4711")
         again = await account.client.submit(search(limit=50), once="crm-4711")
         assert (again.id, again.limit) == (first.id, 50)
@@ -38,8 +38,8 @@ async def test_the_same_key_is_the_same_job(book_path: Path) -> None:
         assert len(account.seen("submit")) == 1
 
 
-async def test_another_process_gets_the_same_job(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(20)) as account:
+async def test_another_process_gets_the_same_job(address: str) -> None:
+    async with BookAccount(address, lasting(20)) as account:
         first = await account.client.submit(search(), once="crm-4711")
         await account.book.aclose()
         account.book._ledger.once.clear()
@@ -48,8 +48,8 @@ async def test_another_process_gets_the_same_job(book_path: Path) -> None:
         assert len(account.seen("submit")) == 1
 
 
-async def test_calls_at_the_same_time_share_one_submit(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(20), latency=[2.0]) as account:
+async def test_calls_at_the_same_time_share_one_submit(address: str) -> None:
+    async with BookAccount(address, lasting(20), latency=[2.0]) as account:
         submits = (account.client.submit(search(), once="k") for _ in range(5))
         jobs = await asyncio.gather(*submits)
         assert len({job.id for job in jobs}) == 1
@@ -57,9 +57,9 @@ async def test_calls_at_the_same_time_share_one_submit(book_path: Path) -> None:
 
 
 async def test_one_of_two_callers_who_is_cancelled_takes_nothing_away(
-    book_path: Path,
+    address: str,
 ) -> None:
-    async with BookAccount(book_path, lasting(20), latency=[2.0]) as account:
+    async with BookAccount(address, lasting(20), latency=[2.0]) as account:
         first = asyncio.create_task(account.client.submit(search(), once="k"))
         second = asyncio.create_task(account.client.submit(search(), once="k"))
         await anyio.sleep(0.5)
@@ -70,10 +70,10 @@ async def test_one_of_two_callers_who_is_cancelled_takes_nothing_away(
 
 
 async def test_a_cancelled_submit_leaves_its_job_and_its_id_in_the_book(
-    book_path: Path,
+    address: str,
 ) -> None:
     """Caught: the job cancelled, as that of a submit without a key is."""
-    async with BookAccount(book_path, lasting(20), latency=[2.0]) as account:
+    async with BookAccount(address, lasting(20), latency=[2.0]) as account:
         submit = asyncio.create_task(account.client.submit(search(), once="k"))
         await anyio.sleep(0.5)
         submit.cancel()
@@ -87,10 +87,10 @@ async def test_a_cancelled_submit_leaves_its_job_and_its_id_in_the_book(
 
 
 async def test_an_unknown_outcome_is_raised_again_and_never_sent_again(
-    book_path: Path,
+    address: str,
 ) -> None:
     faults = [LostAnswer(on="submit")]
-    async with BookAccount(book_path, lasting(20), faults=faults) as account:
+    async with BookAccount(address, lasting(20), faults=faults) as account:
         for _ in range(2):
             with pytest.raises(SubmitOutcomeUnknownError):
                 await account.client.submit(search(limit=70), once="k")
@@ -105,10 +105,10 @@ async def test_an_unknown_outcome_is_raised_again_and_never_sent_again(
 
 
 async def test_an_unknown_outcome_that_was_skipped_stays_unknown(
-    book_path: Path,
+    address: str,
 ) -> None:
     faults = [LostAnswer(on="submit")]
-    async with BookAccount(book_path, lasting(20), faults=faults) as account:
+    async with BookAccount(address, lasting(20), faults=faults) as account:
         with pytest.raises(SubmitOutcomeUnknownError):
             await account.client.submit(search(), once="k")
         await account.book.resolve("k", skip=True)
@@ -117,9 +117,9 @@ async def test_an_unknown_outcome_that_was_skipped_stays_unknown(
         assert len(account.seen("submit")) == 1
 
 
-async def test_a_refused_search_may_be_submitted_again(book_path: Path) -> None:
+async def test_a_refused_search_may_be_submitted_again(address: str) -> None:
     faults = [StatusFault(status=422, on="submit")]
-    async with BookAccount(book_path, lasting(20), faults=faults) as account:
+    async with BookAccount(address, lasting(20), faults=faults) as account:
         with pytest.raises(RequestRejectedError):
             await account.client.submit(search(), once="k")
         (entry,) = await account.book.entries()
@@ -128,8 +128,8 @@ async def test_a_refused_search_may_be_submitted_again(book_path: Path) -> None:
         assert len(account.views) == 1
 
 
-async def test_another_search_under_the_key_is_refused(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(20)) as account:
+async def test_another_search_under_the_key_is_refused(address: str) -> None:
+    async with BookAccount(address, lasting(20)) as account:
         await account.client.submit(search(1), once="k")
         with pytest.raises(ConfigurationError, match="another search"):
             await account.client.submit(search(2), once="k")
@@ -137,8 +137,8 @@ async def test_another_search_under_the_key_is_refused(book_path: Path) -> None:
 
 
 @pytest.mark.parametrize("once", ["", "x" * 201, "a\nb", 7])
-async def test_an_invalid_key_is_refused(book_path: Path, once: str) -> None:
-    async with BookAccount(book_path, lasting(20)) as account:
+async def test_an_invalid_key_is_refused(address: str, once: str) -> None:
+    async with BookAccount(address, lasting(20)) as account:
         with pytest.raises(ConfigurationError):
             await account.client.submit(search(), once=once)
         assert account.seen("submit") == []
@@ -154,12 +154,12 @@ async def test_without_a_book_a_key_is_refused() -> None:
         assert account.service.requests == []
 
 
-async def test_a_book_of_another_key_is_refused(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(20)) as account:
+async def test_a_book_of_another_key_is_refused(address: str) -> None:
+    async with BookAccount(address, lasting(20)) as account:
         await account.client.submit(search(), once="k")
-    async with Book(book_path) as book:
+    async with Book.connect(address) as book:
         await book.aclose()
-    stranger = BookAccount(book_path, lasting(20))
+    stranger = BookAccount(address, lasting(20))
     stranger.client._book_jobs.fingerprint = "0" * 8
     async with stranger as account:
         with pytest.raises(OtherAccountError):
@@ -172,7 +172,10 @@ async def test_a_book_of_another_key_is_refused(book_path: Path) -> None:
 async def test_while_another_process_runs_the_book_nothing_is_sent(
     book_path: Path,
 ) -> None:
-    async with BookAccount(book_path, lasting(20)) as account, Book(book_path) as other:
+    async with (
+        BookAccount(book_path, lasting(20)) as account,
+        Book(book_path) as other,
+    ):
         known = await account.client.submit(search(1), once="known")
         async with other._ledger.run_lock():
             with pytest.raises(BookInUseError, match="pid"):
@@ -188,10 +191,10 @@ async def test_while_another_process_runs_the_book_nothing_is_sent(
 
 
 async def test_the_bill_of_a_job_is_written_when_a_handle_sees_its_end(
-    book_path: Path,
+    address: str,
 ) -> None:
     """Caught: an entry that stays submitted for ever."""
-    async with BookAccount(book_path, lasting(20, rows=30)) as account:
+    async with BookAccount(address, lasting(20, rows=30)) as account:
         job = await account.client.submit(search(limit=50), once="k")
         await job.wait_until_terminal()
         await anyio.sleep(1)
@@ -202,8 +205,8 @@ async def test_the_bill_of_a_job_is_written_when_a_handle_sees_its_end(
         assert len((await again.result()).rows) == 30
 
 
-async def test_the_bill_is_written_by_another_process_as_well(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(20, rows=30)) as account:
+async def test_the_bill_is_written_by_another_process_as_well(address: str) -> None:
+    async with BookAccount(address, lasting(20, rows=30)) as account:
         await account.client.submit(search(limit=50), once="k")
         account.book._ledger.open_jobs.clear()
         other = account.client.with_options(label="other")
@@ -214,9 +217,9 @@ async def test_the_bill_is_written_by_another_process_as_well(book_path: Path) -
         assert (entry.state, entry.billed) == (EntryState.SETTLED, 30)
 
 
-async def test_two_searches_under_one_key_at_the_same_moment(book_path: Path) -> None:
+async def test_two_searches_under_one_key_at_the_same_moment(address: str) -> None:
     """Caught: the second caller gets the job of the first one's search."""
-    async with BookAccount(book_path, lasting(20), latency=[2.0]) as account:
+    async with BookAccount(address, lasting(20), latency=[2.0]) as account:
         first, second = await asyncio.gather(
             account.client.submit(search(1), once="k"),
             account.client.submit(search(2), once="k"),
@@ -228,7 +231,10 @@ async def test_two_searches_under_one_key_at_the_same_moment(book_path: Path) ->
 
 
 async def test_the_search_of_a_failed_call_is_not_bought_later(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(20)) as account, Book(book_path) as other:
+    async with (
+        BookAccount(book_path, lasting(20)) as account,
+        Book(book_path) as other,
+    ):
         async with other._ledger.run_lock():
             with pytest.raises(BookInUseError):
                 await account.client.submit(search(1), once="k")
@@ -238,9 +244,9 @@ async def test_the_search_of_a_failed_call_is_not_bought_later(book_path: Path) 
 
 
 async def test_a_call_after_a_cancelled_one_waits_for_the_late_answer(
-    book_path: Path,
+    address: str,
 ) -> None:
-    async with BookAccount(book_path, lasting(20), latency=[12.0]) as account:
+    async with BookAccount(address, lasting(20), latency=[12.0]) as account:
         submit = asyncio.create_task(account.client.submit(search(), once="k"))
         await anyio.sleep(7)
         submit.cancel()
@@ -250,8 +256,8 @@ async def test_a_call_after_a_cancelled_one_waits_for_the_late_answer(
         assert len(account.seen("submit")) == 1
 
 
-async def test_a_second_client_of_the_book_submits_by_itself(book_path: Path) -> None:
-    account = BookAccount(book_path, lasting(20))
+async def test_a_second_client_of_the_book_submits_by_itself(address: str) -> None:
+    account = BookAccount(address, lasting(20))
     account.transport.fates.extend([Fate.REFUSED] * 50)
     with pytest.raises(TransportError):
         await account.client.submit(search(), once="k")
@@ -267,8 +273,8 @@ async def test_a_second_client_of_the_book_submits_by_itself(book_path: Path) ->
     assert account.views[0].id == job.id
 
 
-async def test_a_key_that_was_skipped_before_anything_was_sent(book_path: Path) -> None:
-    async with BookAccount(book_path, lasting(20)) as account:
+async def test_a_key_that_was_skipped_before_anything_was_sent(address: str) -> None:
+    async with BookAccount(address, lasting(20)) as account:
         account.transport.fates.extend([Fate.REFUSED] * 50)
         with pytest.raises(TransportError):
             await account.client.submit(search(), once="k")
@@ -281,9 +287,9 @@ async def test_a_key_that_was_skipped_before_anything_was_sent(book_path: Path) 
         assert len(account.views) == 1
 
 
-async def test_an_entry_with_a_job_is_not_submitted_again(book_path: Path) -> None:
+async def test_an_entry_with_a_job_is_not_submitted_again(address: str) -> None:
     """Caught: rows of one job under the id of another."""
-    async with BookAccount(book_path, lasting(20)) as account:
+    async with BookAccount(address, lasting(20)) as account:
         job = await account.client.submit(search(), once="k")
         await account.book.resolve("k", skip=True)
         with pytest.raises(ConfigurationError, match=job.id):

@@ -19,6 +19,7 @@ from anyio.abc import Process
 
 from openfunnel_async import Book
 from openfunnel_async.book import BookEntry
+from openfunnel_async.book._postgres import connection
 from openfunnel_async.sandbox import LostAnswer, Unknowns
 from tests.cli.batches import NAME, count_submits, write_plan
 from tests.cli.command import Outcome, Terminal, life
@@ -38,6 +39,13 @@ def with_password(url: str, password: str = PASSWORD, user: str | None = None) -
     host = parts.netloc.rpartition("@")[2]
     name = user or parts.username
     return urlunsplit(parts._replace(netloc=f"{name}:{password}@{host}"))
+
+
+def without_password(url: str) -> str:
+    """Return an address without its password."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username}@{host}"))
 
 
 @attrs.frozen(kw_only=True)
@@ -206,13 +214,14 @@ async def test_the_commands_to_type_next_have_no_password(shell: Shell) -> None:
     plan = ("batch", "plan", f"{NAME}.csv")
     with_variable = await shell.run(*plan)
     assert with_variable.err.endswith(f"openfunnel-async batch run {NAME}\n")
-    with_flag = await shell.run(*plan, "--book", shell.url, OPENFUNNEL_BOOK="")
+    plain = without_password(shell.url)
+    with_flag = await shell.run(*plan, "--book", plain, OPENFUNNEL_BOOK="")
     words = with_flag.err.split()
     address = words[words.index("--book") + 1].strip("'")
     assert address.startswith(f"postgresql://{urlsplit(shell.url).username}@")
     listed = await shell.run("batch", "list", "--book", address, OPENFUNNEL_BOOK="")
     assert NAME in listed.out
-    other = await shell.run(*plan, "--book", shell.url, OPENFUNNEL_BOOK="other.sqlite")
+    other = await shell.run(*plan, "--book", plain, OPENFUNNEL_BOOK="other.sqlite")
     assert address in other.err
 
 
@@ -346,9 +355,46 @@ async def test_a_misread_address_prints_nothing_of_the_password(
     for words in (("--book", url), ()):
         outcome = await shell.run("batch", "list", *words, OPENFUNNEL_BOOK=url)
         assert outcome.code == 2
-        assert "address is postgresql://" in outcome.err.replace(
+        is_refused = words and "--book may have no password" in outcome.err
+        assert is_refused or "address is postgresql://" in outcome.err.replace(
             "the address of the Book is not valid: ", "address is "
         )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://me:{PASSWORD}@127.0.0.1:9/x",
+        f"postgres://me:{PASSWORD}@127.0.0.1:9,127.0.0.2:9/x",
+        f"postgresql://me:{PASSWORD}[?#@127.0.0.1:9/x",
+        f"postgresql://127.0.0.1:9/x?sslmode=disable&pass%77ord={PASSWORD}",
+        f"postgresql://me@127.0.0.1:9/x?sslpassword={PASSWORD}",
+    ],
+)
+async def test_a_password_is_no_part_of_a_command_line(shell: Shell, url: str) -> None:
+    """Caught: one that every user of the machine can read in the list of processes."""
+    for words in (
+        ("batch", "list", "--book"),
+        ("book", "check", "--book"),
+        ("submit", *SEARCH, "--book"),
+        ("worker", "--database"),
+    ):
+        outcome = await shell.terminal.run_in_thread(*words, url)
+        assert outcome.code == 2
+        assert f"{words[-1]} may have no password" in outcome.err
+        assert "set OPENFUNNEL_BOOK or PGPASSWORD" in outcome.err
+        assert PASSWORD not in outcome.out + outcome.err
+    assert shell.terminal.sandbox.requests == []
+
+
+async def test_an_address_without_a_password_may_be_in_a_command_line(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Caught: a host, a port or an option that is taken for a password."""
+    monkeypatch.setattr(connection, "_FIRST_PATIENCE", 0.1)
+    url = "postgresql://me@[::1]:9/x?options=-c%20a%3Ab&passfile=/c@d:e"
+    outcome = await shell.terminal.run_in_thread("batch", "list", "--book", url)
+    assert (outcome.code, "cannot be reached" in outcome.err) == (1, True)
 
 
 async def test_a_wrong_password_and_missing_rights(

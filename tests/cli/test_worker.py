@@ -108,6 +108,7 @@ async def test_it_ends_with_an_error_without_its_database(terminal: Terminal) ->
         ((), "needs a Book on PostgreSQL"),
         (("--database", "sqlite:///a"), "needs a Book on PostgreSQL"),
         (("--database", "postgresql://me:word@host/x"), "may have no password"),
+        (("--database", "postgres://host/x?password=word"), "may have no password"),
         (("--database", "postgresql://host/x", "--concurrency", "0"), "at least 1"),
     ],
 )

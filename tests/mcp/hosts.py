@@ -123,12 +123,22 @@ class Desk:
 
     folder: Path
     sandbox: WatchedSandbox
+    database: str | None = None
     servers: int = 0
 
     @property
     def book_path(self) -> Path:
-        """The file of the Book."""
+        """The file of the Book, if it is one."""
         return self.folder / "book.sqlite"
+
+    @property
+    def address(self) -> str:
+        """What --book names."""
+        return self.database or str(self.book_path)
+
+    def open_book(self) -> Book:
+        """Return the Book."""
+        return Book.connect(self.database) if self.database else Book(self.book_path)
 
     @property
     def lists(self) -> Path:
@@ -141,7 +151,7 @@ class Desk:
         return Terminal(
             folder=self.folder,
             sandbox=self.sandbox,
-            environment={"OPENFUNNEL_BOOK": str(self.book_path)},
+            environment={"OPENFUNNEL_BOOK": self.address},
         )
 
     def read_list(self, path: str) -> str:
@@ -151,17 +161,17 @@ class Desk:
 
     async def set_budget(self, credit: float, name: str = BUDGET) -> None:
         """Make a budget, or change it, as a person does."""
-        async with Book(self.book_path) as book:
+        async with self.open_book() as book:
             await book.set_budget(name, total=credit)
 
     async def entries(self) -> list[BookEntry]:
         """Return what is in the Book."""
-        async with Book(self.book_path) as book:
+        async with self.open_book() as book:
             return await book.entries()
 
     async def check(self) -> BookCheck:
         """Recompute the sums of the Book."""
-        async with Book(self.book_path) as book:
+        async with self.open_book() as book:
             return await book.check()
 
     def count_submits(self) -> int:
@@ -184,7 +194,7 @@ class Desk:
         """Return the arguments of the command."""
         return [
             "mcp",
-            *("--book", str(self.book_path)),
+            *("--book", self.address),
             *("--budget", budget),
             *("--folder", str(self.lists)),
         ]
@@ -208,6 +218,7 @@ class Desk:
             "OPENFUNNEL_BASE_URL": self.sandbox.base_url,
             "OPENFUNNEL_API_KEY": self.sandbox.api_key,
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+            "XDG_STATE_HOME": str(self.folder),
         }
 
     @asynccontextmanager

@@ -239,6 +239,7 @@ class Connections:
                 answer = function(db)
                 if db.due:
                     self._on_due(connection, db.due)
+                    use.note_answer()
             cut_off = _commit(connection)
         # With the connection given back: the others may need it for the same.
         return answer if cut_off is None else self._settle(number, answer, cut_off)

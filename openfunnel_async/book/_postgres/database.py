@@ -58,8 +58,8 @@ class PostgresDatabase:
 
     def find_marks(self, marks: Sequence[str]) -> set[str]:
         """Return which marks of companies are known."""
-        found = self._connection.execute(
-            "SELECT mark FROM of_company WHERE mark = ANY(%s)", (list(marks),)
+        found = self.execute(
+            "SELECT mark FROM of_company WHERE mark = ANY(?)", (list(marks),)
         )
         return {mark for (mark,) in found}
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Generator, Sequence
 from os import PathLike
 from pathlib import Path
 
+from openfunnel_async._job.shielded import wait_shielded
 from openfunnel_async.book._postgres import leases
 from openfunnel_async.book._postgres.address import format_address
 from openfunnel_async.book._postgres.connection import Connections
@@ -64,7 +65,15 @@ class PostgresStore(SqlStore):
         self._spill = SpillFile(_find_state_folder() / _make_name(url))
 
     async def aclose(self) -> None:
-        """Give the leases back, and close the connections."""
+        """Give the leases back, and close the connections.
+
+        Cancellation: they are closed all the same.
+        """
+        work = asyncio.create_task(self._close())
+        await wait_shielded([work])
+        work.result()
+
+    async def _close(self) -> None:
         if self._beat is not None:
             self._beat.cancel()
             self._beat = None
@@ -96,6 +105,8 @@ class PostgresStore(SqlStore):
             try:
                 if not self._holders:
                     await self._connections.write(leases.leave, self.owner)
+                # Somebody may have come while they were given back.
+                if not self._holders:
                     return
                 await self._renew()
             except BookError as exc:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import parse_qsl
 
 import attrs
 from cyclopts import Parameter
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 BOOK_VARIABLE = "OPENFUNNEL_BOOK"
 DEFAULT_BOOK = "openfunnel.sqlite"
+SERVER_SCHEMES = ("postgresql://", "postgres://")
+_SECRETS = frozenset(["password", "sslpassword"])
 
 
 BatchName = Annotated[str, Parameter(help="The name of a batch, as batch list prints.")]
@@ -38,7 +41,8 @@ class BookFlags:
         str | None,
         Parameter(
             help="The Book: a file, or postgresql://USER@HOST:PORT/NAME; "
-            f"{BOOK_VARIABLE} or ./{DEFAULT_BOOK} by default."
+            f"{BOOK_VARIABLE} or ./{DEFAULT_BOOK} by default. Only the variable may "
+            "have a password."
         ),
     ] = None
 
@@ -51,10 +55,12 @@ class BookFlags:
         """Return the Book; its file is made when it is first used.
 
         Raises:
+            CommandError: The flag has a password.
             ConfigurationError: Its path or its address is invalid.
         """
         from openfunnel_async import Book  # noqa: PLC0415 -- sqlite3 is for those who have a Book
 
+        refuse_password("--book", self.book)
         named = self._named or DEFAULT_BOOK
         return Book.connect(named) if "://" in named else Book(named)
 
@@ -62,7 +68,8 @@ class BookFlags:
         """Return the Book if its file exists, or if it is on a server.
 
         Raises:
-            CommandError: It does not exist; nothing was made.
+            CommandError: It does not exist, and nothing was made; or the flag has a
+                password.
             ConfigurationError: Its path or its address is invalid.
         """
         book = self.open_book()
@@ -78,11 +85,30 @@ class BookFlags:
         """Return the Book that the user names, or else the default one if it exists.
 
         Raises:
+            CommandError: The flag has a password.
             ConfigurationError: Its path or its address is invalid.
         """
         if self._named is None and not Path(DEFAULT_BOOK).is_file():
             return None
         return self.open_book()
+
+
+def refuse_password(flag: str, address: str | None) -> None:
+    """Refuse the address of a server that has a password, on the command line.
+
+    Raises:
+        CommandError: It has one.
+    """
+    if address is None or not address.startswith(SERVER_SCHEMES):
+        return
+    # As libpq reads it: what is before the last @ in front of the first slash.
+    where = address.partition("://")[2].partition("/")[0]
+    settings = parse_qsl(address.partition("?")[2], keep_blank_values=True)
+    if ":" in where.rpartition("@")[0] or any(name in _SECRETS for name, _ in settings):
+        raise CommandError(
+            f"{flag} may have no password, because other users can see a command line; "
+            f"set {BOOK_VARIABLE} or PGPASSWORD instead, or use ~/.pgpass"
+        )
 
 
 def may_exist(book: "Book") -> bool:

@@ -6,13 +6,16 @@ import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 import attrs
 from cyclopts import Parameter
 
 from openfunnel_async import Book
-from openfunnel_async.cli._commands.book_flags import BOOK_VARIABLE
+from openfunnel_async.cli._commands.book_flags import (
+    BOOK_VARIABLE,
+    SERVER_SCHEMES,
+    refuse_password,
+)
 from openfunnel_async.cli._commands.budget import BUDGET_VARIABLE
 from openfunnel_async.cli._interrupts import Interrupts, run_command
 from openfunnel_async.cli._output.exit_codes import CommandError, ExitCode
@@ -96,16 +99,12 @@ def _find_address(database: str | None) -> str:
             a password on the command line.
     """
     address = database or os.environ.get(BOOK_VARIABLE) or ""
-    if not address.startswith(("postgresql://", "postgres://")):
+    if not address.startswith(SERVER_SCHEMES):
         raise CommandError(
             "a worker needs a Book on PostgreSQL: --database "
             f"postgresql://USER@HOST:PORT/NAME, or {BOOK_VARIABLE}"
         )
-    if database is not None and ":" in urlsplit(database).netloc.rpartition("@")[0]:
-        raise CommandError(
-            "--database may have no password, because other users can see a command "
-            f"line; set {BOOK_VARIABLE} instead, or use ~/.pgpass"
-        )
+    refuse_password("--database", database)
     return address
 
 

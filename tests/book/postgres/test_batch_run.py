@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from openfunnel_async import Batch, Book, BookError, LookalikeSearch, OpenFunnel
-from openfunnel_async.book import BatchReport, BatchStatus
+from openfunnel_async.book import BatchReport, BatchStatus, _batch_run
 from openfunnel_async.book._book import ledger_of
 from openfunnel_async.book._postgres import connection, store
 from openfunnel_async.book._postgres.store import PostgresStore
@@ -73,4 +73,24 @@ async def test_a_run_that_only_waits_ends_when_the_database_answers_nothing(
                         await waiting
         following.cancel()
         await asyncio.wait([following])
+    assert len(sandbox.jobs) == 1
+
+
+async def test_a_cancelled_run_ends_soon_when_the_database_answers_nothing(
+    postgres_url: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Caught: a Ctrl-C that waits until the leases are given back."""
+    monkeypatch.setattr(connection, "_CLOSE_WITHIN", 0.5)
+    monkeypatch.setattr(_batch_run, "_GIVE_BACK_WITHIN", 0.5)
+    is_submitted = asyncio.Event()
+    with Relay(postgres_url) as relay:
+        book = Book.connect(f"{relay.url}&connect_timeout=2")
+        async with _open_client(sandbox, book) as client:
+            run = _start(await _open_batch(client), is_submitted)
+            await is_submitted.wait()
+            relay.is_silent = True
+            run.cancel()
+            async with asyncio.timeout(20):
+                await asyncio.wait([run])
+            assert run.cancelled()
     assert len(sandbox.jobs) == 1

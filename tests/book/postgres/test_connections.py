@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 
+import anyio
 import psycopg
 import pytest
 
@@ -97,6 +98,22 @@ async def test_a_read_that_is_never_answered_is_given_up(
     relay.is_silent = False
     assert (await entry_of(store, "a")).state is EntryState.PLANNED
     await store.aclose()
+
+
+async def test_a_cancelled_close_closes_all_the_same(postgres_url: str) -> None:
+    """Caught: connections that stay open, and leases that others wait for."""
+    store = PostgresStore(f"{postgres_url}&application_name=closing")
+    await store.acquire_run_lock()
+    await plan(store, "a")
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await store.aclose()
+    with psycopg.connect(postgres_url) as other:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
+        async with asyncio.timeout(5):
+            while other.execute(query, ("closing",)).fetchone() != (0,):  # noqa: ASYNC110 -- of another process
+                await asyncio.sleep(0.05)
+        assert other.execute("SELECT count(*) FROM of_process").fetchone() == (0,)
 
 
 async def test_a_crash_of_the_database_is_survived(tmp_path: object) -> None:

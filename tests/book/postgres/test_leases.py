@@ -1,6 +1,7 @@
 """One process follows a job; another one takes over, and the first writes no more."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 
 import psycopg
@@ -8,7 +9,8 @@ import pytest
 
 from openfunnel_async import JobCheckpoint
 from openfunnel_async.book import EntryState
-from openfunnel_async.book._postgres import connection
+from openfunnel_async.book._postgres import connection, leases
+from openfunnel_async.book._postgres.database import PostgresDatabase
 from openfunnel_async.book._postgres.store import PostgresStore
 from openfunnel_async.book._records import BatchOptions, NotFollowedError
 from tests.book.conformance.planned import ROWS, entry_of, plan, planned, submitted
@@ -139,6 +141,31 @@ async def test_a_lease_that_ran_out_while_it_was_renewed_is_no_permission(
     # By itself the renewal is fresh enough.
     first.lease = 30
     assert not first.may_send()
+
+
+async def test_who_comes_while_leases_are_given_back_has_them_renewed(
+    postgres_url: str, second: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Caught: a run that begins as the last one ends, and whose leases run out."""
+    is_leaving, may_leave = threading.Event(), threading.Event()
+    leave = leases.leave
+
+    def leave_late(db: PostgresDatabase, owner: str) -> None:
+        is_leaving.set()
+        assert may_leave.wait(10)
+        leave(db, owner)
+
+    store = PostgresStore(postgres_url, lease=SHORT)
+    await store.acquire_run_lock()
+    monkeypatch.setattr(leases, "leave", leave_late)
+    await store.release_run_lock()
+    assert await asyncio.to_thread(is_leaving.wait, 10)
+    await store.acquire_run_lock()
+    may_leave.set()
+    await asyncio.sleep(2 * SHORT)
+    assert store.owner in await second.count_leases()
+    await store.release_run_lock()
+    await store.aclose()
 
 
 async def test_only_what_fits_under_a_cap_is_due(second: PostgresStore) -> None:

@@ -1,8 +1,8 @@
 """Real processes that submit under one budget of a Book, and what became of it.
 
-``python -m tests.book.spending BOOK BUDGET SUBMITS AT_A_TIME`` is one of them: it
-submits one search after the other, several at a time, and prints a tally as JSON. The
-sandbox is that of the environment.
+``python -m tests.book.processes.spending ADDRESS BUDGET SUBMITS AT_A_TIME`` is one of
+them: it submits one search after the other, several at a time, and prints a tally as
+JSON. The sandbox is that of the environment.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from openfunnel_async import (
 from openfunnel_async.sandbox import JobLife, Sandbox
 from tests.support.stakes import most_committed
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LIMIT = 10
 
 
@@ -60,18 +60,18 @@ class Spending:
 
 
 async def spend(
-    path: Path, *, processes: int, submits: int, budget: float, at_a_time: int
+    address: str, *, processes: int, submits: int, budget: float, at_a_time: int
 ) -> Spending:
     """Submit from processes that begin together, against one sandbox.
 
     Every second job delivers 4 of its 10 companies, so bills give credits back.
     """
     lives = [_life(None), _life(4)] * (processes * submits // 2)
-    async with Book(path) as book, Sandbox(speed=0, lives=lives) as sandbox:
+    async with Book.connect(address) as book, Sandbox(speed=0, lives=lives) as sandbox:
         await book.set_budget("team", total=budget)
         began = time.monotonic()
         parts = await asyncio.gather(
-            *(_run(path, sandbox, submits, at_a_time) for _ in range(processes))
+            *(_run(address, sandbox, submits, at_a_time) for _ in range(processes))
         )
         seconds = time.monotonic() - began
         (status,) = await book.budgets()
@@ -97,7 +97,7 @@ def _life(rows: int | None) -> JobLife:
 
 
 async def _run(
-    path: Path, sandbox: Sandbox, submits: int, at_a_time: int
+    address: str, sandbox: Sandbox, submits: int, at_a_time: int
 ) -> dict[str, Any]:
     """Run one of the processes, and return its tally."""
     environment = {
@@ -105,7 +105,7 @@ async def _run(
         "OPENFUNNEL_API_KEY": sandbox.api_key,
     }
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", __name__, str(path), "team"),
+        *(sys.executable, "-m", __name__, address, "team"),
         *(str(submits), str(at_a_time)),
         cwd=ROOT,
         env={**os.environ, **environment},
@@ -122,7 +122,7 @@ async def _run(
 
 
 async def _submit_all(
-    path: str, budget: str, submits: int, at_a_time: int
+    address: str, budget: str, submits: int, at_a_time: int
 ) -> dict[str, Any]:
     outcomes: Counter[str] = Counter()
     took: list[float] = []
@@ -142,15 +142,15 @@ async def _submit_all(
                 outcomes["accepted"] += 1
             took.append(time.monotonic() - began)
 
-    async with OpenFunnel(book=Book(path), budget=budget) as client:
+    async with OpenFunnel(book=Book.connect(address), budget=budget) as client:
         await asyncio.gather(*(submit(client, number) for number in range(submits)))
     return {"outcomes": outcomes, "longest": max(took)}
 
 
 def main(arguments: Sequence[str]) -> None:
     """Submit, and print the tally."""
-    path, budget, submits, at_a_time = arguments
-    tally = asyncio.run(_submit_all(path, budget, int(submits), int(at_a_time)))
+    address, budget, submits, at_a_time = arguments
+    tally = asyncio.run(_submit_all(address, budget, int(submits), int(at_a_time)))
     sys.stdout.write(json.dumps(tally))
 
 

@@ -308,10 +308,10 @@ async def test_a_cancel_whose_host_gives_up_is_sent(desk: Desk) -> None:
     desk.sandbox.plan = lambda _number, _limit: LONG
     async with desk.host() as host:
         job = (await host.call("start", query="voice ai", limit=300))["job"]
-        desk.sandbox.faults.append(StatusFault(on="cancel", status=503, times=2))
+        desk.sandbox.faults.append(StatusFault(on="cancel", status=503, times=4))
         with pytest.raises(MCPError):
             await host.client.call_tool(
-                "cancel", {"job": job}, read_timeout_seconds=0.05
+                "cancel", {"job": job}, read_timeout_seconds=0.4
             )
         end = await host.finish(job)
     assert end["state"] == "cancelled"

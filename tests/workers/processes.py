@@ -15,7 +15,7 @@ from openfunnel_async import Book
 from openfunnel_async.book import BatchStatus, BookCheck
 from openfunnel_async.sandbox import Sandbox
 
-_WITHIN = 100.0
+_WITHIN = 200.0
 _PAUSE = 0.05
 
 

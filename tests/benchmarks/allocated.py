@@ -24,8 +24,10 @@ STREAMED, COLLECTED, DICTS = "streamed", "collected", "dicts"
 def allocate(manner: str, origin: str, job_id: str) -> int:
     """Return the bytes that the rows of a terminal job take."""
     command = [sys.executable, "-m", __name__, manner, origin, job_id]
-    told = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout  # noqa: S603 -- our own module
-    return int(told)
+    output = subprocess.run(  # noqa: S603 -- our own module
+        command, cwd=ROOT, check=True, stdout=subprocess.PIPE
+    ).stdout
+    return int(output)
 
 
 def _begin() -> int:

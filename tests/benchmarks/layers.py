@@ -40,8 +40,10 @@ Shares = dict[str, dict[str, float]]
 def measure(origin: str, *, calls: int) -> Table:
     """Profile the calls of the SDK in a process of their own."""
     command = [sys.executable, "-m", __name__, origin, str(calls)]
-    told = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout  # noqa: S603 -- our own module
-    found: Shares = json.loads(told)
+    output = subprocess.run(  # noqa: S603 -- our own module
+        command, cwd=ROOT, check=True, stdout=subprocess.PIPE
+    ).stdout
+    found: Shares = json.loads(output)
     rows: list[list[Cell]] = [
         [
             title,

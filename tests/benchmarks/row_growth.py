@@ -51,8 +51,10 @@ def measure(origin: str, sizes: Sequence[int]) -> Table:
 
 def _measure_one(origin: str, rows: int, at_least: int) -> Numbers:
     command = [sys.executable, "-m", __name__, origin, str(rows), str(at_least)]
-    told = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout  # noqa: S603 -- our own module
-    cpu: Numbers = json.loads(told)
+    output = subprocess.run(  # noqa: S603 -- our own module
+        command, cwd=ROOT, check=True, stdout=subprocess.PIPE
+    ).stdout
+    cpu: Numbers = json.loads(output)
     job_id = finished(rows)
     return {
         "stream": 1e6 * cpu["stream"],

@@ -67,10 +67,10 @@ def measure(origin: str, others: Sequence[str], effort: Effort) -> Table:
 
 
 def _ask(path: str) -> _Python:
-    told = subprocess.run(  # noqa: S603 -- the interpreter that the session made
+    output = subprocess.run(  # noqa: S603 -- the interpreter that the session made
         [path, "-c", _ASK], cwd=ROOT, check=True, stdout=subprocess.PIPE
     ).stdout
-    version, aiohttp, orjson = json.loads(told)
+    version, aiohttp, orjson = json.loads(output)
     return _Python(path=path, version=version, aiohttp=aiohttp, orjson=orjson)
 
 

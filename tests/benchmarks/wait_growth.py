@@ -50,9 +50,11 @@ def measure(origin: str, sizes: Sequence[int]) -> Table:
 def _measure_one(origin: str, waits: int, at_least: int) -> Numbers:
     batches = str(max(1, at_least // waits))
     command = [sys.executable, "-m", __name__, origin, str(waits), batches]
-    told = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout  # noqa: S603 -- our own module
+    output = subprocess.run(  # noqa: S603 -- our own module
+        command, cwd=ROOT, check=True, stdout=subprocess.PIPE
+    ).stdout
     return {
-        "cpu": 1e6 * float(told),
+        "cpu": 1e6 * float(output),
         "memory": added(f"side-by-side:{waits}", origin, runs=1) / 1000,
     }
 

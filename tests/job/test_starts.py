@@ -56,15 +56,17 @@ class Turns:
         """Nothing is open."""
 
 
+def connect(transport: Turns) -> OpenFunnel:
+    return OpenFunnel(KEY, transport=transport, polling=PollPolicy.fixed(5))
+
+
 def jobs(client: OpenFunnel, count: int) -> list[BulkJob]:
     return [client.job(f"job-{number}") for number in range(count)]
 
 
 async def test_waits_that_begin_at_once_send_a_hundred_requests_a_turn() -> None:
     transport = Turns(ends_after=3)
-    async with OpenFunnel(
-        KEY, transport=transport, polling=PollPolicy.fixed(5)
-    ) as client:
+    async with connect(transport) as client:
         waits = [job.wait_until_terminal() for job in jobs(client, 750)]
         ended = await asyncio.gather(*waits)
     assert all(snapshot.is_terminal for snapshot in ended)
@@ -75,9 +77,7 @@ async def test_waits_that_begin_at_once_send_a_hundred_requests_a_turn() -> None
 
 async def test_a_wait_that_ends_before_its_turn_sends_nothing() -> None:
     transport = Turns(ends_after=3)
-    async with OpenFunnel(
-        KEY, transport=transport, polling=PollPolicy.fixed(5)
-    ) as client:
+    async with connect(transport) as client:
         many = jobs(client, 500)
         waits = [asyncio.create_task(job.wait_until_terminal()) for job in many]
         # All waits have begun. The requests of the first hundred begin now, and those
@@ -95,9 +95,7 @@ async def test_a_wait_that_ends_before_its_turn_sends_nothing() -> None:
 
 async def test_waits_on_one_handle_take_one_turn() -> None:
     transport = Turns(ends_after=2)
-    async with OpenFunnel(
-        KEY, transport=transport, polling=PollPolicy.fixed(5)
-    ) as client:
+    async with connect(transport) as client:
         others = [job.wait_until_terminal() for job in jobs(client, 100)]
         job = client.job("shared")
         shared = [job.wait_until_terminal(timeout=60) for _ in range(5)]

@@ -140,7 +140,7 @@ async def test_invalid_arguments_are_refused(
     book = connect(team.url)
     async with open_client(team, book) as client:
         with pytest.raises(ConfigurationError):
-            await run_worker(book, client, **arguments)  # type: ignore[arg-type]
+            await run_worker(book, client, **arguments)  # type: ignore[arg-type]  # wrong on purpose
 
 
 async def test_it_ends_when_the_database_stays_away(team: Team) -> None:

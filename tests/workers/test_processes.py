@@ -38,18 +38,18 @@ async def test_a_killed_worker_loses_and_doubles_nothing(
     assert len(rows) == status.rows == 30 * status.settled
 
 
-async def test_two_workers_share_and_one_takes_over(team: Team) -> None:
+async def test_two_workers_share_and_one_takes_over(lasting_team: Team) -> None:
     """Caught: a worker without a limit, which takes whatever comes first."""
-    await team.run("plan", "100", "5000")
-    async with team.working(1) as (first,):
-        await team.until(lambda status: status.submitted == 100)
-        async with team.working(1):
+    await lasting_team.run("plan", "100", "5000")
+    async with lasting_team.working(1) as (first,):
+        await lasting_team.until(lambda status: status.submitted == 100)
+        async with lasting_team.working(1):
             # The second one comes late, and gets its share all the same.
-            await _until_shared(team, [50, 50], within=200.0)
+            await _until_shared(lasting_team, [50, 50], within=200.0)
         # Its lease runs out, and then the others do not count on it any more.
-        await _until_shared(team, [100], within=LEASE + 200.0)
+        await _until_shared(lasting_team, [100], within=LEASE + 200.0)
         first.send_signal(signal.SIGTERM)
-        await team.end(first)
+        await lasting_team.end(first)
 
 
 async def _until_shared(team: Team, shares: list[int], within: float) -> None:
@@ -66,21 +66,21 @@ async def _until_shared(team: Team, shares: list[int], within: float) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_sigterm_ends_the_slices_within_seconds(team: Team) -> None:
+async def test_sigterm_ends_the_slices_within_seconds(lasting_team: Team) -> None:
     """Caught: slices that are waited for, and tasks that end with their worker."""
-    await team.run("plan", "50", "5000")
-    async with team.working(1) as (worker,):
-        await team.until(lambda status: status.submitted == 50)
+    await lasting_team.run("plan", "50", "5000")
+    async with lasting_team.working(1) as (worker,):
+        await lasting_team.until(lambda status: status.submitted == 50)
         worker.send_signal(signal.SIGTERM)
         async with asyncio.timeout(10.0):
-            await team.end(worker)
-    assert await team.count_jobs() == []
-    waiting = await team.query(
+            await lasting_team.end(worker)
+    assert await lasting_team.count_jobs() == []
+    waiting = await lasting_team.query(
         "SELECT status::text, count(*) FROM procrastinate_jobs GROUP BY 1"
     )
     assert waiting == [("todo", 50)]
-    assert await team.query("SELECT * FROM of_worker") == []
-    assert await team.query("SELECT * FROM procrastinate_workers") == []
+    assert await lasting_team.query("SELECT * FROM of_worker") == []
+    assert await lasting_team.query("SELECT * FROM procrastinate_workers") == []
 
 
 async def test_the_tables_of_the_engine_do_not_grow(team: Team) -> None:
@@ -94,19 +94,19 @@ async def test_the_tables_of_the_engine_do_not_grow(team: Team) -> None:
     assert await team.query("SELECT * FROM procrastinate_events") == []
 
 
-async def test_what_a_dead_worker_left_is_deleted(team: Team) -> None:
+async def test_what_a_dead_worker_left_is_deleted(lasting_team: Team) -> None:
     """Caught: tasks that a killed worker is thought to do for ever."""
-    await team.run("plan", "3", "5000")
-    async with team.working(1):
-        await team.until(lambda status: status.submitted == 3)
-        await _until_shared(team, [3], within=20.0)
-        ((dead,),) = await team.query("SELECT DISTINCT owner FROM of_search")
-    await _age_workers(team)
-    async with team.working(1) as (worker,):
-        await _until_taken_over(team, str(dead))
+    await lasting_team.run("plan", "3", "5000")
+    async with lasting_team.working(1):
+        await lasting_team.until(lambda status: status.submitted == 3)
+        await _until_shared(lasting_team, [3], within=20.0)
+        ((dead,),) = await lasting_team.query("SELECT DISTINCT owner FROM of_search")
+    await _age_workers(lasting_team)
+    async with lasting_team.working(1) as (worker,):
+        await _until_taken_over(lasting_team, str(dead))
         worker.send_signal(signal.SIGTERM)
-        await team.end(worker)
-    rows = await team.query("SELECT args, status::text FROM procrastinate_jobs")
+        await lasting_team.end(worker)
+    rows = await lasting_team.query("SELECT args, status::text FROM procrastinate_jobs")
     keys = [json.dumps(args) for args, _ in rows]
     assert [status for _, status in rows] == ["todo"] * 3
     assert len(set(keys)) == 3

@@ -167,7 +167,7 @@ async def test_a_short_crash_of_the_database_is_survived(team: Team) -> None:
         async with open_client(team, book) as client:
             await client.batch(BATCH, make_searches(20, 30))
             async with working(book, client):
-                await own.until(lambda status: status.submitted >= 3)
+                await own.until(lambda status: status.submitted + status.settled >= 3)
                 await asyncio.to_thread(server.restart)
                 async with asyncio.timeout(40):
                     await _wait_settled(own, 20)

@@ -44,14 +44,14 @@ class SqliteDatabase(sqlite3.Connection):
 
     def add_marks(self, column: str, number: int, marks: Sequence[str]) -> None:
         """Add marks of companies; those that are known stay as they are."""
-        for start in range(0, len(marks), _MOST_VALUES):
-            part = marks[start : start + _MOST_VALUES]
-            # A plain ? is the value after the last one that was named before.
-            places = "(?2, ?1)" + ", (?, ?1)" * (len(part) - 1)
+        most = _MOST_VALUES // 2
+        for start in range(0, len(marks), most):
+            part = marks[start : start + most]
+            places = ", ".join(["(?, ?)"] * len(part))
             self.execute(
                 f"INSERT INTO of_company (mark, {column}) VALUES {places}"  # noqa: S608 -- our name
                 " ON CONFLICT DO NOTHING",
-                (number, *part),
+                [value for mark in part for value in (mark, number)],
             )
 
     def now(self) -> float:

@@ -118,14 +118,13 @@ def types(session: nox.Session) -> None:
 
 # What decodes answers, or writes JSON.
 DECODING = ("tests/unit", "tests/export", "tests/book/conformance")
-TESTED_ONCE = (
+# Processes that the coverage counts: what people start.
+STARTED = ("tests/cli", "tests/book/processes", "tests/mcp", "tests/workers")
+# Processes that it need not count, which are faster without.
+UNCOUNTED = (
     "tests/docs",
-    "tests/cli",
     "tests/book/kill",
     "tests/book/kill_postgres",
-    "tests/book/processes",
-    "tests/mcp",
-    "tests/workers",
     "tests/benchmarks",
 )
 
@@ -144,13 +143,15 @@ def tests(session: nox.Session) -> None:
     the newest runs the tests of the core.
     """
     session.install("-q", ".[cli,excel,frames,mcp,speed,workers]", *_group("test"))
-    pytest, ignored = ("pytest", "-q", "-n"), [f"--ignore={one}" for one in TESTED_ONCE]
+    pytest = ("pytest", "-q", "-n")
+    ignored = [f"--ignore={folder}" for folder in (*STARTED, *UNCOUNTED)]
     if session.posargs:
         session.run("pytest", *session.posargs)
     elif session.python == _pythons()[0]:
         part = ("--cov", "--cov-report=", "--cov-fail-under=0")
         session.run(*pytest, "auto", *part, *ignored)
-        session.run(*pytest, "4", "--cov", "--cov-append", *TESTED_ONCE)
+        session.run(*pytest, "4", "--cov", "--cov-append", *STARTED)
+        session.run(*pytest, "4", *UNCOUNTED)
         # The same answers and files without the extra `speed`.
         env = {"OPENFUNNEL_JSON": "stdlib"}
         session.run(*pytest, "auto", *DECODING, env=env)

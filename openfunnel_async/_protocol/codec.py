@@ -340,6 +340,9 @@ _FIELD_KINDS = {
 # Types that orjson and the standard library read in the same way.
 _SIMPLE = frozenset({str, int, bool, NoneType})
 _new_company = cast("Callable[[type[Company]], Company]", object.__new__)
+_set_dict = cast(
+    "Callable[[Company, dict[str, Any]], None]", vars(Company)["__dict__"].__set__
+)
 _NO_KINDS = frozenset[type]()
 # The type of the values of most fields, which needs no conversion.
 _PLAIN = {
@@ -365,9 +368,12 @@ def companies(
         rows: The rows; they need not have the same keys.
         are_checked: Whether they passed ``have_expected_types``.
     """
-    if not (are_checked or have_expected_types(rows)):
-        rows = [_with_expected_types(row) for row in rows]
-    for name in _LISTS:
+    if are_checked or have_expected_types(rows):
+        # They have the same keys.
+        lists = [name for name in _LISTS if rows and name in rows[0]]
+    else:
+        rows, lists = [_with_expected_types(row) for row in rows], _LISTS
+    for name in lists:
         _make_tuples(rows, name)
     return _stored(rows)
 
@@ -379,7 +385,7 @@ def _stored(rows: Sequence[dict[str, Any]]) -> tuple[Company, ...]:
     without a Python call for each row, which takes half the time.
     """
     made = tuple(map(_new_company, repeat(Company, len(rows))))
-    deque(map(object.__setattr__, made, repeat("__dict__"), rows), maxlen=0)
+    deque(map(_set_dict, made, rows), maxlen=0)
     return made
 
 

@@ -92,6 +92,9 @@ class BatchRun:
             ledger, jobs, batch, handles, options.stop_rule, self._note_change
         )
         self._changed = asyncio.Event()
+        self._is_submitting = False
+        # Held while a place is looked for.
+        self._placing = asyncio.Lock()
         self._failed_since: float | None = None
         self._failures = 0
         self._unknowns = 0
@@ -178,7 +181,7 @@ class BatchRun:
                 # More may be planned meanwhile, by extend() or by resolve().
                 await changed.wait()
                 after = -1
-            elif self._active >= self._options.max_active:
+            elif not await self._take_place():
                 if not self._followed.number:
                     return
                 await changed.wait()
@@ -187,6 +190,15 @@ class BatchRun:
                     await changed.wait()
                 else:
                     after = entry.seq
+
+    async def _take_place(self) -> bool:
+        """Keep a place for the next submit; False if there is none.
+
+        A job of another process that is taken over meanwhile does not get it.
+        """
+        async with self._placing:
+            self._is_submitting = self._active < self._options.max_active
+            return self._is_submitting
 
     @property
     def _active(self) -> int:
@@ -210,7 +222,13 @@ class BatchRun:
         return found[0] if found else None
 
     async def _submit(self, entry: EntryRecord) -> bool:
-        """Submit a search; False if it does not fit under a cap now."""
+        """Submit a search in its place; False if it does not fit under a cap now."""
+        try:
+            return await self._submit_if_it_fits(entry)
+        finally:
+            self._is_submitting = False
+
+    async def _submit_if_it_fits(self, entry: EntryRecord) -> bool:
         days = self._batch.reuse_days
         if days is not None and await self._store.reuse(entry.id, days):
             return True
@@ -370,7 +388,9 @@ class BatchRun:
         self._followed.cancel_unwanted(submitted)
 
     async def _take_free(self) -> None:
-        await self._followed.take_free(self._options.max_active - self._active)
+        async with self._placing:
+            taken = self._active + self._is_submitting
+            await self._followed.take_free(self._options.max_active - taken)
 
 
 async def _call(on_progress: OnProgress, report: BatchReport) -> None:

@@ -10,7 +10,7 @@ from openfunnel_async.book import BatchReport, BatchStatus, _batch_run
 from openfunnel_async.book._book import ledger_of
 from openfunnel_async.book._postgres import connection, store
 from openfunnel_async.book._postgres.store import PostgresStore
-from openfunnel_async.sandbox import Sandbox
+from openfunnel_async.sandbox import Sandbox, SlowAnswer
 from tests.book.postgres.relay import Relay
 
 pytestmark = pytest.mark.anyio
@@ -94,3 +94,37 @@ async def test_a_cancelled_run_ends_soon_when_the_database_answers_nothing(
                 await asyncio.wait([run])
             assert run.cancelled()
     assert len(sandbox.jobs) == 1
+
+
+async def _until_submitted(book: Book, number: int) -> None:
+    while (await book.batches())[0].submitted < number:  # noqa: ASYNC110 -- a database has no event
+        await asyncio.sleep(0.02)
+
+
+async def test_a_submit_under_way_has_its_place(
+    postgres_url: str, sandbox: Sandbox
+) -> None:
+    """Caught: a job of another run that is taken over, and one more than max_active."""
+    searches = [LookalikeSearch(query=name, limit=30) for name in "ab"]
+    books = [Book.connect(postgres_url) for _ in range(2)]
+    async with (
+        _open_client(sandbox, books[0]) as other,
+        _open_client(sandbox, books[1]) as client,
+    ):
+        leaving = asyncio.create_task(
+            (await other.batch("q4", searches)).run(max_active=1)
+        )
+        await _until_submitted(books[0], 1)
+        sandbox.faults.append(SlowAnswer(delay=3.0, on="submit"))
+        run = asyncio.create_task((await client.batch("q4")).run(max_active=1))
+        while len(sandbox.jobs) < 2:  # noqa: ASYNC110 -- the sandbox has no event
+            await asyncio.sleep(0.02)
+        # Its job is free now.
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        await _until_submitted(books[0], 2)
+        await asyncio.sleep(0.5)
+        leases = await ledger_of(books[1]).store.count_leases()
+        run.cancel()
+        await asyncio.wait([run])
+    assert max(leases.values()) == 1

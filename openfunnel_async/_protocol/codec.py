@@ -370,7 +370,7 @@ def companies(
     """
     if are_checked or have_expected_types(rows):
         # They have the same keys.
-        lists = [name for name in _LISTS if rows and name in rows[0]]
+        lists = tuple(name for name in _LISTS if rows and name in rows[0])
     else:
         rows, lists = [_with_expected_types(row) for row in rows], _LISTS
     for name in lists:

@@ -124,7 +124,9 @@ async def test_a_submit_under_way_has_its_place(
         await asyncio.wait([leaving])
         await _until_submitted(books[0], 2)
         await asyncio.sleep(0.5)
-        leases = await ledger_of(books[1]).store.count_leases()
+        opened = ledger_of(books[1]).store
+        assert isinstance(opened, PostgresStore)
+        leases = await opened.count_leases()
         run.cancel()
         await asyncio.wait([run])
     assert max(leases.values()) == 1

@@ -17,11 +17,14 @@ from tests.benchmarks.tables import Cell, Figure, Goal, Table, Tables
 
 _PAGE_COSTS = (
     "Beside aiohttp's exchange a page pays about as much again for the json of the "
-    "standard library, as much for the type checks of a hundred rows, and for a call."
+    "standard library, as much for the type checks of a hundred rows, and for a call. "
+    "It would take a decoder of its own, in compiled code, that checks while it reads."
 )
 _FAST_COSTS = (
     "Beside aiohttp's exchange and orjson a page pays for the types of a hundred rows, "
-    "for their objects, and for a call as `poll()` does."
+    "for their objects, and for a call as `poll()` does. The types are two thirds of "
+    "what the rows cost. It would take a decoder in compiled code that knows the "
+    "fields; the core has no compiled code."
 )
 _CALL_COSTS = (
     "Beyond aiohttp's exchange a call pays, in falling order, for the handle and the "

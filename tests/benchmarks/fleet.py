@@ -18,13 +18,14 @@ _POLLS = 3
 _CPU = Goal(
     1.3,
     why="To the costs of a poll (above) come two tasks for each wait, and the garbage "
-    "collector's passes over what they hold.",
+    "collector's passes over what they hold. It would take a cheaper poll, as there.",
 )
 _BLOCK = Goal(
     150,
-    why="All waits begin in one turn of the loop, at about 20 µs for each; half of it "
-    "goes to the garbage collector, which meets that many new objects at once. Their "
-    "requests begin a hundred in a turn.",
+    why="All waits begin in one turn of the loop; half of what that takes goes to the "
+    "garbage collector, which meets that many new objects at once. Their requests "
+    "begin a hundred in a turn. It would take waits that let the loop go before they "
+    "begin, which one wait alone would pay for, too.",
 )
 
 

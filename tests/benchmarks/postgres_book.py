@@ -41,7 +41,8 @@ _COMMITS = Goal(30, why="Leases are renewed, and each slice of a task is a commi
 _RATIO = Goal(
     1.5,
     why="Each page is packed as JSON again, compressed and sent to the database, and "
-    "an entry is a task of a queue, with a lease that is renewed.",
+    "an entry is a task of a queue, with a lease that is renewed. It would take "
+    "several pages in a transaction, which a crash would make the service send again.",
 )
 _AT_MOST = 200.0
 

@@ -194,7 +194,7 @@ class BatchRun:
     async def _take_place(self) -> bool:
         """Keep a place for the next submit; False if there is none.
 
-        A job of another process that is taken over meanwhile does not get it.
+        A job that is taken over from another process meanwhile does not get it.
         """
         async with self._placing:
             self._is_submitting = self._active < self._options.max_active
@@ -389,8 +389,11 @@ class BatchRun:
 
     async def _take_free(self) -> None:
         async with self._placing:
-            taken = self._active + self._is_submitting
-            await self._followed.take_free(self._options.max_active - taken)
+            # Of a shared Book they are looked for again soon. Of a file they are those
+            # that a person has resolved, and nobody else follows them.
+            kept = self._is_submitting and self._store.is_shared
+            most = self._options.max_active - self._active - kept
+            await self._followed.take_free(most)
 
 
 async def _call(on_progress: OnProgress, report: BatchReport) -> None:

@@ -1,5 +1,7 @@
 """What every test may count on."""
 
+import signal
+
 import pytest
 
 from tests.support.virtual_time import VIRTUAL_TIME, AnyioBackend
@@ -9,6 +11,13 @@ pytest_plugins = [
     "pytester",
     "tests.support.postgres_fixtures",
 ]
+
+# A shell that starts pytest in the background lets it ignore Ctrl-C, and nohup a closed
+# terminal; the processes that tests start and interrupt would do the same.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda _number, _frame: None)
 
 
 @pytest.fixture(scope="module")
